@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Files that are either there whole or not there at all, and the system calls that this takes."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import stat
+import typing as t
+from contextlib import contextmanager
+
+from .errors import NoSpace, RunbookError
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+"""renameat2(2): `AT_FDCWD` from fcntl.h, `RENAME_EXCHANGE` from linux/fs.h."""
+
+
+def fsync_path(path: str) -> None:
+    """Make a file's content, or a folder's list of names, survive a power cut.
+
+    Raises:
+        OSError: The file system refused.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(top: str) -> None:
+    """`fsync_path` for every file and folder below `top`, `top` and its parent included."""
+    for folder, _folders, names in os.walk(top, topdown=False):
+        for name in names:
+            path = os.path.join(folder, name)
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                fsync_path(path)
+        fsync_path(folder)
+    fsync_path(os.path.dirname(os.path.abspath(top)))
+
+
+def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
+    """Write `data` to `path` so that a reader, or a crash, sees the old content or the new, never a part.
+
+    The temporary name is `.<name>.<process id>.partial` in the same folder; `remove_partials` knows it.
+
+    Raises:
+        NoSpace: The file system is full; the old content is untouched.
+        OSError: Anything else that the file system refused.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    try:
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(temporary, mode)
+            os.rename(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise no_space_or(error, path) from error
+    fsync_path(folder)
+
+
+def write_json(path: str, value: t.Any, mode: int = 0o600) -> None:
+    """`write_atomically` of `value` as indented JSON with sorted keys and a final newline."""
+    write_atomically(path, (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode(), mode)
+
+
+def no_space_or(error: OSError, path: str) -> Exception:
+    """`NoSpace` for a full disk or quota, else `error` itself; to be raised."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(
+            "The disk is full",
+            where=path,
+            why=error.strerror or "no space left on device",
+            next_step="free space or choose another folder, then run the procedure again; it cleans up what is half done",
+        )
+    return error
+
+
+def free_bytes(path: str) -> int:
+    """Bytes that an unprivileged process can still write below `path`, or below its nearest existing parent."""
+    probe = os.path.abspath(path)
+    while not os.path.exists(probe):
+        probe = os.path.dirname(probe)
+    return shutil.disk_usage(probe).free
+
+
+def tree_bytes(top: str) -> int:
+    """Sum of the sizes in bytes of the regular files below `top`."""
+    total = 0
+    for folder, _folders, names in os.walk(top):
+        for name in names:
+            try:
+                status = os.lstat(os.path.join(folder, name))
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                total += status.st_size
+    return total
+
+
+def exchange(first: str, second: str) -> None:
+    """Let two existing paths on one file system change places in a single step (renameat2, `RENAME_EXCHANGE`).
+
+    Raises:
+        RunbookError: The kernel or the file system cannot do it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) != 0:
+        code = ctypes.get_errno()
+        raise RunbookError(
+            "Two folders could not change places",
+            where=f"{first} and {second}",
+            why=os.strerror(code),
+            next_step="both must exist on one file system that supports an atomic exchange (ext4, xfs, btrfs, tmpfs)",
+        )
+
+
+@contextmanager
+def locked(path: str) -> t.Iterator[bool]:
+    """Hold an advisory lock (flock) on the file `path` while the block runs; yields whether it was free.
+
+    The lock ends with the process, however that ends. The file stays, empty.
+    """
+    import fcntl
+
+    os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except BlockingIOError:
+            free = False
+        yield free
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Long work says what it does and how far it is.
+
+A module cannot print while it runs. It appends lines of JSON to the file that the environment variable
+`SRE_RUNBOOKS_PROGRESS_FILE` names; the callback plugin `sre.runbooks.progress` shows them as they come. Without the
+variable nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+
+VARIABLE = "SRE_RUNBOOKS_PROGRESS_FILE"
+_INTERVAL_S = 0.5
+
+
+class Progress:
+    """Reports of one piece of work.
+
+    Attributes:
+        work: What is being done, as a reader would say it ("Dumping reference").
+    """
+
+    def __init__(self, work: str, path: t.Optional[str] = None) -> None:
+        self.work = work
+        self._path = os.environ.get(VARIABLE, "") if path is None else path
+        self._next = 0.0
+
+    def say(self, step: str, done: t.Optional[float] = None, total: t.Optional[float] = None, unit: str = "") -> None:
+        """Report a step; repeated reports of a running step are thinned to two a second.
+
+        Args:
+            step: What is done now.
+            done: How much of it is done, in `unit`.
+            total: How much there is in all, in `unit`; None when it is not known.
+            unit: `bytes`, `tables`, `files`, ...
+        """
+        now = time.monotonic()
+        finished = done is None or (total is not None and done >= total)
+        if not self._path or (not finished and now < self._next):
+            return
+        self._next = now + _INTERVAL_S
+        line = json.dumps({"work": self.work, "step": step, "done": done, "total": total, "unit": unit, "time": time.time()})
+        try:
+            with open(self._path, "a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError:
+            self._path = ""
