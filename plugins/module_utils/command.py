@@ -343,6 +343,15 @@ class Pipeline:
         if failures:
             raise min(failures, key=lambda failure: failure[:2])[2]
 
+    def watch(self, look: t.Callable[[], None], interval_s: float = 0.5) -> None:
+        """Call `look` every `interval_s` seconds until the last command has ended; what `look` raises ends all commands."""
+        while True:
+            try:
+                self.processes[-1].wait(interval_s)
+                return
+            except subprocess.TimeoutExpired:
+                look()
+
     def said(self, number: int) -> str:
         """The end of what command `number` wrote to its standard error."""
         stream = self._errors[number]

@@ -1,0 +1,268 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""SHA-256 of files while they are being written, and later again to see that they are still the same.
+
+Dumps compressed with zstd or lz4 carry no checksum of their content, and a flipped bit restores other rows without any error.
+So every file is hashed as its bytes come into being: from a pipe on their way, or, where a tool writes the files itself, by
+following each file as it grows, while its bytes are still in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import stat
+import threading
+import typing as t
+
+from ..errors import RunbookError, SetDamaged
+from ..files import no_space_or
+
+BLOCK_BYTES = 1 << 20
+_POLL_S = 0.05
+
+
+def copy_hashed(source: t.IO[bytes], path: str, mode: int = 0o600, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.Dict[str, t.Any]:
+    """Write a stream to a new file, hashing on the way, and fsync it.
+
+    Args:
+        source: Read to its end.
+        path: File to make; it must not exist.
+        mode: Its permissions.
+        on_bytes: Called with the number of bytes written so far.
+
+    Returns:
+        `size_bytes` and `sha256`.
+
+    Raises:
+        NoSpace: The disk is full.
+    """
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as target:
+            while True:
+                block = source.read(BLOCK_BYTES)
+                if not block:
+                    break
+                digest.update(block)
+                view = memoryview(block)
+                while view:
+                    view = view[target.write(view) :]
+                size += len(block)
+                if on_bytes is not None:
+                    on_bytes(size)
+            os.fsync(target.fileno())
+    except OSError as error:
+        raise no_space_or(error, path) from error
+    return {"size_bytes": size, "sha256": digest.hexdigest()}
+
+
+def hash_file(path: str) -> t.Tuple[str, int]:
+    """SHA-256 (hexadecimal) and size in bytes of a file, read without keeping it in memory."""
+    digest, size = hashlib.sha256(), 0
+    block = bytearray(BLOCK_BYTES)
+    with open(path, "rb", buffering=0) as stream:
+        while True:
+            count = stream.readinto(block)
+            if not count:
+                return digest.hexdigest(), size
+            digest.update(memoryview(block)[:count])
+            size += count
+
+
+class _Growing:
+    def __init__(self, path: str) -> None:
+        self.stream = open(path, "rb", buffering=0)
+        self.digest, self.size = hashlib.sha256(), 0
+
+    def advance(self, block: bytearray) -> int:
+        before = self.size
+        while True:
+            count = self.stream.readinto(block)
+            if not count:
+                return self.size - before
+            self.digest.update(memoryview(block)[:count])
+            self.size += count
+
+
+class FollowingHasher:
+    """Hashes all files below a folder while another program writes them front to back.
+
+    `pg_dump -Fd` and `pg_basebackup -Ft` only ever append. A file that did not grow front to back would show another size, or
+    another content, at the first verification of the set.
+
+    Attributes:
+        written_bytes: How many bytes have been seen so far, for progress.
+    """
+
+    def __init__(self, folder: str, rewritten: t.Sequence[str] = ()) -> None:
+        """Args:
+            folder: What to follow; it may come into being later.
+            rewritten: Names of files that are not written front to back: they are read once, at the end.
+        """
+        self._folder = folder
+        self._rewritten = frozenset(rewritten)
+        self._files: t.Dict[str, _Growing] = {}
+        self._done = threading.Event()
+        self._error: t.Optional[BaseException] = None
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self.written_bytes = 0
+
+    def __enter__(self) -> "FollowingHasher":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: t.Any) -> None:
+        self._done.set()
+        self._thread.join()
+        for growing in self._files.values():
+            growing.stream.close()
+
+    def finish(self) -> t.Dict[str, t.Dict[str, t.Any]]:
+        """When the writer has ended: hash the rest, fsync every file, and return path -> `size_bytes`, `sha256`.
+
+        Raises:
+            RunbookError: A file shrank or vanished while it was followed.
+            NoSpace: The disk is full.
+        """
+        self._done.set()
+        self._thread.join()
+        if self._error is not None:
+            raise RunbookError("Hashing the backup failed", where=self._folder, why=str(self._error))
+        self._forget_renamed()
+        self._rewritten = frozenset()
+        self._scan(bytearray(BLOCK_BYTES))
+        results = {}
+        for path, growing in sorted(self._files.items()):
+            status = os.stat(os.path.join(self._folder, path))
+            if status.st_size != growing.size:
+                raise RunbookError("A file changed its size while it was backed up", where=os.path.join(self._folder, path))
+            results[path] = {"size_bytes": growing.size, "sha256": growing.digest.hexdigest()}
+        self._fsync()
+        return results
+
+    def _forget_renamed(self) -> None:
+        # A tool may give a file its name last (pg_basebackup: backup_manifest.tmp); it is then read anew under that name.
+        for path, growing in list(self._files.items()):
+            try:
+                same = os.path.samestat(os.stat(os.path.join(self._folder, path)), os.fstat(growing.stream.fileno()))
+            except FileNotFoundError:
+                same = False
+            if not same:
+                growing.stream.close()
+                del self._files[path]
+
+    def _fsync(self) -> None:
+        try:
+            parallel([lambda g=growing: os.fsync(g.stream.fileno()) for growing in self._files.values()], jobs=4)  # type: ignore[misc]
+        except OSError as error:
+            raise no_space_or(error, self._folder) from error
+
+    def _follow(self) -> None:
+        block = bytearray(BLOCK_BYTES)
+        try:
+            while not self._done.wait(_POLL_S):
+                self._scan(block)
+        except BaseException as error:  # handed to finish()
+            self._error = error
+
+    def _scan(self, block: bytearray) -> None:
+        for top, _folders, names in os.walk(self._folder):
+            for name in names:
+                path = os.path.join(top, name)
+                relative = os.path.relpath(path, self._folder)
+                growing = self._files.get(relative)
+                if growing is None:
+                    if name in self._rewritten or not stat.S_ISREG(os.lstat(path).st_mode):
+                        continue
+                    growing = self._files[relative] = _Growing(path)
+                self.written_bytes += growing.advance(block)
+
+
+def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.Any]:
+    """Run functions in `jobs` threads and return their results in order; the first error is raised after all have ended."""
+    results: t.List[t.Any] = [None] * len(tasks)
+    errors: t.List[BaseException] = []
+    waiting: "queue.SimpleQueue[t.Tuple[int, t.Callable[[], t.Any]]]" = queue.SimpleQueue()
+    for number, task in enumerate(tasks):
+        waiting.put((number, task))
+
+    def work() -> None:
+        while not errors:
+            try:
+                number, task = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                results[number] = task()
+            except BaseException as error:  # raised below, in the caller's thread
+                errors.append(error)
+
+    threads = [threading.Thread(target=work, daemon=True) for _number in range(max(1, min(jobs, len(tasks))))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results
+
+
+def check_files(folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.List[str]:
+    """Compare files with what a manifest says of them.
+
+    Args:
+        folder: The set's folder.
+        files: Entries `path`, `size_bytes`, `sha256`.
+        jobs: How many to read at once.
+        on_bytes: Called with the number of bytes checked so far.
+
+    Returns:
+        One sentence for every file that is not as it should be; empty when all are. Files that the manifest does not know count too.
+    """
+    known = {entry["path"] for entry in files}
+    done = [0]
+
+    def check(entry: t.Mapping[str, t.Any]) -> str:
+        path = os.path.join(folder, entry["path"])
+        try:
+            size = os.lstat(path).st_size
+            if size != entry["size_bytes"]:
+                return f"{entry['path']} has {size} bytes instead of {entry['size_bytes']}"
+            found, _size = hash_file(path)
+        except FileNotFoundError:
+            return f"{entry['path']} is missing"
+        except OSError as error:
+            return f"{entry['path']} cannot be read: {error.strerror}"
+        done[0] += size
+        if on_bytes is not None:
+            on_bytes(done[0])
+        return "" if found == entry["sha256"] else f"{entry['path']} has another content (SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…)"
+
+    largest_first = sorted(files, key=lambda entry: -int(entry["size_bytes"]))
+    problems = [text for text in parallel([lambda e=entry: check(e) for entry in largest_first], jobs) if text]  # type: ignore[misc]
+    return problems + [f"{path} does not belong to the set" for path in sorted(_present(folder) - known)]
+
+
+def _present(folder: str) -> t.Set[str]:
+    return {os.path.relpath(os.path.join(top, name), folder) for top, _folders, names in os.walk(folder) for name in names} - SEAL_FILES
+
+
+SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json"})
+"""Files of a set that its manifest does not list: itself, its own checksum, and the proofs that come later."""
+
+
+def damaged(folder: str, problems: t.Sequence[str]) -> SetDamaged:
+    """The error that names what is wrong with a set."""
+    shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+    return SetDamaged(
+        f"The backup set {os.path.basename(folder)} is damaged",
+        where=folder,
+        why=shown,
+        next_step="use another set (restore does so by itself unless one was named) or fetch the off-site copy",
+        facts={"problems": list(problems)},
+    )

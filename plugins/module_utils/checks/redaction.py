@@ -1,0 +1,153 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Nothing secret leaves: known secrets and what looks like one are masked in text that came from outside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import typing as t
+from urllib.parse import parse_qsl, quote, urlsplit
+
+MASK = "********"
+_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|passw|token|secret|credential|api.?key|^key$|authorization|cookie|session.?id|signature", re.IGNORECASE)
+_PLAIN_HEADERS = frozenset(
+    "accept accept-charset accept-encoding accept-language cache-control connection content-type host origin pragma referer user-agent x-request-id".split()
+)
+_IN_TEXT = (
+    (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@"), r"\1" + MASK + "@"),
+    (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{1,2000}", re.IGNORECASE), r"\1 " + MASK),
+    (
+        re.compile(
+            r"""((?:pass(?:word|wd|phrase)?|[\w-]{0,40}token|[\w-]{0,40}secret|api[_-]?key|authorization|cookie|session[_-]?id)["']?\s{0,8}[:=]\s{0,8})("[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}]{1,2000})""",
+            re.IGNORECASE,
+        ),
+        r"\1" + MASK,
+    ),
+    (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{4,4000}\.[\w-]{0,2000}"), MASK),
+)
+_NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\ud800-\udfff\ufeff]")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a key, header or parameter of this name usually holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+class Redactor:
+    """Masks known secrets, in the forms in which they travel, and what looks like one."""
+
+    def __init__(self, secrets: t.Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def text(self, text: str) -> str:
+        """`text` without secrets and without characters that would upset a terminal or an encoder."""
+        text = _NOT_SHOWN.sub("\ufffd", text)
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        for pattern, replacement in _IN_TEXT:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def value(self, value: t.Any, *, depth: int = 4) -> t.Any:
+        """A copy of a JSON value without secrets, cut to what a report can hold."""
+        if isinstance(value, str):
+            return clip(self.text(value), 500)
+        if isinstance(value, t.Mapping):
+            if depth == 0:
+                return "..."
+            return {
+                clip(self.text(str(key)), 100): MASK if is_secret_name(str(key)) and isinstance(item, str) else self.value(item, depth=depth - 1)
+                for key, item in list(value.items())[:50]
+            }
+        if isinstance(value, (list, tuple)):
+            return "..." if depth == 0 else [self.value(item, depth=depth - 1) for item in value[:20]]
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
+            return float(value) if abs(value) < 1 << 1000 else "a number too large to show"
+        return value if value is None or isinstance(value, (bool, int, float)) else clip(self.text(str(value)), 500)
+
+
+def clip(text: str, length: int) -> str:
+    """The beginning of `text`, marked when it is not all."""
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def secrets_of(check: t.Any, secret_options: t.Container[str]) -> t.Set[str]:
+    """The secrets that a check as written in the inventory holds, be it valid or not.
+
+    Args:
+        check: The dictionary of the check; anything else holds none.
+        secret_options: Names of options that are secret whatever they are called.
+    """
+    found: t.Set[str] = set()
+    if not isinstance(check, t.Mapping):
+        return found
+    for key, value in check.items():
+        name = str(key)
+        if name == "headers" and isinstance(value, t.Mapping):
+            found.update(str(item) for header, item in value.items() if str(header).lower() not in _PLAIN_HEADERS)
+        elif name == "url" and isinstance(value, str):
+            found |= _secrets_of_url(value)
+        elif name in secret_options or is_secret_name(name):
+            found |= _leaves(value)
+        elif isinstance(value, t.Mapping):
+            found |= secrets_of(value, secret_options)
+    password = check.get("password")
+    if password and check.get("user"):
+        found.add(base64.b64encode(f"{check['user']}:{password}".encode("utf-8", "replace")).decode())
+    return {secret for secret in found if secret not in ("", "None", "True", "False")}
+
+
+def masked(check: t.Any, secret_options: t.Container[str]) -> t.Any:
+    """A copy of a check as written in the inventory that can be shown."""
+    if not isinstance(check, t.Mapping):
+        return MASK if isinstance(check, str) else check
+    redactor = Redactor(secrets_of(check, secret_options))
+    shown: t.Dict[str, t.Any] = {}
+    for key, value in check.items():
+        name = str(key)
+        if name in secret_options or is_secret_name(name):
+            shown[name] = MASK
+        elif name == "headers" and isinstance(value, t.Mapping):
+            shown[name] = {str(header): item if str(header).lower() in _PLAIN_HEADERS else MASK for header, item in value.items()}
+        elif name in ("url", "body", "send", "headers"):
+            shown[name] = redactor.value(value)
+        else:
+            shown[name] = value
+    return shown
+
+
+def shown_url(url: str) -> str:
+    """`url` without user, password, fragment and the values of parameters that usually are secret."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        query = "&".join(f"{name}={MASK if is_secret_name(name) else value}" for name, value in parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        return "a URL that cannot be read"
+    return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")
+
+
+def _secrets_of_url(url: str) -> t.Set[str]:
+    try:
+        parts = urlsplit(url)
+        found = {value for name, value in parse_qsl(parts.query) if is_secret_name(name)}
+    except ValueError:
+        return set()
+    account = parts.netloc.rpartition("@")[0]
+    if account:
+        found |= {account, account.partition(":")[2]}
+    return found
+
+
+def _leaves(value: t.Any) -> t.Set[str]:
+    if isinstance(value, t.Mapping):
+        return {leaf for item in value.values() for leaf in _leaves(item)}
+    if isinstance(value, (list, tuple)):
+        return {leaf for item in value for leaf in _leaves(item)}
+    return set() if value is None or isinstance(value, bool) else {str(value)}

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Physical backup of a whole server: pg_basebackup, with the server's own checksum of every file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import typing as t
+
+from ..backup_set.hashing import FollowingHasher, copy_hashed
+from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
+from ..command import Command, Pipeline
+from ..errors import BadInput, CommandFailed
+from ..progress import Progress
+from . import fingerprint
+from .connection import Connection, Session
+from .dump import BackupPlan, BackupRequest, common_manifest, full_disk, plan
+
+_SERVER_COMPRESSION_SINCE = 15
+"""BASE_BACKUP learned COMPRESSION with PostgreSQL 15 (release notes, E.1.3.6)."""
+
+
+def back_up_physically(request: BackupRequest) -> BackupSet:
+    """Copy the whole server into a new, sealed backup set.
+
+    On this host: one compressed tar a tablespace, its WAL, and `backup_manifest`, by which `pg_verifybackup` checks every file.
+    In a container or pod: one tar, streamed, WAL and `backup_manifest` inside.
+
+    Raises:
+        BadInput: The server has tablespaces outside its data folder, or our role may not replicate.
+        RunbookError: Something failed; nothing is left behind.
+    """
+    ready = plan(request, ("psql", "pg_basebackup"))
+    _require_one_tablespace(request.connection)
+    removed = remove_leftovers(request.backup_folder)
+    started, clock = utc_now(), time.monotonic()
+    progress = Progress(f"Backing up the server of {request.database}")
+    with SetWriter(request.backup_folder, request.store, "physical") as writer:
+        manifest = {**common_manifest(request, ready, "physical"), "started_at": started, "removed_leftovers": removed}
+        try:
+            base, files = _copy(request, ready, writer.folder, progress)
+        except CommandFailed as error:
+            raise full_disk(request.connection.explain(error), writer.folder) from error
+        with Session(request.connection, request.database) as session:
+            now = session.ask("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").strip()
+            parts = fingerprint.small_parts(session)
+        manifest.update(
+            consistent_at=now,
+            finished_at=utc_now(),
+            duration_s=round(time.monotonic() - clock, 3),
+            base_backup=base,
+            fingerprint={"method": "pg_verifybackup", "extensions": parts["extensions"]},
+        )
+        return writer.seal(manifest, files)
+
+
+def _require_one_tablespace(connection: Connection) -> None:
+    others = connection.ask_json("SELECT json_agg(spcname) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')")
+    if others:
+        raise BadInput(
+            "A physical backup of a server with tablespaces of its own is not supported",
+            where=str(connection),
+            why="its tablespaces " + ", ".join(sorted(others)) + " lie outside the data folder",
+            next_step="use the logical method",
+        )
+
+
+def _copy(
+    request: BackupRequest, ready: BackupPlan, folder: str, progress: Progress
+) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Dict[str, t.Any]]]:
+    connection = request.connection
+    if not connection.place.is_host:
+        command = connection.command("pg_basebackup", "--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--no-password")
+        with Pipeline(command, Command(["gzip", "-1"])) as pipeline:
+            entry = copy_hashed(pipeline.stdout, os.path.join(folder, "base.tar.gz"), on_bytes=lambda n: progress.say("copying", n, None, "bytes"))
+        return {"compression": "gzip:1", "archives": ["base.tar.gz"]}, {"base.tar.gz": entry}
+    compression = request.compression
+    if compression == "auto":
+        compression = f"zstd:level=1,workers={ready.jobs}" if ready.info.major >= _SERVER_COMPRESSION_SINCE else "gzip:1"
+    try:
+        return _copy_here(request, ready, folder, compression, progress)
+    except CommandFailed as error:
+        # A server built without zstd says so, one whose library has no threads says that; gzip is always there.
+        if request.compression != "auto" or "compression" not in error.why or compression == "gzip:1":
+            raise
+    return _copy_here(request, ready, folder, "gzip:1", progress)
+
+
+def _copy_here(
+    request: BackupRequest, ready: BackupPlan, folder: str, compression: str, progress: Progress
+) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Dict[str, t.Any]]]:
+    target = os.path.join(folder, "base")
+    by_server = ready.info.major >= _SERVER_COMPRESSION_SINCE
+    flags = [] if compression == "none" else [f"--compress={'server-' if by_server else ''}{compression}"]
+    command = request.connection.command(
+        "pg_basebackup",
+        f"--pgdata={target}",
+        "--format=tar",
+        "--wal-method=stream",
+        "--checkpoint=fast",
+        "--no-sync",
+        "--no-password",
+        *flags,
+    )
+    # pg_basebackup goes back into pg_wal.tar to complete its headers.
+    with FollowingHasher(target, rewritten=["pg_wal.tar"]) as hasher:
+        with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
+            pipeline.watch(lambda: progress.say("copying", hasher.written_bytes, None, "bytes"))
+        progress.say("making it durable")
+        files = hasher.finish()
+    archives = sorted(f"base/{name}" for name in files if ".tar" in name)
+    return {"compression": compression, "archives": archives}, {f"base/{name}": entry for name, entry in files.items()}

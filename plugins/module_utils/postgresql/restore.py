@@ -1,0 +1,304 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Restore of a logical set: into a new database beside the live one, compared, then put in its place.
+
+Until the swap nothing that exists is touched; the swap is one transaction (swap.py). What a killed run leaves behind is a
+database called `<name>_restoring_<time>`, which nobody uses and the next run drops.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+import typing as t
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ..backup_set.sets import BackupSet, require_space
+from ..errors import BadInput, LeaseHeld, NotTheSame, SetDamaged, WrongTarget
+from ..progress import Progress
+from . import fingerprint
+from .comparison import Comparison, compare
+from .connection import Connection, Session, identifier, literal
+from .load import load_dump
+from .properties import apply_statements, create_statement, named_roles, read_properties
+from .role_restore import create_missing_roles, missing_roles
+from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
+from .swap import derived_name, names_derived_from, swap
+
+
+@dataclass(frozen=True)
+class RestoreRequest:
+    """What to restore and where.
+
+    Attributes:
+        connection: The server.
+        database: Name that the restored database gets in the end.
+        backup_set: A logical set.
+        jobs: Parallel jobs; 0 for the number of processors, at most 8.
+        expected_identifier: `system_identifier` that the inventory names; empty for none.
+        from_other_server: Whether a set of another server may be restored here.
+        analyze: Whether to gather planner statistics after the swap.
+        swap: Whether to put the restored database in place; if not, it is dropped after the comparison (a drill).
+    """
+
+    connection: Connection
+    database: str
+    backup_set: BackupSet
+    jobs: int = 0
+    expected_identifier: str = ""
+    from_other_server: bool = False
+    analyze: bool = True
+    swap: bool = True
+
+
+@dataclass(frozen=True)
+class RestorePlan:
+    """What a restore will do; made without changing anything."""
+
+    info: ServerInfo
+    jobs: int
+    live_exists: bool
+    restoring_name: str
+    kept_as: str
+    leftovers: t.Sequence[str]
+    new_roles: t.Sequence[str]
+    same_versions: bool
+
+    def steps(self, request: RestoreRequest) -> t.List[str]:
+        """The plan in sentences, for dry runs."""
+        lines = [f"drop the leftover database {name} of a run that was killed" for name in self.leftovers]
+        lines += [f"create the role {name}" for name in self.new_roles]
+        lines.append(f"restore {request.backup_set.id} into the new database {self.restoring_name} with {self.jobs} jobs and compare it")
+        if not request.swap:
+            lines.append(f"drop {self.restoring_name}")
+        elif self.live_exists:
+            lines.append(f"in one transaction rename {request.database} to {self.kept_as} and {self.restoring_name} to {request.database}")
+        else:
+            lines.append(f"rename {self.restoring_name} to {request.database}")
+        return lines
+
+
+def plan_restore(request: RestoreRequest) -> RestorePlan:
+    """Look at everything that could stop the restore, before anything is changed.
+
+    Raises:
+        RunbookError: The wrong server, a tool, an extension, a right or room is missing, or the set does not fit.
+    """
+    connection, manifest = request.connection, request.backup_set.manifest
+    if request.database == connection.maintenance_database:
+        raise BadInput(
+            f"The database {request.database!r} is also the one to be connected to meanwhile",
+            next_step="name another maintenance_database, e.g. template1",
+        )
+    info = server_info(connection)
+    guard_identity(info, request.expected_identifier, connection)
+    _require_fitting_set(request, info)
+    major = int(require_tool(connection, "pg_restore", info.major).split(".")[0])
+    require_tool(connection, "pg_dump", info.major)
+    known = databases(connection)
+    _require_extensions(connection, manifest["fingerprint"]["extensions"])
+    _require_rights(connection, info)
+    if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory):
+        require_space(info.data_directory, int(manifest["database_bytes"] * 1.1))
+    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    live = request.database in known
+    properties = read_properties(connection, request.database) if live else manifest["database_properties"]
+    return RestorePlan(
+        info=info,
+        jobs=request.jobs or min(os.cpu_count() or 1, 8),
+        live_exists=live,
+        restoring_name=derived_name(request.database, "restoring", stamp),
+        kept_as=derived_name(request.database, "before", stamp) if live and request.swap else "",
+        leftovers=names_derived_from(request.database, "restoring", known),
+        new_roles=missing_roles(connection, manifest, named_roles(properties)),
+        same_versions=info.major == manifest["server"]["version_num"] // 10000 and major == int(manifest["tools"]["pg_dump"].split(".")[0]),
+    )
+
+
+def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
+    """Restore a logical set.
+
+    Returns:
+        `database`, `kept_as`, `cut_off_s`, `serving_after_s` (seconds from the call until the restored database served),
+        `comparison`, `dropped_leftovers`, `created_roles`, `durations_s` by step.
+
+    Raises:
+        NotTheSame: The restored database differs from the manifest; it was dropped and the live one is as it was.
+        RunbookError: Anything else; the live database is as it was.
+    """
+    clock = _Clock()
+    progress = Progress(f"Restoring {request.database}")
+    progress.say("checking the set")
+    request.backup_set.require_whole(on_bytes=lambda done: progress.say("checking the set", done, request.backup_set.size_bytes, "bytes"))
+    clock.lap("check_set")
+    connection = request.connection
+    with _only_restore_of(connection, request.database):
+        ready = plan_restore(request)
+        for name in ready.leftovers:
+            connection.do(f"DROP DATABASE {identifier(name)}")
+        manifest = request.backup_set.manifest
+        live = read_properties(connection, request.database) if ready.live_exists else None
+        create_missing_roles(connection, request.backup_set, ready.new_roles)
+        connection.do(create_statement(ready.restoring_name, live or manifest["database_properties"]))
+        clock.lap("prepare")
+        try:
+            comparison = _load_and_compare(request, ready, progress, clock)
+            cut_off_s = 0.0
+            if request.swap:
+                _give(connection, ready.restoring_name, live or manifest["database_properties"])
+                renames = [(request.database, ready.kept_as)] if ready.live_exists else []
+                cut_off_s = swap(connection, [*renames, (ready.restoring_name, request.database)])
+        except BaseException:
+            _drop_quietly(connection, ready.restoring_name)
+            raise
+        if not request.swap:
+            connection.do(f"DROP DATABASE {identifier(ready.restoring_name)}")
+    clock.lap("swap")
+    serving_after_s = clock.total()
+    if request.swap and request.analyze:
+        progress.say("gathering planner statistics")
+        analyze(connection, request.database, ready.jobs)
+        clock.lap("analyze")
+    return {
+        "database": request.database,
+        "kept_as": ready.kept_as,
+        "cut_off_s": round(cut_off_s, 3),
+        "serving_after_s": serving_after_s,
+        "comparison": comparison.as_dict(),
+        "dropped_leftovers": list(ready.leftovers),
+        "created_roles": list(ready.new_roles),
+        "durations_s": clock.laps,
+    }
+
+
+def analyze(connection: Connection, database: str, jobs: int) -> None:
+    """Gather planner statistics, which a dump does not hold, so that queries get good plans at once."""
+    from ..command import run
+
+    run(connection.command("vacuumdb", "--analyze-only", "--quiet", "--no-password", f"--jobs={jobs}", database=database))
+
+
+def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Progress, clock: "_Clock") -> Comparison:
+    connection, manifest = request.connection, request.backup_set.manifest
+    hasher = fingerprint.TableHasher(connection, ready.restoring_name, ready.info.version_num, jobs=ready.jobs)
+    try:
+        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress)
+        clock.lap("load")
+        progress.say("comparing with the backup")
+        with Session(connection, ready.restoring_name) as session:
+            for table in fingerprint.tables(session):
+                hasher.add(table)
+            found = {
+                "method": fingerprint.hash_method(ready.info.version_num),
+                "sequences": fingerprint.sequences(session),
+                "schema": fingerprint.schema_digest(connection, ready.restoring_name) if ready.same_versions else None,
+                **fingerprint.small_parts(session),
+            }
+        found["tables"] = hasher.finish()
+    except BaseException:
+        hasher.abandon()
+        raise
+    comparison = compare(manifest["fingerprint"], found, same_versions=ready.same_versions)
+    clock.lap("compare")
+    if not comparison.same:
+        raise NotTheSame(
+            f"What was restored from {request.backup_set.id} is not what was backed up",
+            where=ready.restoring_name,
+            why="; ".join(comparison.differences[:5]),
+            next_step="restore another set (restore_set=...); the live database is as it was",
+            facts={"comparison": comparison.as_dict()},
+        )
+    return comparison
+
+
+@contextmanager
+def _only_restore_of(connection: Connection, database: str) -> t.Iterator[None]:
+    """Hold an advisory lock in the server, which ends with this session, however that ends."""
+    key = literal("sre.runbooks restore of " + database)
+    with Session(connection) as session:
+        if session.ask(f"SELECT pg_try_advisory_lock(hashtextextended({key}, 0))").strip() != "t":
+            raise LeaseHeld(
+                f"Another restore of {database!r} is running on this server",
+                where=str(connection),
+                next_step="wait for it, or end it; its session is the one with an advisory lock in pg_locks",
+            )
+        yield
+
+
+def _give(connection: Connection, database: str, properties: t.Mapping[str, t.Any]) -> None:
+    connection.do("BEGIN;\n" + ";\n".join(apply_statements(database, properties)) + ";\nCOMMIT;")
+
+
+def _drop_quietly(connection: Connection, database: str) -> None:
+    # The error that brought us here matters more; a database that stays is dropped by the next run.
+    from ..errors import RunbookError
+
+    try:
+        connection.do(f"DROP DATABASE IF EXISTS {identifier(database)}")
+    except RunbookError:
+        pass
+
+
+def _require_fitting_set(request: RestoreRequest, info: ServerInfo) -> None:
+    chosen, manifest = request.backup_set, request.backup_set.manifest
+    if chosen.damage:
+        raise SetDamaged(f"The backup set {chosen.id} is damaged", where=chosen.folder, why="; ".join(chosen.damage), next_step="use another set")
+    if manifest.get("kind") != "postgresql" or manifest.get("method") != "logical":
+        raise BadInput(f"{chosen.id} is no logical PostgreSQL set", where=chosen.folder, next_step="choose a logical set")
+    server = manifest["server"]
+    if server["system_identifier"] != info.system_identifier and not request.from_other_server:
+        raise WrongTarget(
+            f"The backup set {chosen.id} is from another server",
+            where=str(request.connection),
+            why=f"it was taken from {server['address']} with system identifier {server['system_identifier']}, this server has {info.system_identifier}",
+            next_step="choose a set of this server, or say that it is meant: restore_from_other_server=true",
+        )
+    if server["version_num"] // 10000 > info.major:
+        raise BadInput(
+            f"The backup set {chosen.id} is from a newer PostgreSQL",
+            why=f"it is from version {server['version']}, this server has {info.version}",
+            next_step="restore it on a server of that version or a newer one",
+        )
+
+
+def _require_extensions(connection: Connection, needed: t.Mapping[str, str]) -> None:
+    available = set(connection.ask_json("SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions"))
+    missing = sorted(set(needed) - available)
+    if missing:
+        raise BadInput(
+            "Extensions that the database uses are not installed on this server",
+            where=str(connection),
+            why=", ".join(missing),
+            next_step="install their packages on the database server; nothing was changed",
+        )
+
+
+def _require_rights(connection: Connection, info: ServerInfo) -> None:
+    if info.is_superuser:
+        return
+    able = connection.ask("SELECT rolcreatedb AND pg_has_role('pg_signal_backend', 'MEMBER') FROM pg_roles WHERE rolname = current_user")
+    if able.strip() != "t":
+        raise BadInput(
+            f"The role {connection.user!r} may not restore",
+            where=str(connection),
+            why="it is no superuser and lacks CREATEDB or membership in pg_signal_backend",
+            next_step="use an administrator's role for restores",
+        )
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self.laps: t.Dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = round(self.laps.get(name, 0.0) + now - self._last, 3)
+        self._last = now
+
+    def total(self) -> float:
+        return round(time.monotonic() - self._start, 3)

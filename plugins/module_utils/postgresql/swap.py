@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Putting one database in the place of another, in a single transaction.
+
+`ALTER DATABASE ... RENAME` takes an exclusive lock on the database and then waits, up to five seconds, until nobody is connected
+to it (dbcommands.c: RenameDatabase, CountOtherDBBackends). A new connection waits for that lock. So one session begins the
+renames while another ends the clients: nothing in between is ever committed, and whoever dies on the way, PostgreSQL rolls back
+or completes all of it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import typing as t
+
+from ..errors import BadInput, CommandFailed, RunbookError
+from .connection import Connection, Session, identifier, literal
+from .server_info import databases
+
+NAME_BYTES = 63
+"""NAMEDATALEN - 1 (manual, 4.1.1)."""
+_STAMP = r"\d{8}T\d{6}Z"
+_ATTEMPTS = 3
+
+
+def derived_name(database: str, word: str, stamp: str) -> str:
+    """`<database>_<word>_<stamp>`, its front cut so that it fits PostgreSQL's 63 bytes."""
+    tail = f"_{word}_{stamp}"
+    front = database.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore")
+    return front + tail
+
+
+def names_derived_from(database: str, word: str, names: t.Iterable[str]) -> t.List[str]:
+    """Those of `names` that `derived_name` made of this database and word, the newest first."""
+    front = re.escape(derived_name(database, word, "")[: -len(f"_{word}_")])
+    pattern = re.compile(rf"^{front}_{word}_({_STAMP})$")
+    return sorted((name for name in names if pattern.match(name)), key=lambda name: name[-16:], reverse=True)
+
+
+def swap(connection: Connection, renames: t.Sequence[t.Tuple[str, str]]) -> float:
+    """Rename databases in one transaction, ending the clients that are connected to them.
+
+    Args:
+        connection: A role that may rename them and end their clients.
+        renames: Pairs (name now, name then), in order.
+
+    Returns:
+        Seconds for which clients could not work.
+
+    Raises:
+        BadInput: A prepared transaction holds one of them.
+        RunbookError: Clients came back faster than they could be ended; nothing was changed.
+    """
+    names = [name for name, _new in renames]
+    _refuse_prepared_transactions(connection, names)
+    for _attempt in range(_ATTEMPTS):
+        try:
+            return _swap_once(connection, renames, names)
+        except CommandFailed as error:
+            if "is being accessed by other users" not in error.why:
+                raise
+            last = error
+    raise RunbookError(
+        "The databases could not change places",
+        where=", ".join(names),
+        why=f"clients were still connected after {_ATTEMPTS} attempts of 5 s: {last.why}",
+        next_step="stop the service's clients (or their pooler) and run the procedure again; the live database is unchanged",
+    )
+
+
+def _swap_once(connection: Connection, renames: t.Sequence[t.Tuple[str, str]], names: t.Sequence[str]) -> float:
+    statements = ["BEGIN", *(f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}" for old, new in renames), "COMMIT"]
+    done = threading.Event()
+    failures: t.List[BaseException] = []
+
+    def end_clients(session: Session) -> None:
+        try:
+            while not done.is_set():
+                session.ask(_END_CLIENTS.format(names=", ".join(literal(name) for name in names)))
+                done.wait(0.01)
+        except RunbookError as error:
+            failures.append(error)
+
+    with Session(connection) as renaming, Session(connection) as ending:
+        renaming.ask("SELECT 1")
+        ending.ask("SELECT 1")
+        began = time.monotonic()
+        mark = renaming.send(";\n".join(statements))
+        thread = threading.Thread(target=end_clients, args=(ending,), daemon=True)
+        thread.start()
+        try:
+            renaming.receive(mark)
+            took = time.monotonic() - began
+        finally:
+            done.set()
+            thread.join()
+    if failures and not isinstance(failures[0], CommandFailed):
+        raise failures[0]
+    return took
+
+
+_END_CLIENTS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname IN ({names}) AND pid <> pg_backend_pid()
+"""
+
+
+def _refuse_prepared_transactions(connection: Connection, names: t.Sequence[str]) -> None:
+    held = connection.ask_json(
+        f"SELECT json_agg(database || ': ' || gid) FROM pg_prepared_xacts WHERE database IN ({', '.join(literal(name) for name in names)})"
+    )
+    if held:
+        raise BadInput(
+            "Prepared transactions hold the database",
+            where="; ".join(held),
+            next_step="commit or roll them back (COMMIT PREPARED, ROLLBACK PREPARED), then run the procedure again; nothing was changed",
+        )
+
+
+def undo(connection: Connection, database: str, stamp: str, replaced: str = "") -> t.Dict[str, t.Any]:
+    """Put the database that a restore replaced back into its place; the restored one is kept as `<name>_undone_<stamp>`.
+
+    Args:
+        connection: The server.
+        database: The name in use.
+        stamp: UTC time for the kept one's name (`YYYYmmddTHHMMSSZ`).
+        replaced: Which kept database to put back; empty for the newest `<name>_before_<time>`.
+
+    Returns:
+        `put_back`, `kept_as` and `cut_off_s` (seconds).
+
+    Raises:
+        BadInput: There is none to put back.
+    """
+    known = databases(connection)
+    put_back = choose_replaced(database, known, replaced)
+    kept_as = derived_name(database, "undone", stamp) if database in known else ""
+    renames = ([(database, kept_as)] if kept_as else []) + [(put_back, database)]
+    return {"put_back": put_back, "kept_as": kept_as, "cut_off_s": round(swap(connection, renames), 3)}
+
+
+def choose_replaced(database: str, known: t.Iterable[str], replaced: str = "") -> str:
+    """The kept database that an undo puts back; see `undo`."""
+    kept = names_derived_from(database, "before", known)
+    if replaced and replaced not in kept:
+        raise BadInput(f"There is no database {replaced!r} that a restore of {database!r} replaced", next_step=f"choose one of {kept}")
+    if not kept:
+        raise BadInput(
+            f"No replaced database of {database!r} is kept",
+            why="no restore replaced it, or what it replaced was pruned",
+            next_step="restore an earlier backup set instead (restore_set=...)",
+        )
+    return replaced or kept[0]

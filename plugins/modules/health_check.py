@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health_check
+short_description: Put many read-only questions to a service at once
+version_added: "0.1.0"
+author: "The sre.runbooks authors (@sre-runbooks)"
+description:
+  - Asks HTTP endpoints, JSON documents, TCP ports, PostgreSQL and Redis whether they are well, all at the same time in one task.
+  - The answer to a check is V(pass), V(warn), V(fail), or V(unknown) when the question could not be put. What was reached and is bad,
+    or does not answer in time, is V(fail). What could not be measured is V(unknown) - a name that does not resolve, no route from here,
+    a missing client program, a failed dependency, a condition on a value that the answer does not have. Unknown is never good.
+  - Each check has one deadline for everything it does, name resolution, connection, TLS, request, answer and retries.
+  - All mistakes in the list of checks are reported together before anything is asked.
+requirements:
+  - jmespath, where a check has O(checks[].conditions), O(checks[].value) as an expression or O(checks[].observe)
+  - psql, for checks of type V(postgresql), in the place where it runs
+extends_documentation_fragment:
+  - sre.runbooks.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Only asks, so it does the same in check mode.
+  diff_mode:
+    support: none
+    details: Changes nothing.
+  idempotent:
+    support: full
+    details: Changes nothing; what it reports is the state of the moment.
+options:
+  checks:
+    description:
+      - The questions. Which keys a check takes depends on its O(checks[].type); a key that the type does not know is an error.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the check, unique in the list.
+        type: str
+        required: true
+      type:
+        description:
+          - What is asked.
+          - V(http) sends a request and looks at status, text and latency.
+          - V(json) does the same and looks into the JSON document that comes back.
+          - V(tcp) connects to a port, and may expect some text.
+          - V(postgresql) logs in and runs a query, read-only, through C(psql).
+          - V(redis) logs in, sends C(PING), and may look into C(INFO).
+        type: str
+        required: true
+        choices: [http, json, postgresql, redis, tcp]
+      timeout_s:
+        description: Deadline of the whole check in seconds. Default is O(timeout_s).
+        type: float
+      attempt_timeout_s:
+        description: Seconds after which one attempt is given up, so that a retry can follow. Default is the whole deadline.
+        type: float
+      retries:
+        description:
+          - Further attempts within the deadline, after a random pause.
+          - Only refused and broken connections, timeouts and the statuses 502, 503 and 504 are tried again. Default is O(retries).
+        type: int
+      weight:
+        description: How much the check counts in the score.
+        type: float
+        default: 1
+      depends_on:
+        description: Names of checks that must not fail, or this one is not asked and V(unknown).
+        type: list
+        elements: str
+      warn_latency_ms:
+        description: Warn when the answer took longer, in milliseconds.
+        type: float
+      fail_latency_ms:
+        description: Fail when the answer took longer, in milliseconds.
+        type: float
+      url:
+        description: Address for V(http) and V(json), without user and password.
+        type: str
+      method:
+        description: Method of the request for V(http) and V(json).
+        type: str
+        default: GET
+      headers:
+        description: Headers of the request for V(http) and V(json). Their values are kept secret.
+        type: dict
+      body:
+        description: Body of the request for V(http) and V(json); what is not text is sent as JSON.
+        type: raw
+      status:
+        description: Statuses that are good for V(http) and V(json), numbers or classes such as V(2xx).
+        type: list
+        elements: str
+        default: ["200"]
+      contains:
+        description: Texts that the answer must contain, for V(http), V(json) and V(tcp).
+        type: list
+        elements: str
+      matches:
+        description: Regular expressions (Python) that must be found in the answer, for V(http) and V(json).
+        type: list
+        elements: str
+      token:
+        description: Bearer token for V(http) and V(json).
+        type: str
+      redirects:
+        description: Whether V(http) and V(json) follow a redirect, and then only to the same host.
+        type: str
+        choices: [none, same_host]
+        default: none
+      max_body_kb:
+        description: How much of an answer is read at most, in KiB, for V(http), V(json) and V(tcp).
+        type: int
+        default: 64
+      tls:
+        description: Whether V(redis) speaks TLS.
+        type: bool
+        default: false
+      verify_tls:
+        description: Whether V(http), V(json) and V(redis) verify the server's certificate.
+        type: bool
+        default: true
+      ca_file:
+        description: File of certificates that the server's must lead to, for V(http), V(json), V(postgresql) and V(redis).
+        type: path
+      warn_certificate_days:
+        description: Warn when the server's certificate is valid for fewer days, for V(http), V(json) and V(redis).
+        type: float
+      fail_certificate_days:
+        description: Fail when the server's certificate is valid for fewer days, for V(http), V(json) and V(redis).
+        type: float
+      conditions:
+        description:
+          - JMESPath expressions that must be V(true), for V(json) over the document, for V(redis) over the fields of C(INFO).
+          - Each is the expression alone, or a dictionary of C(that) (the expression), C(otherwise) (V(fail) or V(warn)) and C(msg) (what to say).
+          - An expression that gives neither true nor false makes the check V(unknown).
+        type: list
+        elements: raw
+      value:
+        description: JMESPath expression of the one number that the thresholds are held against, for V(json) and V(redis).
+        type: str
+      observe:
+        description: Further values to report, a name and a JMESPath expression each, for V(json) and V(redis).
+        type: dict
+      warn_above:
+        description: Warn when the number is greater, for V(json), V(redis) and V(postgresql).
+        type: float
+      fail_above:
+        description: Fail when the number is greater, for V(json), V(redis) and V(postgresql).
+        type: float
+      warn_below:
+        description: Warn when the number is less, for V(json), V(redis) and V(postgresql).
+        type: float
+      fail_below:
+        description: Fail when the number is less, for V(json), V(redis) and V(postgresql).
+        type: float
+      host:
+        description: Host name or address, for V(tcp), V(postgresql) and V(redis); for V(postgresql) also the folder of a socket.
+        type: str
+      port:
+        description: Port, for V(tcp), V(postgresql) (default 5432) and V(redis) (default 6379).
+        type: int
+      send:
+        description: Text that V(tcp) sends after connecting.
+        type: str
+      user:
+        description: Account, for V(http) and V(json) (basic authentication), V(postgresql) (default V(postgres)) and V(redis).
+        type: str
+      password:
+        description: Its password.
+        type: str
+      database:
+        description: Database that V(postgresql) connects to.
+        type: str
+        default: postgres
+      query:
+        description: Query of V(postgresql). It runs in a read-only transaction; the first column of its first row is the value.
+        type: str
+        default: SELECT 1
+      ssl_mode:
+        description: The C(sslmode) of libpq for V(postgresql).
+        type: str
+      container:
+        description: Container in which V(postgresql) calls C(psql).
+        type: str
+      engine:
+        description: Client program of the container engine.
+        type: str
+        choices: [docker, podman]
+        default: docker
+      pod:
+        description: Pod in which V(postgresql) calls C(psql). No password can be passed into a pod.
+        type: str
+      namespace:
+        description: Namespace of the pod.
+        type: str
+      pod_container:
+        description: Container in the pod.
+        type: str
+      context:
+        description: Context of the kubeconfig.
+        type: str
+      tool_folder:
+        description: Folder of C(psql) in its place.
+        type: str
+  timeout_s:
+    description: Deadline of a check in seconds, for those that name none.
+    type: float
+    default: 10
+  retries:
+    description: Further attempts of a check, for those that name none.
+    type: int
+    default: 1
+  concurrency:
+    description:
+      - Checks under way at the same time.
+      - A measured latency includes what the asking side itself needs, about 0.3 ms for each check under way.
+    type: int
+    default: 100
+  fail_on:
+    description: Verdicts that make the task fail; none for a task that only reports.
+    type: list
+    elements: str
+    choices: [warn, fail, unknown]
+    default: [fail, unknown]
+"""
