@@ -33,7 +33,7 @@ FROM generate_series(1, 60 * :megabytes) AS i;
 
 INSERT INTO documents (case_id, title, body, created_at)
 SELECT 1 + i % (60 * :megabytes), 'Document ' || i,
-       a.text || E'\n' || md5(i::text) || ' ' || b.text || E'\t\\' || c.text,
+       a.text || E'\n' || md5(i::text) || E'\t\\' || CASE WHEN i % 20 = 0 THEN repeat(b.text || ' ', 8) ELSE c.text END,
        timestamptz '2025-07-01' + i * interval '3 minutes'
 FROM generate_series(1, 300 * :megabytes) AS i
 JOIN paragraphs a ON a.paragraph = i % 4000

@@ -31,6 +31,7 @@ CREATE TABLE cases (
     details     jsonb NOT NULL DEFAULT '{}',
     opened_at   timestamptz NOT NULL
 );
+CREATE INDEX cases_client_idx ON cases (client_id);
 CREATE INDEX cases_status_idx ON cases (status, opened_at);
 CREATE INDEX cases_title_trgm_idx ON cases USING gin (title gin_trgm_ops);
 
@@ -42,7 +43,8 @@ CREATE TABLE documents (
     words       integer GENERATED ALWAYS AS (length(body) / 6) STORED,
     created_at  timestamptz NOT NULL
 );
-CREATE INDEX documents_case_idx ON documents (case_id);
+CREATE INDEX documents_case_idx ON documents (case_id, created_at);
+CREATE INDEX documents_title_idx ON documents (title);
 
 CREATE TABLE response_history (
     id          bigint NOT NULL,
@@ -60,6 +62,7 @@ CREATE TABLE response_history_2026_q2 PARTITION OF response_history FOR VALUES F
 CREATE TABLE response_history_2026_q3 PARTITION OF response_history FOR VALUES FROM ('2026-07-01') TO ('2026-10-01');
 CREATE TABLE response_history_other PARTITION OF response_history DEFAULT;
 CREATE INDEX response_history_user_idx ON response_history (user_id, created_at);
+CREATE INDEX response_history_trace_idx ON response_history (trace_id);
 
 CREATE TABLE billing.invoices (
     id        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -68,6 +71,8 @@ CREATE TABLE billing.invoices (
     paid      money,
     issued_on date NOT NULL
 );
+
+CREATE INDEX invoices_case_idx ON billing.invoices (case_id);
 
 CREATE TABLE offices (
     id        serial PRIMARY KEY,
