@@ -20,6 +20,7 @@ from . import fingerprint
 from .connection import Connection, Session
 from .dump import BackupPlan, BackupRequest, common_manifest, full_disk, plan
 
+PROGRAMS = ("psql", "pg_basebackup")
 _SERVER_COMPRESSION_SINCE = 15
 """BASE_BACKUP learned COMPRESSION with PostgreSQL 15 (release notes, E.1.3.6)."""
 
@@ -34,8 +35,8 @@ def back_up_physically(request: BackupRequest) -> BackupSet:
         BadInput: The server has tablespaces outside its data folder, or our role may not replicate.
         RunbookError: Something failed; nothing is left behind.
     """
-    ready = plan(request, ("psql", "pg_basebackup"))
-    _require_one_tablespace(request.connection)
+    ready = plan(request, PROGRAMS)
+    require_one_tablespace(request.connection)
     removed = remove_leftovers(request.backup_folder)
     started, clock = utc_now(), time.monotonic()
     progress = Progress(f"Backing up the server of {request.database}")
@@ -58,7 +59,8 @@ def back_up_physically(request: BackupRequest) -> BackupSet:
         return writer.seal(manifest, files)
 
 
-def _require_one_tablespace(connection: Connection) -> None:
+def require_one_tablespace(connection: Connection) -> None:
+    """Raise BadInput when the server keeps data outside its data folder."""
     others = connection.ask_json("SELECT json_agg(spcname) FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')")
     if others:
         raise BadInput(

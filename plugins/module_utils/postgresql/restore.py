@@ -10,7 +10,6 @@ database called `<name>_restoring_<time>`, which nobody uses and the next run dr
 
 from __future__ import annotations
 
-import datetime
 import os
 import time
 import typing as t
@@ -18,7 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet, require_space
-from ..errors import BadInput, LeaseHeld, NotTheSame, SetDamaged, WrongTarget
+from ..command import run
+from ..errors import BadInput, LeaseHeld, NotTheSame, RunbookError, SetDamaged, WrongTarget
 from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare
@@ -27,7 +27,7 @@ from .load import load_dump
 from .properties import apply_statements, create_statement, named_roles, read_properties
 from .role_restore import create_missing_roles, missing_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
-from .swap import derived_name, names_derived_from, swap
+from .swap import derived_name, names_derived_from, stamp, swap
 
 
 @dataclass(frozen=True)
@@ -104,15 +104,15 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
     _require_rights(connection, info)
     if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory):
         require_space(info.data_directory, int(manifest["database_bytes"] * 1.1))
-    stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    now = stamp()
     live = request.database in known
     properties = read_properties(connection, request.database) if live else manifest["database_properties"]
     return RestorePlan(
         info=info,
         jobs=request.jobs or min(os.cpu_count() or 1, 8),
         live_exists=live,
-        restoring_name=derived_name(request.database, "restoring", stamp),
-        kept_as=derived_name(request.database, "before", stamp) if live and request.swap else "",
+        restoring_name=derived_name(request.database, "restoring", now),
+        kept_as=derived_name(request.database, "before", now) if live and request.swap else "",
         leftovers=names_derived_from(request.database, "restoring", known),
         new_roles=missing_roles(connection, manifest, named_roles(properties)),
         same_versions=info.major == manifest["server"]["version_num"] // 10000 and major == int(manifest["tools"]["pg_dump"].split(".")[0]),
@@ -164,8 +164,10 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
         analyze(connection, request.database, ready.jobs)
         clock.lap("analyze")
     return {
+        "changed": True,
         "database": request.database,
         "kept_as": ready.kept_as,
+        **_told(ready.steps(request)),
         "cut_off_s": round(cut_off_s, 3),
         "serving_after_s": serving_after_s,
         "comparison": comparison.as_dict(),
@@ -175,10 +177,19 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
     }
 
 
+def describe_restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
+    """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
+    request.backup_set.require_whole()
+    ready = plan_restore(request)
+    return {"changed": True, "database": request.database, "kept_as": ready.kept_as, **_told(ready.steps(request))}
+
+
+def _told(steps: t.Sequence[str]) -> t.Dict[str, t.Any]:
+    return {"plan": list(steps), "diff": {"before": "", "after": "".join(f"{step}\n" for step in steps)}}
+
+
 def analyze(connection: Connection, database: str, jobs: int) -> None:
     """Gather planner statistics, which a dump does not hold, so that queries get good plans at once."""
-    from ..command import run
-
     run(connection.command("vacuumdb", "--analyze-only", "--quiet", "--no-password", f"--jobs={jobs}", database=database))
 
 
@@ -235,8 +246,6 @@ def _give(connection: Connection, database: str, properties: t.Mapping[str, t.An
 
 def _drop_quietly(connection: Connection, database: str) -> None:
     # The error that brought us here matters more; a database that stays is dropped by the next run.
-    from ..errors import RunbookError
-
     try:
         connection.do(f"DROP DATABASE IF EXISTS {identifier(database)}")
     except RunbookError:

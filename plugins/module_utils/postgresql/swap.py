@@ -12,6 +12,7 @@ or completes all of it.
 
 from __future__ import annotations
 
+import datetime
 import re
 import threading
 import time
@@ -19,7 +20,6 @@ import typing as t
 
 from ..errors import BadInput, CommandFailed, RunbookError
 from .connection import Connection, Session, identifier, literal
-from .server_info import databases
 
 NAME_BYTES = 63
 """NAMEDATALEN - 1 (manual, 4.1.1)."""
@@ -27,9 +27,14 @@ _STAMP = r"\d{8}T\d{6}Z"
 _ATTEMPTS = 3
 
 
-def derived_name(database: str, word: str, stamp: str) -> str:
-    """`<database>_<word>_<stamp>`, its front cut so that it fits PostgreSQL's 63 bytes."""
-    tail = f"_{word}_{stamp}"
+def stamp() -> str:
+    """UTC time now, in the form that derived names end with (`YYYYmmddTHHMMSSZ`)."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+
+
+def derived_name(database: str, word: str, time_stamp: str) -> str:
+    """`<database>_<word>_<time stamp>`, its front cut so that it fits PostgreSQL's 63 bytes."""
+    tail = f"_{word}_{time_stamp}"
     front = database.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore")
     return front + tail
 
@@ -121,30 +126,12 @@ def _refuse_prepared_transactions(connection: Connection, names: t.Sequence[str]
         )
 
 
-def undo(connection: Connection, database: str, stamp: str, replaced: str = "") -> t.Dict[str, t.Any]:
-    """Put the database that a restore replaced back into its place; the restored one is kept as `<name>_undone_<stamp>`.
-
-    Args:
-        connection: The server.
-        database: The name in use.
-        stamp: UTC time for the kept one's name (`YYYYmmddTHHMMSSZ`).
-        replaced: Which kept database to put back; empty for the newest `<name>_before_<time>`.
-
-    Returns:
-        `put_back`, `kept_as` and `cut_off_s` (seconds).
+def choose_replaced(database: str, known: t.Iterable[str], replaced: str = "") -> str:
+    """The kept database that an undo puts back: the named one, or the newest `<name>_before_<time>`.
 
     Raises:
-        BadInput: There is none to put back.
+        BadInput: There is none.
     """
-    known = databases(connection)
-    put_back = choose_replaced(database, known, replaced)
-    kept_as = derived_name(database, "undone", stamp) if database in known else ""
-    renames = ([(database, kept_as)] if kept_as else []) + [(put_back, database)]
-    return {"put_back": put_back, "kept_as": kept_as, "cut_off_s": round(swap(connection, renames), 3)}
-
-
-def choose_replaced(database: str, known: t.Iterable[str], replaced: str = "") -> str:
-    """The kept database that an undo puts back; see `undo`."""
     kept = names_derived_from(database, "before", known)
     if replaced and replaced not in kept:
         raise BadInput(f"There is no database {replaced!r} that a restore of {database!r} replaced", next_step=f"choose one of {kept}")

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which sets there are, and which one a restore should take."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ..errors import SetNotFound
+from .sets import BackupSet, read_set
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What kind of set is looked for.
+
+    Attributes:
+        store: Name of the store in the profile; empty for any.
+        method: `logical` or `physical`; empty for any.
+        system_identifier: Of the server it must come from; empty for any.
+        name: Name of one set, when it is said which.
+    """
+
+    store: str = ""
+    method: str = ""
+    system_identifier: str = ""
+    name: str = ""
+
+    def fits(self, candidate: BackupSet) -> bool:
+        """Whether a set is of that kind. A set whose manifest cannot be read fits when its name does."""
+        if self.name:
+            return candidate.id == self.name
+        if not candidate.manifest:
+            return True
+        manifest = candidate.manifest
+        return (
+            (not self.store or manifest.get("store") == self.store)
+            and (not self.method or manifest.get("method") == self.method)
+            and (not self.system_identifier or manifest.get("server", {}).get("system_identifier") == self.system_identifier)
+        )
+
+
+@dataclass
+class Choice:
+    """The set that was chosen, and why.
+
+    Attributes:
+        chosen: The set; None when none will do.
+        reason: One sentence.
+        passed_over: One sentence for each newer or better placed set that was not taken.
+    """
+
+    chosen: t.Optional[BackupSet]
+    reason: str
+    passed_over: t.List[str] = field(default_factory=list)
+
+
+def list_sets(backup_folder: str) -> t.List[BackupSet]:
+    """The finished sets of a folder, the newest first (names begin with their time); an absent folder has none."""
+    try:
+        names = os.listdir(backup_folder)
+    except FileNotFoundError:
+        return []
+    folders = [os.path.join(backup_folder, name) for name in names if not name.startswith(".")]
+    sets = [read_set(folder) for folder in folders if os.path.isdir(folder)]
+    return sorted(sets, key=lambda one: (one.consistent_at or one.id, one.id), reverse=True)
+
+
+def in_order_of_trust(sets: t.Sequence[BackupSet], wanted: Wanted) -> t.List[BackupSet]:
+    """The sets that fit, best first: the newest proven, older proven ones, the newest verified, ..., then merely written ones.
+
+    A set that failed, or whose manifest is damaged, comes only when it was named.
+    """
+    rank = {"proven": 0, "verified": 1, "written": 2, "failed": 3}
+    fitting = [one for one in sets if wanted.fits(one) and (one.state != "failed" or wanted.name)]
+    return sorted(fitting, key=lambda one: rank[one.state])  # stable: newest first within a rank
+
+
+def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[[BackupSet], t.Sequence[str]]) -> Choice:
+    """Take the best set whose files are whole.
+
+    Args:
+        sets: All sets, newest first.
+        wanted: What is looked for.
+        problems_of: Reads a set's files and says what is wrong; asked for one candidate after the other until one is whole.
+    """
+    passed_over = [f"{one.id}: {'; '.join(one.damage) or 'failed its last check'}" for one in sets if wanted.fits(one) and one.state == "failed" and not wanted.name]
+    candidates = in_order_of_trust(sets, wanted)
+    newest = candidates and max(candidates, key=lambda one: one.consistent_at)
+    for candidate in candidates:
+        problems = problems_of(candidate)
+        if problems:
+            passed_over.append(f"{candidate.id}: {'; '.join(problems[:3])}")
+            continue
+        reason = "it was named" if wanted.name else f"it is the newest {candidate.state} set"
+        if newest and not wanted.name and newest.consistent_at > candidate.consistent_at and newest.state != candidate.state:
+            passed_over.append(f"{newest.id}: newer, but only {newest.state}; name it with restore_set to take it")
+        return Choice(candidate, reason, passed_over)
+    return Choice(None, "no set will do", passed_over)
+
+
+def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str]) -> SetNotFound:
+    """The error for a choice that came to nothing."""
+    if wanted.name:
+        what = f"There is no usable backup set {wanted.name!r}"
+    else:
+        what = f"There is no usable backup set of {wanted.store or 'any store'}" + (f" by the {wanted.method} method" if wanted.method else "")
+    return SetNotFound(
+        what,
+        where=place,
+        why="; ".join(passed_over) or "none is there",
+        next_step="look at what there is with the module sre.runbooks.backup_set_info, or take a backup first",
+        facts={"passed_over": list(passed_over)},
+    )

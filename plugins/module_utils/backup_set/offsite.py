@@ -1,0 +1,218 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Copies of backup sets in an object store, by rclone.
+
+A set lies under its name below the prefix. `manifest.json` is uploaded last, after the others were compared: a set without it is
+an interrupted upload, which the next upload completes and no restore ever takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import typing as t
+from dataclasses import dataclass, field
+
+from ..command import Command, Pipeline, Place, run
+from ..errors import CommandFailed, SetDamaged, Unreachable
+from ..files import fsync_tree
+from ..progress import Progress
+from .sets import BackupSet, SetWriter, read_set, require_space
+
+_SEALS = ("manifest.json.sha256", "manifest.json")
+"""In this order, last of all."""
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """Where the copies are kept.
+
+    Attributes:
+        endpoint: URL of an S3 service; empty for Amazon's own.
+        bucket: Bucket, which must exist.
+        prefix: Folder in the bucket.
+        region: Region; empty for the service's default.
+        access_key: Access key.
+        secret_key: Secret key.
+        ca_file: Certificates that the service's must lead to; empty for the system's.
+        tool_folder: Folder of rclone; empty for the search path.
+    """
+
+    bucket: str
+    endpoint: str = ""
+    prefix: str = ""
+    region: str = ""
+    access_key: str = field(default="", repr=False)
+    secret_key: str = field(default="", repr=False)
+    ca_file: str = ""
+    tool_folder: str = ""
+
+    def __str__(self) -> str:
+        return f"s3://{self.path()}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+    def path(self, *parts: str) -> str:
+        """Bucket, prefix and further parts as one path."""
+        return "/".join([self.bucket, *(part.strip("/") for part in (self.prefix, *parts) if part.strip("/"))])
+
+    def remote(self, *parts: str) -> str:
+        """The same in rclone's words; the remote is described by the environment (rclone manual, Environment Variables)."""
+        return "offsite:" + self.path(*parts)
+
+    def command(self, *arguments: str) -> Command:
+        """A call of rclone that can reach the store; the keys are in its environment alone."""
+        place = Place(tool_folder=self.tool_folder)
+        environment = {
+            "RCLONE_CONFIG": os.devnull,
+            "RCLONE_CONFIG_OFFSITE_TYPE": "s3",
+            "RCLONE_CONFIG_OFFSITE_PROVIDER": "Other" if self.endpoint else "AWS",
+            "RCLONE_CONFIG_OFFSITE_ENDPOINT": self.endpoint,
+            "RCLONE_CONFIG_OFFSITE_REGION": self.region,
+            "RCLONE_CONFIG_OFFSITE_FORCE_PATH_STYLE": "true" if self.endpoint else "false",
+            "RCLONE_CONFIG_OFFSITE_NO_CHECK_BUCKET": "true",
+            "RCLONE_CA_CERT": self.ca_file,
+        }
+        secrets = {"RCLONE_CONFIG_OFFSITE_ACCESS_KEY_ID": self.access_key, "RCLONE_CONFIG_OFFSITE_SECRET_ACCESS_KEY": self.secret_key}
+        if not self.access_key:
+            environment["RCLONE_CONFIG_OFFSITE_ENV_AUTH"] = "true"
+        return Command(
+            [place.program("rclone"), *arguments, "--retries", "3", "--low-level-retries", "5", "--contimeout", "10s", "--timeout", "60s"],
+            environment={key: value for key, value in environment.items() if value},
+            secrets={key: value for key, value in secrets.items() if value},
+        )
+
+    def call(self, *arguments: str) -> str:
+        """Run rclone and return what it prints.
+
+        Raises:
+            Unreachable: The store did not answer or refused.
+        """
+        try:
+            return run(self.command(*arguments)).stdout
+        except CommandFailed as error:
+            raise self._unreachable(error) from error
+
+    def transfer(self, progress: Progress, step: str, total: int, *arguments: str) -> None:
+        """Run a long rclone command, reporting its progress."""
+        command = self.command(*arguments, "--stats", "1s", "--use-json-log", "--stats-log-level", "NOTICE")
+        try:
+            with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
+                pipeline.watch(lambda: progress.say(step, _transferred(pipeline.said(0)), total, "bytes"))
+        except CommandFailed as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: CommandFailed) -> Unreachable:
+        return Unreachable(
+            "The object store could not be used",
+            where=str(self),
+            why=_errors(error.why),
+            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; what was uploaded is kept and completed by the next run",
+        )
+
+
+def _transferred(said: str) -> int:
+    for line in reversed(said.splitlines()):
+        try:
+            return int(json.loads(line)["stats"]["bytes"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return 0
+
+
+def _errors(said: str) -> str:
+    messages = []
+    for part in said.split("; "):
+        try:
+            entry = json.loads(part)
+        except ValueError:
+            messages.append(part)
+            continue
+        if entry.get("level") in ("error", "critical"):
+            messages.append(entry.get("msg", ""))
+    return "; ".join(dict.fromkeys(message.strip() for message in messages if message.strip()))[-600:] or said[-600:]
+
+
+def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = False) -> t.Dict[str, t.Any]:
+    """Copy a set into the store, compare checksums there, then add the manifest; what is there already is not sent again.
+
+    Args:
+        store: The store.
+        backup_set: The set; its files are checked first.
+        download_check: Compare by reading everything back instead of by the checksums that the store keeps.
+
+    Returns:
+        `changed`, `location`, `bytes`.
+
+    Raises:
+        SetDamaged: The set, or the copy, is not what the manifest says.
+        Unreachable: The store failed.
+    """
+    remote = store.remote(backup_set.id)
+    if is_complete(store, backup_set.id) and not _differences(store, backup_set, remote, download_check=False):
+        _upload_proof(store, backup_set, remote)
+        return {"changed": False, "location": f"s3://{store.path(backup_set.id)}", "bytes": 0}
+    progress = Progress(f"Copying {backup_set.id} off-site")
+    backup_set.require_whole()
+    seals = [flag for name in (*_SEALS, "proof.json") for flag in ("--exclude", "/" + name)]
+    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *seals)
+    progress.say("comparing checksums")
+    differences = _differences(store, backup_set, remote, download_check=download_check)
+    if differences:
+        raise SetDamaged(f"The off-site copy of {backup_set.id} differs", where=str(store), why=differences, next_step="run the off-site copy again")
+    _upload_proof(store, backup_set, remote)
+    for name in _SEALS:
+        store.call("copyto", backup_set.path(name), f"{remote}/{name}")
+    return {"changed": True, "location": f"s3://{store.path(backup_set.id)}", "bytes": backup_set.size_bytes}
+
+
+def _upload_proof(store: ObjectStore, backup_set: BackupSet, remote: str) -> None:
+    if os.path.exists(backup_set.path("proof.json")):
+        store.call("copyto", backup_set.path("proof.json"), f"{remote}/proof.json")
+
+
+def _differences(store: ObjectStore, backup_set: BackupSet, remote: str, *, download_check: bool) -> str:
+    excluded = [flag for name in (*_SEALS, "proof.json") for flag in ("--exclude", "/" + name)]
+    how = ["--download"] if download_check else []
+    done = run(store.command("check", backup_set.folder, remote, "--one-way", *how, *excluded), check=False)
+    return "" if done.status == 0 else (_errors("; ".join(done.stderr.strip().splitlines())) or "they differ")
+
+
+def is_complete(store: ObjectStore, name: str) -> bool:
+    """Whether the store holds the set with its manifest."""
+    return bool(store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json").strip())
+
+
+def list_remote(store: ObjectStore) -> t.List[str]:
+    """Names of the complete sets in the store, the newest first."""
+    found = store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", "/*/manifest.json")
+    return sorted((line.split("/")[0] for line in found.splitlines() if line), reverse=True)
+
+
+def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
+    """Fetch a set from the store into the backup folder; it gets its name only when every file has its checksum.
+
+    Raises:
+        SetDamaged: The copy is not what its manifest says.
+        NoSpace: There is too little room.
+    """
+    progress = Progress(f"Fetching {name} from off-site")
+    size = int(json.loads(store.call("size", store.remote(name), "--json"))["bytes"])
+    require_space(backup_folder, size + (1 << 20))
+    with SetWriter(backup_folder, "fetched", "offsite") as writer:
+        store.transfer(progress, "downloading", size, "copy", store.remote(name), writer.folder)
+        progress.say("checking")
+        fetched = read_set(writer.folder)
+        fetched.require_whole()
+        fsync_tree(writer.folder)
+        final = os.path.join(os.path.abspath(backup_folder), name)
+        if os.path.isdir(final):  # the damaged one that this replaces: kept out of the way until the new one is in place
+            damaged_name = os.path.join(os.path.abspath(backup_folder), f".{name}.partial")
+            os.rename(final, damaged_name)
+            os.rename(writer.folder, final)
+            shutil.rmtree(damaged_name)
+        else:
+            os.rename(writer.folder, final)
+    return read_set(final)

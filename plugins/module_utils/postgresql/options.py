@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The options by which every PostgreSQL module is told how to reach a server, and the connection made of them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ..command import Place
+from .connection import Connection
+
+CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "login_host": {"type": "str", "default": ""},
+    "login_port": {"type": "int", "default": 5432},
+    "login_user": {"type": "str", "default": "postgres"},
+    "login_password": {"type": "str", "no_log": True, "default": ""},
+    "maintenance_database": {"type": "str", "default": "postgres"},
+    "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+    "ca_file": {"type": "path"},
+    "connect_timeout_s": {"type": "int", "default": 10},
+    "container": {"type": "str", "default": ""},
+    "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
+    "pod": {"type": "str", "default": ""},
+    "pod_namespace": {"type": "str", "default": ""},
+    "pod_container": {"type": "str", "default": ""},
+    "kube_context": {"type": "str", "default": ""},
+    "tool_folder": {"type": "path"},
+    "system_identifier": {"type": "str", "default": ""},
+}
+"""Described by the documentation fragment sre.runbooks.postgresql."""
+
+
+def connection_from(options: t.Mapping[str, t.Any]) -> Connection:
+    """The connection that the options describe.
+
+    Raises:
+        BadInput: Both a container and a pod are named.
+    """
+    place = Place(
+        container=options["container"],
+        engine=options["container_engine"],
+        pod=options["pod"],
+        namespace=options["pod_namespace"],
+        pod_container=options["pod_container"],
+        context=options["kube_context"],
+        tool_folder=options["tool_folder"] or "",
+    )
+    return Connection(
+        host=options["login_host"],
+        port=options["login_port"],
+        user=options["login_user"],
+        password=options["login_password"],
+        maintenance_database=options["maintenance_database"],
+        ssl_mode=options["ssl_mode"] or "",
+        ca_file=options["ca_file"] or "",
+        connect_timeout_s=options["connect_timeout_s"],
+        place=place,
+    )
