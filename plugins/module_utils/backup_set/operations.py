@@ -1,0 +1,156 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the modules do with finished sets: verify, mark, prune, select, copy. Each returns a module's result."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import typing as t
+
+from ..errors import BadInput
+from ..progress import Progress
+from .catalogue import Choice, Wanted, choose, list_sets, none_found
+from .hashing import damaged, hash_file
+from .offsite import ObjectStore, download, is_complete, list_remote, upload
+from .prune import Keep, plan_prune, remove_set
+from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
+
+
+def verify(one: BackupSet, *, run_id: str = "", tool_check: t.Optional[t.Callable[[BackupSet], t.Sequence[str]]] = None, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Read every file of a set, compare it with the manifest, let the store's own tool look, and write the finding down.
+
+    Raises:
+        SetDamaged: Something is not as it should be; that is written down first.
+    """
+    progress = Progress(f"Verifying {one.id}")
+    problems = one.problems(on_bytes=lambda done: progress.say("reading", done, one.size_bytes, "bytes"))
+    if not problems and tool_check is not None:
+        problems = list(tool_check(one))
+    if problems:
+        if not dry_run and not one.damage:
+            one.add_proof("failed", run_id=run_id, detail="; ".join(problems[:5]))
+        raise damaged(one.folder, problems)
+    if not dry_run:
+        one.add_proof("verified", run_id=run_id, detail=f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read")
+    return {"changed": not dry_run, "backup_set": one.summary()}
+
+
+def mark(one: BackupSet, state: str, *, run_id: str = "", detail: str = "", dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Write down that a set was proven, or failed."""
+    if not dry_run:
+        one.add_proof(state, run_id=run_id, detail=detail)
+    return {"changed": True, "backup_set": one.summary()}
+
+
+def prune(backup_folder: str, keep: Keep, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Remove the sets that no rule keeps, and what killed runs left behind."""
+    plan = plan_prune(list_sets(backup_folder), keep, datetime.datetime.now(datetime.timezone.utc))
+    leftovers = remove_leftovers(backup_folder, dry_run=dry_run)
+    if not dry_run:
+        for one in plan.remove:
+            remove_set(one)
+    removed = [one.id for one in plan.remove]
+    return {
+        "changed": bool(removed or leftovers),
+        "removed": removed,
+        "leftovers": leftovers,
+        "reasons": dict(plan.reasons),
+        "freed_bytes": sum(one.size_bytes for one in plan.remove),
+        "diff": {"before": "".join(f"{name}\n" for name in [*removed, *leftovers]), "after": ""},
+    }
+
+
+def seal(folder: str, backup_folder: str, store: str, kind: str, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Make a set of the files in a folder: they are moved into a new set, hashed and sealed.
+
+    Args:
+        folder: Folder on the same file system as the backup folder; it is gone afterwards.
+        backup_folder: Folder of the sets.
+        store: Name of the store.
+        kind: What the files are (`files`, `redis`, ...).
+    """
+    if not os.path.isdir(folder) or os.stat(folder).st_dev != os.stat(backup_folder).st_dev:
+        raise BadInput("The folder to seal must exist on the file system of the backup folder", where=folder, next_step="write the files below the backup folder")
+    names = [os.path.relpath(os.path.join(top, name), folder) for top, _folders, files in os.walk(folder) for name in files]
+    if not names:
+        raise BadInput("The folder to seal holds no files", where=folder, next_step="write the files first")
+    if dry_run:
+        return {"changed": True, "files": sorted(names)}
+    with SetWriter(backup_folder, store, kind) as writer:
+        entries = {}
+        for name in sorted(names):
+            target = os.path.join(writer.folder, name)
+            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+            os.rename(os.path.join(folder, name), target)
+            descriptor = os.open(target, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+            sha256, size = hash_file(target)
+            entries[name] = {"size_bytes": size, "sha256": sha256}
+        now = utc_now()
+        sealed = writer.seal({"kind": kind, "method": kind, "store": store, "started_at": now, "finished_at": now, "consistent_at": now}, entries)
+    return {"changed": True, "backup_set": sealed.summary()}
+
+
+def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore], *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Find the set to restore: the best one here whose files are whole, else the best one off-site, which is fetched.
+
+    Raises:
+        SetNotFound: There is none; the message says what was passed over and why.
+    """
+    progress = Progress("Choosing the backup set")
+
+    def problems_of(one: BackupSet) -> t.Sequence[str]:
+        problems = one.problems(on_bytes=lambda done: progress.say(f"reading {one.id}", done, one.size_bytes, "bytes"))
+        if problems and not one.damage and not dry_run:
+            one.add_proof("failed", detail="; ".join(problems[:5]))
+        return problems
+
+    here = choose(list_sets(backup_folder), wanted, problems_of)
+    if here.chosen is not None:
+        return _selected(here.chosen, here, "here")
+    if offsite is None:
+        raise none_found(wanted, backup_folder, here.passed_over)
+    names = [name for name in list_remote(offsite) if not wanted.name or name == wanted.name]
+    for name in names:
+        progress.say(f"looking at {name} off-site")
+        if dry_run:
+            return {"changed": True, "location": "offsite", "set_folder": "", "set_id": name, "reason": f"no set here will do; {name} would be fetched from {offsite}", "passed_over": here.passed_over}
+        fetched = download(offsite, name, backup_folder)
+        if wanted.fits(fetched) and not fetched.damage:
+            here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
+            return _selected(fetched, here, "offsite")
+    raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over)
+
+
+def _selected(one: BackupSet, choice: Choice, location: str) -> t.Dict[str, t.Any]:
+    return {
+        "changed": location == "offsite",
+        "location": location,
+        "set_folder": one.folder,
+        "set_id": one.id,
+        "reason": choice.reason,
+        "passed_over": choice.passed_over,
+        "backup_set": one.summary(),
+    }
+
+
+def copy_offsite(store: ObjectStore, one: BackupSet, *, download_check: bool = False, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Copy a set into the object store unless a complete copy is there."""
+    if not dry_run:
+        return upload(store, one, download_check=download_check)
+    return {"changed": not is_complete(store, one.id), "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
+
+
+def information(backup_folder: str, wanted: Wanted) -> t.Dict[str, t.Any]:
+    """All sets of a kind, the newest first."""
+    sets = [one.summary() for one in list_sets(backup_folder) if wanted.fits(one)]
+    return {"changed": False, "backup_sets": sets, "total_bytes": sum(one["size_bytes"] for one in sets)}
+
+
+def open_set(backup_folder: str, name: str) -> BackupSet:
+    """A set by its name, or by its path."""
+    return read_set(name if os.path.isabs(name) else os.path.join(backup_folder, name))
