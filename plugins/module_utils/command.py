@@ -275,6 +275,7 @@ class Pipeline:
         self._stdin, self._stdout = stdin, stdout
         self.processes: "list[subprocess.Popen[bytes]]" = []
         self._errors: t.List[t.IO[bytes]] = []
+        self._read: t.Dict[int, int] = {}
 
     @property
     def stdin(self) -> t.IO[bytes]:
@@ -354,10 +355,20 @@ class Pipeline:
 
     def said(self, number: int) -> str:
         """The end of what command `number` wrote to its standard error."""
-        stream = self._errors[number]
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(0, size - _KEPT_ERROR_BYTES))
-        return stream.read().decode(errors="replace")
+        size = os.fstat(self._errors[number].fileno()).st_size
+        return self._read_errors(number, max(0, size - _KEPT_ERROR_BYTES))
+
+    def new_words(self, number: int) -> str:
+        """What command `number` wrote to its standard error since the last call."""
+        start = self._read.get(number, 0)
+        words = self._read_errors(number, start)
+        self._read[number] = start + len(words.encode(errors="surrogateescape"))
+        return words
+
+    def _read_errors(self, number: int, start: int) -> str:
+        # The command writes through the same open file: reading must not move its position.
+        size = os.fstat(self._errors[number].fileno()).st_size
+        return os.pread(self._errors[number].fileno(), size - start, start).decode(errors="surrogateescape")
 
     def _abandon(self) -> None:
         for process in self.processes:

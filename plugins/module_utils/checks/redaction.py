@@ -13,16 +13,22 @@ import typing as t
 from urllib.parse import parse_qsl, quote, urlsplit
 
 MASK = "********"
-_SECRET_NAME = re.compile(r"pass(word|wd|phrase)?$|passw|token|secret|credential|api.?key|^key$|authorization|cookie|session.?id|signature", re.IGNORECASE)
+EVIDENCE_BYTES = 4000
+"""How much of a bad answer a check hands over for the report; less of it is shown."""
+_EXAMINED, _SHOWN = 1000, 500
+_SECRET_NAME = re.compile(
+    r"pass(wd|phrase)?$|passw|token|secret|credential|api.?key|^key$|authorization|cookie|session.?id|signature", re.IGNORECASE
+)
 _PLAIN_HEADERS = frozenset(
-    "accept accept-charset accept-encoding accept-language cache-control connection content-type host origin pragma referer user-agent x-request-id".split()
+    ("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "origin", "user-agent")
 )
 _IN_TEXT = (
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@"), r"\1" + MASK + "@"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{1,2000}", re.IGNORECASE), r"\1 " + MASK),
     (
         re.compile(
-            r"""((?:pass(?:word|wd|phrase)?|[\w-]{0,40}token|[\w-]{0,40}secret|api[_-]?key|authorization|cookie|session[_-]?id)["']?\s{0,8}[:=]\s{0,8})("[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}]{1,2000})""",
+            r"""((?:pass(?:word|wd|phrase)?|token|secret|api[_-]?key|authorization|cookie|session[_-]?id)["']?\s{0,8}[:=]\s{0,8})"""
+            r"""("[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}]{1,2000})""",
             re.IGNORECASE,
         ),
         r"\1" + MASK,
@@ -44,9 +50,12 @@ class Redactor:
         forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._longest = len(longest_first[0]) if longest_first else 0
 
     def text(self, text: str) -> str:
         """`text` without secrets and without characters that would upset a terminal or an encoder."""
+        if not text:
+            return text
         text = _NOT_SHOWN.sub("\ufffd", text)
         if self._known is not None:
             text = self._known.sub(MASK, text)
@@ -57,12 +66,14 @@ class Redactor:
     def value(self, value: t.Any, *, depth: int = 4) -> t.Any:
         """A copy of a JSON value without secrets, cut to what a report can hold."""
         if isinstance(value, str):
-            return clip(self.text(value), 500)
+            return clip(self.text(self._beginning(value)), _SHOWN)
         if isinstance(value, t.Mapping):
             if depth == 0:
                 return "..."
             return {
-                clip(self.text(str(key)), 100): MASK if is_secret_name(str(key)) and isinstance(item, str) else self.value(item, depth=depth - 1)
+                clip(self.text(str(key)), 100): MASK
+                if is_secret_name(str(key)) and isinstance(item, str)
+                else self.value(item, depth=depth - 1)
                 for key, item in list(value.items())[:50]
             }
         if isinstance(value, (list, tuple)):
@@ -70,6 +81,16 @@ class Redactor:
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
             return float(value) if abs(value) < 1 << 1000 else "a number too large to show"
         return value if value is None or isinstance(value, (bool, int, float)) else clip(self.text(str(value)), 500)
+
+    def _beginning(self, text: str) -> str:
+        """What may be shown of a long text, cut so that no half of a known secret stays, which nothing would mask."""
+        if len(text) < _EXAMINED:
+            return text
+        end = max(0, _EXAMINED - self._longest)
+        for found in self._known.finditer(text[:_EXAMINED]) if self._known else ():
+            if found.start() < end < found.end():
+                end = found.start()
+        return text[:end]
 
 
 def clip(text: str, length: int) -> str:
@@ -103,31 +124,14 @@ def secrets_of(check: t.Any, secret_options: t.Container[str]) -> t.Set[str]:
     return {secret for secret in found if secret not in ("", "None", "True", "False")}
 
 
-def masked(check: t.Any, secret_options: t.Container[str]) -> t.Any:
-    """A copy of a check as written in the inventory that can be shown."""
-    if not isinstance(check, t.Mapping):
-        return MASK if isinstance(check, str) else check
-    redactor = Redactor(secrets_of(check, secret_options))
-    shown: t.Dict[str, t.Any] = {}
-    for key, value in check.items():
-        name = str(key)
-        if name in secret_options or is_secret_name(name):
-            shown[name] = MASK
-        elif name == "headers" and isinstance(value, t.Mapping):
-            shown[name] = {str(header): item if str(header).lower() in _PLAIN_HEADERS else MASK for header, item in value.items()}
-        elif name in ("url", "body", "send", "headers"):
-            shown[name] = redactor.value(value)
-        else:
-            shown[name] = value
-    return shown
-
-
 def shown_url(url: str) -> str:
     """`url` without user, password, fragment and the values of parameters that usually are secret."""
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
-        query = "&".join(f"{name}={MASK if is_secret_name(name) else value}" for name, value in parse_qsl(parts.query, keep_blank_values=True))
+        query = "&".join(
+            f"{name}={MASK if is_secret_name(name) else value}" for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        )
     except ValueError:
         return "a URL that cannot be read"
     return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")

@@ -160,11 +160,23 @@ def small_parts(session: Session) -> t.Dict[str, t.Any]:
 class TableHasher:
     """Counts and hashes tables in sessions of its own, beside other work.
 
+    Under a snapshot all tables are seen as they were at one moment. Without one each table is asked by itself, and no lock on it is
+    kept afterwards, so that others may go on building its indexes.
+
     Attributes:
         results: What is done: label -> {`rows`, `hash`}.
     """
 
-    def __init__(self, connection: Connection, database: str, version_num: int, *, snapshot: str = "", jobs: int = 1, progress: t.Optional[Progress] = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        database: str,
+        version_num: int,
+        *,
+        snapshot: str = "",
+        jobs: int = 1,
+        progress: t.Optional[Progress] = None,
+    ) -> None:
         self._connection, self._database, self._version_num, self._snapshot = connection, database, version_num, snapshot
         self._queue: "queue.Queue[t.Optional[Table]]" = queue.Queue()
         self._threads = [threading.Thread(target=self._work, daemon=True) for _number in range(jobs)]
@@ -211,7 +223,8 @@ class TableHasher:
                         return
                     if session is None:
                         session = Session(self._connection, self._database, {**STEADY_SETTINGS, **_QUICK}).__enter__()
-                        session.ask(begin_statement(self._snapshot))
+                        if self._snapshot:
+                            session.ask(begin_statement(self._snapshot))
                     rows, total = session.ask(table.statement(self._version_num)).strip().split("|")
                     self.results[table.label] = {"rows": int(rows), "hash": total if table.kind == "r" else None}
                     if self._progress is not None:

@@ -195,23 +195,22 @@ def analyze(connection: Connection, database: str, jobs: int) -> None:
 
 def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Progress, clock: "_Clock") -> Comparison:
     connection, manifest = request.connection, request.backup_set.manifest
-    hasher = fingerprint.TableHasher(connection, ready.restoring_name, ready.info.version_num, jobs=ready.jobs)
+    early = _EarlyHasher(connection, ready)
     try:
-        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress)
+        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded)
         clock.lap("load")
         progress.say("comparing with the backup")
         with Session(connection, ready.restoring_name) as session:
-            for table in fingerprint.tables(session):
-                hasher.add(table)
+            rest = early.rest(fingerprint.tables(session))
             found = {
                 "method": fingerprint.hash_method(ready.info.version_num),
                 "sequences": fingerprint.sequences(session),
                 "schema": fingerprint.schema_digest(connection, ready.restoring_name) if ready.same_versions else None,
                 **fingerprint.small_parts(session),
             }
-        found["tables"] = hasher.finish()
+        found["tables"] = rest()
     except BaseException:
-        hasher.abandon()
+        early.abandon()
         raise
     comparison = compare(manifest["fingerprint"], found, same_versions=ready.same_versions)
     clock.lap("compare")
@@ -224,6 +223,33 @@ def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Pro
             facts={"comparison": comparison.as_dict()},
         )
     return comparison
+
+
+class _EarlyHasher:
+    """Hashes each table as soon as its rows have arrived, while indexes are still being built, and the rest in the end."""
+
+    def __init__(self, connection: Connection, ready: RestorePlan) -> None:
+        self._connection, self._ready = connection, ready
+        self._known: t.Dict[str, fingerprint.Table] = {}
+        self._added: t.Set[str] = set()
+        self._hasher = fingerprint.TableHasher(connection, ready.restoring_name, ready.info.version_num, jobs=ready.jobs)
+
+    def loaded(self, label: str) -> None:
+        if not self._known:
+            with Session(self._connection, self._ready.restoring_name) as session:
+                self._known = {table.label: table for table in fingerprint.tables(session)}
+        if label in self._known and label not in self._added:
+            self._added.add(label)
+            self._hasher.add(self._known[label])
+
+    def rest(self, tables: t.Sequence[fingerprint.Table]) -> t.Callable[[], t.Dict[str, t.Dict[str, t.Any]]]:
+        for table in tables:
+            if table.label not in self._added:
+                self._hasher.add(table)
+        return self._hasher.finish
+
+    def abandon(self) -> None:
+        self._hasher.abandon()
 
 
 @contextmanager

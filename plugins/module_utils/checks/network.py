@@ -1,0 +1,293 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Connections for checks: names resolved once, TLS contexts made once, every way to fail explained.
+
+The caller's deadline cuts off whatever happens here, so nothing below waits in a way that cannot be cancelled: names are
+resolved in threads that nobody waits for, everything else by the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+import threading
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .certificate import valid_until
+from .model import FAIL, UNKNOWN, WARN, Attempt, Finding, NoAnswer
+
+_BUFFER_BYTES = 16 * 1024
+_OUR_OWN_LIMITS = {
+    errno.EMFILE: "this host has no file descriptors left",
+    errno.ENFILE: "this host has no file descriptors left",
+    errno.EADDRNOTAVAIL: "this host has no local port or address for it",
+    errno.ENETUNREACH: "this host has no route to it",
+    errno.EACCES: "this host does not allow the connection",
+    errno.EPERM: "this host does not allow the connection",
+    errno.ENOBUFS: "this host is short of memory for connections",
+    errno.ENOMEM: "this host is short of memory for connections",
+    errno.EAFNOSUPPORT: "this host does not have that kind of address",
+}
+_NOT_THERE = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.ECONNABORTED: "connection aborted",
+    errno.EPIPE: "connection closed by the other side",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.EHOSTDOWN: "host down",
+    errno.ETIMEDOUT: "connection timed out",
+    errno.ENOENT: "the socket does not exist",
+}
+
+Address = t.Tuple[int, t.Any]
+T = t.TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How a connection is secured.
+
+    Attributes:
+        verify: Whether the certificate must be valid and bear the host's name.
+        ca_file: Certificates it must lead to; empty for those of the system.
+    """
+
+    verify: bool = True
+    ca_file: str = ""
+
+
+class Network:
+    """What the connections of one run share."""
+
+    def __init__(self) -> None:
+        self._lookups: "t.Dict[t.Tuple[str, int], asyncio.Future[t.List[Address]]]" = {}
+        self._contexts: t.Dict[Tls, ssl.SSLContext] = {}
+
+    async def addresses(self, host: str, port: int) -> t.List[Address]:
+        """The addresses of `host`, in the order in which the system would try them.
+
+        Raises:
+            NoAnswer: The name does not resolve (`unknown`: nothing was asked).
+        """
+        for family in (socket.AF_INET, socket.AF_INET6):
+            try:
+                socket.inet_pton(family, host)
+            except (OSError, ValueError):
+                continue
+            return [(family, (host, port))]
+        lookup = self._lookups.get((host, port))
+        if lookup is None or (lookup.done() and (lookup.cancelled() or lookup.exception() is not None)):
+            lookup = in_thread(lambda: _look_up(host, port))
+            self._lookups[host, port] = lookup
+        # Others wait for the same answer: one deadline must not take it from them.
+        return await asyncio.shield(lookup)
+
+    def context(self, tls: Tls) -> ssl.SSLContext:
+        """The TLS context for `tls`.
+
+        Raises:
+            NoAnswer: The file of certificates cannot be read (`unknown`).
+        """
+        context = self._contexts.get(tls)
+        if context is None:
+            try:
+                context = ssl.create_default_context(cafile=tls.ca_file or None)
+            except (OSError, ssl.SSLError) as error:
+                raise NoAnswer(UNKNOWN, f"the certificates in {tls.ca_file} cannot be read ({error.strerror or error})") from None
+            if not tls.verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            self._contexts[tls] = context
+        return context
+
+
+class Connection:
+    """An open connection; leaving its block cuts it without waiting for the other side.
+
+    Attributes:
+        reader: What comes in.
+        observed: What is known of the server's certificate.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self._writer = reader, writer
+        self.observed: t.Dict[str, t.Any] = {}
+        secured = writer.get_extra_info("ssl_object")
+        if secured is not None:
+            self.observed = _certificate(secured.getpeercert(binary_form=True))
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_error: t.Any) -> None:
+        self._writer.transport.abort()
+
+    async def read(self, limit: int = _BUFFER_BYTES) -> bytes:
+        """The next bytes, empty at the end."""
+        try:
+            return await self.reader.read(limit)
+        except (OSError, ssl.SSLError) as error:
+            raise explained(error, observed=self.observed) from None
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`."""
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (OSError, ssl.SSLError) as error:
+            raise explained(error, observed=self.observed) from None
+
+
+async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] = None) -> Connection:
+    """Connect to `host`, to its addresses in turn.
+
+    Raises:
+        NoAnswer: It could not be connected to. When only the certificate is at fault, `observed` tells how long it is valid.
+    """
+    attempt.stage = f"resolving {host}"
+    addresses = await attempt.network.addresses(host, port)
+    attempt.stage = f"connecting to {host}:{port}"
+    context = attempt.network.context(tls) if tls else None
+    raw = await _first_that_connects(attempt, addresses)
+    if context is not None:
+        attempt.stage = "negotiating TLS"
+    try:
+        reader, writer = await asyncio.open_connection(
+            sock=raw, limit=_BUFFER_BYTES, ssl=context, server_hostname=host if context else None
+        )
+    except ssl.SSLCertVerificationError as error:
+        assert tls is not None
+        observed = await _certificate_unverified(attempt, addresses, host, tls)
+        raise NoAnswer(FAIL, f"the certificate is not accepted: {error.verify_message}", observed=observed) from None
+    except (OSError, ssl.SSLError) as error:
+        raise explained(error) from None
+    attempt.stage = "waiting for the answer"
+    return Connection(reader, writer)
+
+
+def judge_certificate(observed: t.Mapping[str, t.Any], warn_days: t.Optional[float], fail_days: t.Optional[float]) -> t.List[Finding]:
+    """What is to be said about the days that a certificate is valid."""
+    left = observed.get("certificate_days_left")
+    if warn_days is None and fail_days is None:
+        return []
+    if left is None:
+        return [Finding(UNKNOWN, "the server showed no certificate")]
+    for verdict, limit in ((FAIL, fail_days), (WARN, warn_days)):
+        if limit is not None and left < limit:
+            return [Finding(verdict, f"the certificate is valid for {left:g} days, fewer than {limit:g}")]
+    return []
+
+
+def explained(error: BaseException, *, observed: t.Optional[t.Mapping[str, t.Any]] = None) -> NoAnswer:
+    """What a failed system call or TLS negotiation means for the check."""
+    if isinstance(error, ssl.SSLError):
+        said = error.reason or error.strerror or str(error)
+        return NoAnswer(FAIL, f"TLS failed: {str(said).replace('_', ' ').lower()}", observed=observed)
+    code = error.errno if isinstance(error, OSError) else None
+    if code in _OUR_OWN_LIMITS:
+        return NoAnswer(UNKNOWN, _OUR_OWN_LIMITS[code], retry=code in (errno.EMFILE, errno.EADDRNOTAVAIL), observed=observed)
+    reason = _NOT_THERE.get(code or 0) or getattr(error, "strerror", None) or str(error) or "connection closed by the other side"
+    return NoAnswer(FAIL, reason, retry=True, observed=observed)
+
+
+def in_thread(function: t.Callable[[], T]) -> "asyncio.Future[T]":
+    """Run `function`, which may block, in a thread that nobody waits for at the end; the future may be given up."""
+    loop = asyncio.get_running_loop()
+    future: "asyncio.Future[T]" = loop.create_future()
+
+    def deliver(result: t.Optional[T], error: t.Optional[BaseException]) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+            # Read once, so that a result that came too late for everyone is not complained about.
+            future.exception()
+        else:
+            future.set_result(t.cast(T, result))
+
+    def work() -> None:
+        result: t.Optional[T] = None
+        failure: t.Optional[BaseException] = None
+        try:
+            result = function()
+        except BaseException as error:  # handed to whoever waits
+            failure = error
+        try:
+            loop.call_soon_threadsafe(deliver, result, failure)
+        except RuntimeError:
+            # The run is over and its loop closed.
+            pass
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
+
+
+def _look_up(host: str, port: int) -> t.List[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        passing = error.errno == socket.EAI_AGAIN
+        raise NoAnswer(UNKNOWN, f"the name {host} does not resolve here ({error.strerror})", retry=passing) from None
+    except (UnicodeError, OSError) as error:
+        raise NoAnswer(UNKNOWN, f"the name {host} does not resolve here ({error})") from None
+    return list(dict.fromkeys((family, address) for family, _type, _protocol, _name, address in found))
+
+
+async def _first_that_connects(attempt: Attempt, addresses: t.Sequence[Address]) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    problem: t.Optional[NoAnswer] = None
+    for number, (family, address) in enumerate(addresses):
+        # An address that swallows packets gets only its share of the time, so that the others are tried too.
+        share = (attempt.deadline - loop.time()) / (len(addresses) - number)
+        try:
+            raw = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            problem = problem or explained(error)
+            continue
+        try:
+            raw.setblocking(False)
+            connecting = loop.sock_connect(raw, address)
+            await (connecting if len(addresses) - number == 1 else asyncio.wait_for(connecting, share))
+            return raw
+        except asyncio.TimeoutError as error:
+            raw.close()
+            said = error if isinstance(error, OSError) and error.errno else OSError(errno.ETIMEDOUT, "")
+            problem = explained(said)
+        except OSError as error:
+            raw.close()
+            problem = explained(error)
+        except BaseException:
+            raw.close()
+            raise
+    assert problem is not None
+    raise problem
+
+
+async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Address], host: str, tls: Tls) -> t.Dict[str, t.Any]:
+    """When the certificate ends that was not accepted; nothing is sent over this connection."""
+    try:
+        raw = await _first_that_connects(attempt, addresses)
+        context = attempt.network.context(Tls(verify=False, ca_file=tls.ca_file))
+        with Connection(*await asyncio.open_connection(sock=raw, ssl=context, server_hostname=host)) as connection:
+            return connection.observed
+    except (NoAnswer, OSError):
+        return {}
+
+
+def _certificate(der: t.Optional[bytes]) -> t.Dict[str, t.Any]:
+    if not der:
+        return {}
+    try:
+        end = valid_until(der)
+    except ValueError:
+        return {}
+    return {
+        "certificate_days_left": round((end - time.time()) / 86400, 1),
+        "certificate_valid_until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)),
+    }

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Checks of type `postgresql`."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import typing as t
+
+from ..command import Command, Completed, Place, run
+from ..errors import DeadlineExceeded, RunbookError, ToolMissing
+from ..postgresql.connection import Connection
+from . import conditions
+from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer, Question
+from .network import in_thread
+from .tcp import endpoint, port_mistakes
+
+_COLUMN = "\x1f"
+_NOT_REACHED = (
+    # What the engine or the cluster says when the fault lies on the way, so that nothing is known of the database.
+    "cannot connect to the docker daemon",
+    "permission denied while trying to connect",
+    "unable to connect to the server",
+    "the connection to the server",
+    "could not translate host name",
+    "executable file not found",
+)
+_PASSING = ("connection refused", "the database system is", "server closed the connection", "could not receive data")
+_PLACE = {
+    "container": "container",
+    "container_engine": "engine",
+    "pod": "pod",
+    "pod_namespace": "namespace",
+    "pod_container": "pod_container",
+    "kube_context": "context",
+    "tool_folder": "tool_folder",
+}
+"""The options that say where psql runs, named as in all modules for PostgreSQL, and the library's words for them."""
+
+
+class PostgreSQL(Question):
+    """Log in with psql and run a query, read-only; the first column of the first row may be held against thresholds."""
+
+    spec = {
+        "host": {"type": "str", "default": ""},
+        "port": {"type": "int", "default": 5432},
+        "user": {"type": "str", "default": "postgres"},
+        "password": {"type": "str", "no_log": True},
+        "database": {"type": "str", "default": "postgres"},
+        "query": {"type": "str", "default": "SELECT 1"},
+        "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
+        "ca_file": {"type": "path"},
+        "container": {"type": "str"},
+        "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
+        "pod": {"type": "str"},
+        "pod_namespace": {"type": "str"},
+        "pod_container": {"type": "str"},
+        "kube_context": {"type": "str"},
+        "tool_folder": {"type": "path"},
+        **conditions.THRESHOLDS,
+    }
+    uses_processes = True
+
+    def mistakes(self) -> t.List[str]:
+        found = port_mistakes({"port": self.options["port"]}) + conditions.threshold_mistakes(self.options)
+        if not self.options["query"].strip() or self.options["query"].lstrip().startswith("\\"):
+            found.append("query is not SQL")
+        if "\0" in "".join(str(value) for value in self.options.values()):
+            found.append("an option has a NUL in it")
+        if "pod" in self.options and "password" in self.options:
+            found.append("no password can be passed into a pod without showing it; let psql in the pod log in without one")
+        if "pod" in self.options and "container" in self.options:
+            found.append("both a container and a pod are named; name the one in which psql is")
+        return found
+
+    @property
+    def target(self) -> str:
+        options = self.options
+        server = endpoint(options["host"], options["port"]) if options["host"] else f"local socket:{options['port']}"
+        place = self._place()
+        return f"{options['user']}@{server}/{options['database']}" + ("" if place.is_host else f" in {place}")
+
+    def _place(self) -> Place:
+        return Place(**{field: self.options[name] for name, field in _PLACE.items() if name in self.options})
+
+    async def ask(self, attempt: Attempt) -> Completed:
+        left_s = max(0.1, attempt.deadline - asyncio.get_running_loop().time())
+        options = self.options
+        connection = Connection(
+            host=options["host"],
+            port=options["port"],
+            user=options["user"],
+            password=options.get("password", ""),
+            ssl_mode=options.get("ssl_mode", ""),
+            ca_file=options.get("ca_file", ""),
+            connect_timeout_s=math.ceil(left_s),
+            place=self._place(),
+        )
+        # In one transaction, so that nothing clings to the session of a connection pooler; the server's own time limit ends
+        # the query also where our end of a `docker exec` was cut off.
+        statements = ("BEGIN READ ONLY", f"SET LOCAL statement_timeout = {math.ceil(left_s * 1000)}", options["query"], "ROLLBACK")
+        arguments = [
+            "--no-psqlrc",
+            "--quiet",
+            "--no-align",
+            "--tuples-only",
+            "--no-password",
+            f"--field-separator={_COLUMN}",
+            "--set=ON_ERROR_STOP=1",
+        ]
+        attempt.stage = "waiting for psql"
+        try:
+            command = connection.command(
+                "psql", *arguments, *(f"--command={sql}" for sql in statements), database=options["database"], timeout_s=left_s
+            )
+            done = await in_thread(lambda: _run(command))
+            if done.status != 0:
+                raise connection.explain(command.failure(done.status, done.stderr), options["database"])
+        except ToolMissing as error:
+            raise NoAnswer(UNKNOWN, f"{error.what} on {error.where}") from None
+        except DeadlineExceeded:
+            raise NoAnswer(FAIL, f"psql had no answer within {left_s:.3g} s", retry=True) from None
+        except RunbookError as error:
+            raise _explained(error) from None
+        return done
+
+    def judge(self, got: Completed) -> Answer:
+        rows = got.stdout.split("\n")
+        text = rows[0].split(_COLUMN)[0] if got.stdout else None
+        value = number_of(text)
+        answer = Answer(observed={"value": value})
+        answer.findings += conditions.judge_number(value, self.options, "the value")
+        return answer
+
+
+def number_of(text: t.Optional[str]) -> t.Any:
+    """The number that `text` is; `text` itself when it is none."""
+    if text is None or len(text) > 40:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
+
+
+def _run(command: Command) -> Completed:
+    return run(command, check=False)
+
+
+def _explained(error: RunbookError) -> NoAnswer:
+    why = error.why.lower()
+    words = f"{error.what}: {error.why}" if error.why else error.what
+    if any(said in why for said in _NOT_REACHED) or error.facts.get("exit_status") in (126, 127):
+        return NoAnswer(UNKNOWN, words)
+    return NoAnswer(FAIL, words, retry=any(said in why for said in _PASSING))
