@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -144,6 +145,7 @@ class Command:
         environment: Variables that are no secret. In a pod they are given by `env`.
         secrets: Variables that must be on no command line.
         timeout_s: Seconds after which it is ended; None for no limit.
+        account: Account of this host to run it as; empty for our own. Only root may name another.
     """
 
     argv: t.Sequence[str]
@@ -151,6 +153,7 @@ class Command:
     environment: t.Mapping[str, str] = field(default_factory=dict)
     secrets: t.Mapping[str, str] = field(default_factory=dict)
     timeout_s: t.Optional[float] = None
+    account: str = ""
 
     @property
     def name(self) -> str:
@@ -173,19 +176,29 @@ class Command:
                 )
             argv = ["env", *(f"{key}={value}" for key, value in visible.items()), *argv] if visible else argv
         full = self.place.argv(argv, [*visible, *self.secrets], stdin=stdin is not subprocess.DEVNULL)
+        environment = {**os.environ, "LC_ALL": "C", **visible, **self.secrets}
         try:
             return subprocess.Popen(
                 full,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=subprocess.DEVNULL if stderr is None else stderr,
-                env={**os.environ, "LC_ALL": "C", **visible, **self.secrets},
+                env=environment,
                 preexec_fn=_end_with_parent,
+                **self._identity(environment),
             )
         except FileNotFoundError:
             raise _missing(os.path.basename(full[0]), "the search path of this host" if "/" not in full[0] else full[0]) from None
         except PermissionError as error:
             raise CommandFailed(f"{self.name} could not be started", where=full[0], why=str(error.strerror)) from error
+
+    def _identity(self, environment: t.Dict[str, str]) -> t.Dict[str, t.Any]:
+        if not self.account or os.geteuid() != 0:
+            return {}
+        entry = pwd.getpwnam(self.account)
+        environment.update(HOME=entry.pw_dir, USER=self.account, LOGNAME=self.account)
+        groups = os.getgrouplist(self.account, entry.pw_gid)
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups, "cwd": "/"}
 
     def failure(self, status: int, said: str) -> CommandFailed:
         """The error for an exit status other than 0, with the end of what the program said."""

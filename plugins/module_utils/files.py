@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import stat
+import time
 import typing as t
 from contextlib import contextmanager
 
@@ -131,21 +132,28 @@ def exchange(first: str, second: str) -> None:
 
 
 @contextmanager
-def locked(path: str) -> t.Iterator[bool]:
-    """Hold an advisory lock (flock) on the file `path` while the block runs; yields whether it was free.
+def locked(path: str, wait_s: float = 0.0) -> t.Iterator[bool]:
+    """Hold an advisory lock (flock) on the file `path` while the block runs; yields whether it was free within `wait_s` seconds.
 
     The lock ends with the process, however that ends. The file stays, empty.
     """
     import fcntl
 
+    until = time.monotonic() + wait_s
+
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                free = True
+                break
+            except BlockingIOError:
+                free = False
+            if time.monotonic() >= until:
+                break
+            time.sleep(0.01)
         yield free
     finally:
         os.close(descriptor)

@@ -24,16 +24,18 @@ def conclude(module: AnsibleModule, operation: t.Callable[[], t.Mapping[str, t.A
     """
     try:
         result = dict(operation())
-    except RunbookError as error:
-        facts = json.loads(json.dumps(error.facts, default=str))
-        module.fail_json(
-            msg=error.message,
-            changed=error.changed,
-            error={"kind": error.kind, "what": error.what, "where": error.where, "why": error.why, "next_step": error.next_step, **facts},
-        )
-    except OSError as error:
-        module.fail_json(
-            msg=f"The operating system refused ({error.filename or 'no file named'}): {error.strerror or error}.",
-            error={"kind": "OSError", "what": str(error), "where": str(error.filename or ""), "why": error.strerror, "next_step": ""},
-        )
+    except (RunbookError, OSError) as error:
+        module.fail_json(**failure(error))
     module.exit_json(**result)
+
+
+def failure(error: t.Union[RunbookError, OSError]) -> t.Dict[str, t.Any]:
+    """What a failed task returns for `error`: `msg` for the reader, `error` for programs."""
+    if isinstance(error, RunbookError):
+        facts = json.loads(json.dumps(error.facts, default=str))
+        told = {"kind": error.kind, "what": error.what, "where": error.where, "why": error.why, "next_step": error.next_step, **facts}
+        return {"msg": error.message, "changed": error.changed, "error": told}
+    return {
+        "msg": f"The operating system refused ({error.filename or 'no file named'}): {error.strerror or error}.",
+        "error": {"kind": "OSError", "what": str(error), "where": str(error.filename or ""), "why": error.strerror, "next_step": ""},
+    }

@@ -43,13 +43,21 @@ def is_secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
+_SHORT = 4
+
+
+def _pattern(secret: str) -> str:
+    # A secret of a few letters is masked as a word only, or it would take them out of every other word.
+    return re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
+
+
 class Redactor:
     """Masks known secrets, in the forms in which they travel, and what looks like one."""
 
     def __init__(self, secrets: t.Iterable[str] = ()) -> None:
         forms = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1])}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._known = re.compile("|".join(map(_pattern, longest_first))) if longest_first else None
         self._longest = len(longest_first[0]) if longest_first else 0
 
     def text(self, text: str) -> str:
@@ -111,7 +119,8 @@ def secrets_of(check: t.Any, secret_options: t.Container[str]) -> t.Set[str]:
     for key, value in check.items():
         name = str(key)
         if name == "headers" and isinstance(value, t.Mapping):
-            found.update(str(item) for header, item in value.items() if str(header).lower() not in _PLAIN_HEADERS)
+            values = {str(item) for header, item in value.items() if str(header).lower() not in _PLAIN_HEADERS}
+            found |= {item for item in values if len(item) >= _SHORT}
         elif name == "url" and isinstance(value, str):
             found |= _secrets_of_url(value)
         elif name in secret_options or is_secret_name(name):

@@ -49,11 +49,13 @@ def back_up_physically(request: BackupRequest) -> BackupSet:
         with Session(request.connection, request.database) as session:
             now = session.ask("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").strip()
             parts = fingerprint.small_parts(session)
+            cluster_bytes = int(session.ask("SELECT sum(pg_database_size(oid)) FROM pg_database"))
         manifest.update(
             consistent_at=now,
             finished_at=utc_now(),
             duration_s=round(time.monotonic() - clock, 3),
             base_backup=base,
+            cluster_bytes=cluster_bytes,
             fingerprint={"method": "pg_verifybackup", "extensions": parts["extensions"]},
         )
         return writer.seal(manifest, files)

@@ -11,20 +11,21 @@ database called `<name>_restoring_<time>`, which nobody uses and the next run dr
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet, require_space
 from ..command import run
-from ..errors import BadInput, LeaseHeld, NotTheSame, RunbookError, SetDamaged, WrongTarget
+from ..errors import BadInput, LeaseHeld, NotTheSame, RunbookError
 from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare
 from .connection import Connection, Session, identifier, literal
 from .load import load_dump
 from .properties import apply_statements, create_statement, named_roles, read_properties
+from .restore_checks import require_extensions, require_fitting_set, require_rights
+from .restore_result import Clock, told
 from .role_restore import create_missing_roles, missing_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
 from .swap import derived_name, names_derived_from, stamp, swap
@@ -96,12 +97,12 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
         )
     info = server_info(connection)
     guard_identity(info, request.expected_identifier, connection)
-    _require_fitting_set(request, info)
+    require_fitting_set(connection, request.backup_set, info, from_other_server=request.from_other_server)
     major = int(require_tool(connection, "pg_restore", info.major).split(".")[0])
     require_tool(connection, "pg_dump", info.major)
     known = databases(connection)
-    _require_extensions(connection, manifest["fingerprint"]["extensions"])
-    _require_rights(connection, info)
+    require_extensions(connection, manifest["fingerprint"]["extensions"])
+    require_rights(connection, info)
     if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory):
         require_space(info.data_directory, int(manifest["database_bytes"] * 1.1))
     now = stamp()
@@ -130,7 +131,7 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
         NotTheSame: The restored database differs from the manifest; it was dropped and the live one is as it was.
         RunbookError: Anything else; the live database is as it was.
     """
-    clock = _Clock()
+    clock = Clock()
     progress = Progress(f"Restoring {request.database}")
     progress.say("checking the set")
     request.backup_set.require_whole(on_bytes=lambda done: progress.say("checking the set", done, request.backup_set.size_bytes, "bytes"))
@@ -167,7 +168,7 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
         "changed": True,
         "database": request.database,
         "kept_as": ready.kept_as,
-        **_told(ready.steps(request)),
+        **told(ready.steps(request)),
         "cut_off_s": round(cut_off_s, 3),
         "serving_after_s": serving_after_s,
         "comparison": comparison.as_dict(),
@@ -181,11 +182,7 @@ def describe_restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
     """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
     request.backup_set.require_whole()
     ready = plan_restore(request)
-    return {"changed": True, "database": request.database, "kept_as": ready.kept_as, **_told(ready.steps(request))}
-
-
-def _told(steps: t.Sequence[str]) -> t.Dict[str, t.Any]:
-    return {"plan": list(steps), "diff": {"before": "", "after": "".join(f"{step}\n" for step in steps)}}
+    return {"changed": True, "database": request.database, "kept_as": ready.kept_as, **told(ready.steps(request))}
 
 
 def analyze(connection: Connection, database: str, jobs: int) -> None:
@@ -193,7 +190,7 @@ def analyze(connection: Connection, database: str, jobs: int) -> None:
     run(connection.command("vacuumdb", "--analyze-only", "--quiet", "--no-password", f"--jobs={jobs}", database=database))
 
 
-def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Progress, clock: "_Clock") -> Comparison:
+def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Progress, clock: Clock) -> Comparison:
     connection, manifest = request.connection, request.backup_set.manifest
     early = _EarlyHasher(connection, ready)
     try:
@@ -276,64 +273,3 @@ def _drop_quietly(connection: Connection, database: str) -> None:
         connection.do(f"DROP DATABASE IF EXISTS {identifier(database)}")
     except RunbookError:
         pass
-
-
-def _require_fitting_set(request: RestoreRequest, info: ServerInfo) -> None:
-    chosen, manifest = request.backup_set, request.backup_set.manifest
-    if chosen.damage:
-        raise SetDamaged(f"The backup set {chosen.id} is damaged", where=chosen.folder, why="; ".join(chosen.damage), next_step="use another set")
-    if manifest.get("kind") != "postgresql" or manifest.get("method") != "logical":
-        raise BadInput(f"{chosen.id} is no logical PostgreSQL set", where=chosen.folder, next_step="choose a logical set")
-    server = manifest["server"]
-    if server["system_identifier"] != info.system_identifier and not request.from_other_server:
-        raise WrongTarget(
-            f"The backup set {chosen.id} is from another server",
-            where=str(request.connection),
-            why=f"it was taken from {server['address']} with system identifier {server['system_identifier']}, this server has {info.system_identifier}",
-            next_step="choose a set of this server, or say that it is meant: restore_from_other_server=true",
-        )
-    if server["version_num"] // 10000 > info.major:
-        raise BadInput(
-            f"The backup set {chosen.id} is from a newer PostgreSQL",
-            why=f"it is from version {server['version']}, this server has {info.version}",
-            next_step="restore it on a server of that version or a newer one",
-        )
-
-
-def _require_extensions(connection: Connection, needed: t.Mapping[str, str]) -> None:
-    available = set(connection.ask_json("SELECT coalesce(json_agg(name), '[]') FROM pg_available_extensions"))
-    missing = sorted(set(needed) - available)
-    if missing:
-        raise BadInput(
-            "Extensions that the database uses are not installed on this server",
-            where=str(connection),
-            why=", ".join(missing),
-            next_step="install their packages on the database server; nothing was changed",
-        )
-
-
-def _require_rights(connection: Connection, info: ServerInfo) -> None:
-    if info.is_superuser:
-        return
-    able = connection.ask("SELECT rolcreatedb AND pg_has_role('pg_signal_backend', 'MEMBER') FROM pg_roles WHERE rolname = current_user")
-    if able.strip() != "t":
-        raise BadInput(
-            f"The role {connection.user!r} may not restore",
-            where=str(connection),
-            why="it is no superuser and lacks CREATEDB or membership in pg_signal_backend",
-            next_step="use an administrator's role for restores",
-        )
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._start = self._last = time.monotonic()
-        self.laps: t.Dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.monotonic()
-        self.laps[name] = round(self.laps.get(name, 0.0) + now - self._last, 3)
-        self._last = now
-
-    def total(self) -> float:
-        return round(time.monotonic() - self._start, 3)

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Letting two data folders of a stopped server change places, so that neither a failure nor a kill leaves it without one.
+
+The folders change places in a single system call (renameat2, RENAME_EXCHANGE). Stopping the server, the exchange and the start run in a
+process of their own session, which goes on when the run that asked for them is killed. A journal beside the folder says what was meant;
+should even that process die, the next run completes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ..command import Command, run
+from ..errors import CommandFailed, RunbookError
+from ..files import exchange, fsync_path, write_json
+
+
+@dataclass(frozen=True)
+class Service:
+    """How the server of a data folder is stopped and started.
+
+    Attributes:
+        data_folder: The folder in use.
+        account: Account that the server runs as; empty for our own.
+        tool_folder: Folder of pg_ctl; empty for the search path.
+        stop_command: Argument list that stops it, e.g. of systemctl; empty for pg_ctl.
+        start_command: Argument list that starts it; empty for pg_ctl.
+        log_file: Where a server that pg_ctl starts writes its messages.
+        timeout_s: Seconds for either.
+    """
+
+    data_folder: str
+    account: str = ""
+    tool_folder: str = ""
+    stop_command: t.Sequence[str] = ()
+    start_command: t.Sequence[str] = ()
+    log_file: str = ""
+    timeout_s: int = 120
+
+    def _pg_ctl(self, *arguments: str) -> Command:
+        program = os.path.join(self.tool_folder, "pg_ctl") if self.tool_folder else "pg_ctl"
+        return Command([program, *arguments, "--pgdata", self.data_folder, "--wait", f"--timeout={self.timeout_s}", "--silent"], account=self.account)
+
+    def is_running(self) -> bool:
+        """Whether the postmaster that the folder's pid file names is alive."""
+        try:
+            with open(os.path.join(self.data_folder, "postmaster.pid"), encoding="ascii", errors="replace") as stream:
+                pid = abs(int(stream.readline()))
+            with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as stream:
+                return stream.read().strip() in ("postgres", "postmaster")
+        except (OSError, ValueError):
+            return False
+
+    def stop(self) -> None:
+        """Stop it, ending its clients; nothing happens when it does not run."""
+        if self.is_running():
+            run(Command(list(self.stop_command), timeout_s=self.timeout_s) if self.stop_command else self._pg_ctl("stop", "--mode=fast"))
+
+    def start(self) -> None:
+        """Start it and wait until it accepts connections; nothing happens when it runs."""
+        if self.is_running():
+            return
+        if self.start_command:
+            run(Command(list(self.start_command), timeout_s=self.timeout_s))
+            return
+        log = self.log_file or os.path.join(self.data_folder, "server.log")
+        try:
+            run(self._pg_ctl("start", f"--log={log}"))
+        except CommandFailed as error:
+            raise CommandFailed("The server does not start", where=self.data_folder, why=_end_of(log) or error.why) from error
+
+
+def _end_of(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return "; ".join(line.strip() for line in stream.readlines()[-4:])
+    except OSError:
+        return ""
+
+
+def journal_path(data_folder: str) -> str:
+    """Where the journal of an exchange lies: beside the folder."""
+    head, tail = os.path.split(os.path.abspath(data_folder))
+    return os.path.join(head, f".{tail}.exchange.json")
+
+
+def exchange_folders(service: Service, other: str, kept_as: str) -> float:
+    """Let the data folder in use and `other` change places; the one that was in use is then called `kept_as`.
+
+    Args:
+        service: The server; it is stopped meanwhile, and runs afterwards.
+        other: A complete data folder on the same file system.
+        kept_as: New name of the folder that was in use.
+
+    Returns:
+        Seconds for which the server did not serve.
+
+    Raises:
+        RunbookError: It failed; the server runs on the folder that it ran on before.
+    """
+    live = service.data_folder
+    exists = os.path.isdir(live)
+    journal = {
+        "live": live,
+        "other": other,
+        "kept_as": kept_as if exists else "",
+        "inode_of_other": os.stat(other).st_ino,
+    }
+    write_json(journal_path(live), journal)
+    outcome = os.path.join(os.path.dirname(journal_path(live)), f".{os.path.basename(live)}.exchange.{os.getpid()}.json")
+    child = os.fork()
+    if child == 0:
+        _in_own_session(service, journal, outcome)
+    os.waitpid(child, 0)
+    return _read_outcome(outcome, live)
+
+
+def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: str) -> t.NoReturn:
+    status = 1
+    try:
+        os.setsid()
+        began = time.monotonic()
+        try:
+            complete(service, journal)
+            write_json(outcome, {"seconds": time.monotonic() - began})
+        except RunbookError as error:
+            write_json(outcome, {"what": error.what, "where": error.where, "why": error.why})
+        except OSError as error:
+            write_json(outcome, {"what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _read_outcome(outcome: str, live: str) -> float:
+    try:
+        with open(outcome, encoding="utf-8") as stream:
+            told = json.load(stream)
+        os.unlink(outcome)
+    except (OSError, ValueError):
+        raise RunbookError(
+            "The exchange of the data folders was interrupted", where=live, next_step="run the procedure again: it completes what was begun", changed=True
+        ) from None
+    if "seconds" in told:
+        return float(told["seconds"])
+    raise RunbookError(
+        told["what"], where=told["where"], why=told["why"], next_step="the server runs on its former data folder; look at its log, or choose another set"
+    )
+
+
+def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
+    """Do what the journal says, or the rest of it: stop, exchange, start, rename, remove the journal. May be repeated.
+
+    A folder on which the server does not start is exchanged back.
+    """
+    live, other, kept_as = journal["live"], journal["other"], journal["kept_as"]
+    exchanged = os.path.isdir(live) and os.stat(live).st_ino == journal["inode_of_other"]
+    if not exchanged:
+        service.stop()
+        if kept_as:
+            exchange(live, other)
+        else:
+            os.rename(other, live)
+        fsync_path(os.path.dirname(live))
+    try:
+        service.start()
+    except RunbookError:
+        if kept_as and os.path.isdir(other):
+            service.stop()
+            exchange(live, other)
+            fsync_path(os.path.dirname(live))
+            os.unlink(journal_path(live))
+            service.start()
+        raise
+    if kept_as and os.path.isdir(other):
+        os.rename(other, kept_as)
+    fsync_path(os.path.dirname(live))
+    os.unlink(journal_path(live))
+
+
+def complete_interrupted(service: Service) -> str:
+    """Complete an exchange whose process died; returns a sentence about it, or nothing when there was none."""
+    path = journal_path(service.data_folder)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            journal = json.load(stream)
+    except FileNotFoundError:
+        return ""
+    begun = os.path.isdir(journal["live"]) and os.stat(journal["live"]).st_ino == journal["inode_of_other"]
+    if begun or not os.path.isdir(journal["live"]):
+        complete(service, journal)
+        return "completed the exchange of data folders that an earlier run had begun"
+    service.start()
+    os.unlink(path)
+    return "an earlier run was killed before it exchanged the data folders; the server runs on its former one"

@@ -1,0 +1,289 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Restore of a physical set: into a new data folder beside the live one, checked and started there, then put in its place."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import typing as t
+from dataclasses import dataclass
+
+from ..backup_set.hashing import parallel
+from ..backup_set.sets import BackupSet, require_space
+from ..command import Command, Pipeline, Place, run
+from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, ToolMissing, WrongTarget
+from ..files import fsync_path, locked, tree_bytes
+from ..progress import Progress
+from .exchange import Service, complete_interrupted, exchange_folders
+from .restore_result import Clock, told
+from .swap import stamp
+
+_DECOMPRESSORS = {"gz": ["gzip", "-dc"], "zst": ["zstd", "-dcq"], "lz4": ["lz4", "-dcq"], "tar": []}
+
+
+@dataclass(frozen=True)
+class FolderRequest:
+    """What to restore and where.
+
+    Attributes:
+        service: The server whose data folder is replaced.
+        backup_set: A physical set.
+        expected_identifier: `system_identifier` that the inventory names; empty for none.
+        from_other_server: Whether a set of another server may be restored here.
+    """
+
+    service: Service
+    backup_set: BackupSet
+    expected_identifier: str = ""
+    from_other_server: bool = False
+
+
+@dataclass(frozen=True)
+class FolderPlan:
+    """What a restore will do; made without changing anything."""
+
+    live_exists: bool
+    restoring: str
+    kept_as: str
+    leftovers: t.Sequence[str]
+
+    def steps(self, request: FolderRequest) -> t.List[str]:
+        """The plan in sentences, for dry runs."""
+        live = request.service.data_folder
+        lines = [f"remove {path}, left behind by a run that was killed" for path in self.leftovers]
+        lines.append(f"unpack {request.backup_set.id} into {self.restoring}, check every file, and start it there once by itself")
+        if self.live_exists:
+            lines.append(f"stop the server, let {live} and {self.restoring} change places, start it; the replaced folder is kept as {self.kept_as}")
+        else:
+            lines.append(f"rename {self.restoring} to {live} and start the server")
+        return lines
+
+
+def plan_folder(request: FolderRequest) -> FolderPlan:
+    """Look at everything that could stop the restore, before anything is changed.
+
+    Raises:
+        RunbookError: The wrong server, a tool, or room is missing, or the set does not fit.
+    """
+    one, service = request.backup_set, request.service
+    if one.damage:
+        raise SetDamaged(f"The backup set {one.id} is damaged", where=one.folder, why="; ".join(one.damage), next_step="use another set")
+    if one.manifest.get("kind") != "postgresql" or one.manifest.get("method") != "physical":
+        raise BadInput(f"{one.id} is no physical PostgreSQL set", where=one.folder, next_step="choose a physical set")
+    live = os.path.abspath(service.data_folder)
+    if os.path.ismount(live):
+        raise BadInput(
+            "The data folder is a mount point, which cannot change places with another folder",
+            where=live,
+            next_step="mount its parent instead, or use the logical method",
+        )
+    for program in ("postgres", "pg_ctl", "pg_verifybackup", "pg_controldata"):
+        Place(tool_folder=service.tool_folder).program(program)
+    for archive in one.manifest["base_backup"]["archives"]:
+        for program in [*_decompressor(archive)[:1], "tar"]:
+            Place().program(program)
+    _guard_folder(request, live)
+    require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05) + (64 << 20))
+    now = stamp()
+    return FolderPlan(
+        live_exists=os.path.isdir(live),
+        restoring=f"{live}_restoring_{now}",
+        kept_as=f"{live}_before_{now}",
+        leftovers=folders_derived_from(live, "restoring"),
+    )
+
+
+def folders_derived_from(live: str, word: str) -> t.List[str]:
+    """Folders `<live>_<word>_<time>` beside the data folder, the newest first."""
+    head, tail = os.path.split(os.path.abspath(live))
+    pattern = re.compile(rf"^{re.escape(tail)}_{word}_\d{{8}}T\d{{6}}Z$")
+    names = os.listdir(head) if os.path.isdir(head) else []
+    return [os.path.join(head, name) for name in sorted(names, reverse=True) if pattern.match(name)]
+
+
+def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
+    """Restore a physical set.
+
+    Returns:
+        `kept_as`, `cut_off_s`, `serving_after_s` (seconds from the call until the server served), `durations_s` by step, `notes`.
+
+    Raises:
+        RunbookError: Something failed; the live server is as it was.
+    """
+    clock, service, one = Clock(), request.service, request.backup_set
+    progress = Progress(f"Restoring the server in {service.data_folder}")
+    with locked(os.path.abspath(service.data_folder) + ".restore.lock") as free:
+        if not free:
+            raise LeaseHeld("Another restore of this data folder is running", where=service.data_folder, next_step="wait for it, or end it")
+        note = complete_interrupted(service)
+        one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
+        clock.lap("check_set")
+        ready = plan_folder(request)
+        for path in ready.leftovers:
+            shutil.rmtree(path)
+        try:
+            unpack(one, ready.restoring, service, progress)
+            clock.lap("unpack")
+            progress.say("starting it by itself")
+            start_by_itself(ready.restoring, service)
+            clock.lap("start_by_itself")
+            progress.say("exchanging the data folders")
+            cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
+        except BaseException:
+            shutil.rmtree(ready.restoring, ignore_errors=True)
+            raise
+    clock.lap("exchange")
+    return {
+        "changed": True,
+        "database": one.manifest["database"],
+        "kept_as": ready.kept_as if ready.live_exists else "",
+        **told(ready.steps(request)),
+        "cut_off_s": round(cut_off_s, 3),
+        "serving_after_s": clock.total(),
+        "durations_s": clock.laps,
+        "notes": [note] if note else [],
+    }
+
+
+def describe_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
+    """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
+    request.backup_set.require_whole()
+    ready = plan_folder(request)
+    return {"changed": True, "database": request.backup_set.manifest["database"], "kept_as": ready.kept_as if ready.live_exists else "", **told(ready.steps(request))}
+
+
+def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Put the data folder that a restore replaced back into its place; the restored one is kept as `<folder>_undone_<time>`.
+
+    Raises:
+        BadInput: There is none to put back.
+    """
+    live = os.path.abspath(service.data_folder)
+    kept = folders_derived_from(live, "before")
+    if not kept or (replaced and replaced not in kept):
+        raise BadInput(
+            f"No replaced data folder {replaced or 'of ' + live} is kept",
+            why="there are " + (", ".join(kept) or "none"),
+            next_step="restore an earlier backup set instead (restore_set=...)",
+        )
+    put_back, kept_as = replaced or kept[0], f"{live}_undone_{stamp()}"
+    result = {"changed": True, "put_back": put_back, "kept_as": kept_as, **told([f"stop the server, let {put_back} take its place again, start it"])}
+    if dry_run:
+        return result
+    complete_interrupted(service)
+    return {**result, "cut_off_s": round(exchange_folders(service, put_back, kept_as), 3)}
+
+
+def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) -> None:
+    """Unpack a set's archives into a new data folder, let pg_verifybackup check every file, and make it durable.
+
+    Raises:
+        SetDamaged: A file is not what the server wrote.
+    """
+    os.mkdir(folder, 0o700)
+    for archive in sorted(one.manifest["base_backup"]["archives"], key=lambda name: "pg_wal" in name):
+        target = os.path.join(folder, "pg_wal") if "pg_wal" in archive else folder
+        _untar(one.path(archive), target, lambda: progress.say("unpacking", tree_bytes(folder), one.manifest["cluster_bytes"], "bytes"))
+    manifest = one.path("base", "backup_manifest")
+    inside = os.path.join(folder, "backup_manifest")
+    if os.path.exists(manifest):
+        shutil.copyfile(manifest, inside)
+    progress.say("checking every file")
+    try:
+        run(Command([Place(tool_folder=service.tool_folder).program("pg_verifybackup"), "--quiet", "--no-parse-wal", folder]))
+    except CommandFailed as error:
+        raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
+    os.unlink(inside)
+    paths = [os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files]] + [folder]
+    if service.account and os.geteuid() == 0:
+        for path in paths:
+            _chown(path, service.account)
+    parallel([lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)], jobs=8)  # type: ignore[misc]
+
+
+def _chown(path: str, account: str) -> None:
+    entry = pwd.getpwnam(account)
+    os.lchown(path, entry.pw_uid, entry.pw_gid)
+
+
+def start_by_itself(folder: str, service: Service) -> None:
+    """Start a restored data folder where nobody can reach it, so that it replays its log, and stop it again.
+
+    Raises:
+        CommandFailed: It does not start, or does not become consistent.
+    """
+    with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as sockets:
+        if service.account and os.geteuid() == 0:
+            _chown(sockets, service.account)
+        log = os.path.join(sockets, "log")
+        program = Place(tool_folder=service.tool_folder).program("pg_ctl")
+        options = f"-c listen_addresses= -c unix_socket_directories={sockets} -c archive_mode=off -c max_wal_senders=0 -c logging_collector=off"
+        common = ["--pgdata", folder, "--wait", f"--timeout={service.timeout_s}", "--silent"]
+        try:
+            run(Command([program, "start", *common, f"--log={log}", f"--options={options}"], account=service.account))
+        except CommandFailed as error:
+            try:
+                with open(log, encoding="utf-8", errors="replace") as stream:
+                    why = "; ".join(line.strip() for line in stream.readlines()[-4:])
+            except OSError:
+                why = error.why
+            raise CommandFailed("The restored server does not start", where=folder, why=why, next_step="use another set; the live server is as it was") from error
+        run(Command([program, "stop", *common, "--mode=fast"], account=service.account))
+
+
+def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:
+    tar = Command(["tar", "--extract", "--file=-", f"--directory={target}"])
+    commands = [Command([*_decompressor(path), path]), tar] if _decompressor(path) else [tar]
+    with open(path, "rb") as stream:
+        with Pipeline(*commands, stdin=subprocess.DEVNULL if len(commands) > 1 else stream, stdout=subprocess.DEVNULL) as pipeline:
+            pipeline.watch(look)
+
+
+def _decompressor(archive: str) -> t.List[str]:
+    ending = archive.rsplit(".", 1)[-1]
+    if ending not in _DECOMPRESSORS:
+        raise ToolMissing(f"Nothing is known that unpacks {archive}", next_step="use another set")
+    return _DECOMPRESSORS[ending]
+
+
+def system_identifier_of(folder: str, service: Service) -> str:
+    """The `system_identifier` in a data folder's control file, whether or not its server runs (pg_controldata)."""
+    program = Place(tool_folder=service.tool_folder).program("pg_controldata")
+    said = run(Command([program, folder], account=service.account)).stdout
+    found = re.search(r"Database system identifier:\s+(\d+)", said)
+    return found.group(1) if found else ""
+
+
+def _guard_folder(request: FolderRequest, live: str) -> None:
+    server = request.backup_set.manifest["server"]
+    here = system_identifier_of(live, request.service) if os.path.exists(os.path.join(live, "global", "pg_control")) else ""
+    wanted = request.expected_identifier or here
+    if here and request.expected_identifier and here != request.expected_identifier:
+        raise WrongTarget(
+            "This is not the data folder that the inventory means",
+            where=live,
+            why=f"its system identifier is {here}, the inventory says {request.expected_identifier}",
+            next_step="correct the folder, or the identifier in the inventory",
+        )
+    if wanted and server["system_identifier"] != wanted and not request.from_other_server:
+        raise WrongTarget(
+            f"The backup set {request.backup_set.id} is from another server",
+            where=live,
+            why=f"its system identifier is {server['system_identifier']}, here it is {wanted}",
+            next_step="choose a set of this server, or say that it is meant: restore_from_other_server=true",
+        )
+    major = run(Command([Place(tool_folder=request.service.tool_folder).program("postgres"), "--version"])).stdout.split()[-1].split(".")[0]
+    if int(major) != server["version_num"] // 10000:
+        raise BadInput(
+            f"The backup set {request.backup_set.id} needs PostgreSQL {server['version_num'] // 10000}",
+            where=live,
+            why=f"the programs here are of version {major}",
+            next_step="install that version, or use the logical method",
+        )
