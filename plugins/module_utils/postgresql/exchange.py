@@ -18,8 +18,9 @@ import typing as t
 from dataclasses import dataclass
 
 from ..command import Command, run
-from ..errors import CommandFailed, RunbookError
+from ..errors import RunbookError
 from ..files import exchange, fsync_path, write_json
+from .scratch import pg_ctl
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,6 @@ class Service:
     log_file: str = ""
     timeout_s: int = 120
 
-    def _pg_ctl(self, *arguments: str) -> Command:
-        program = os.path.join(self.tool_folder, "pg_ctl") if self.tool_folder else "pg_ctl"
-        return Command([program, *arguments, "--pgdata", self.data_folder, "--wait", f"--timeout={self.timeout_s}", "--silent"], account=self.account)
-
     def is_running(self) -> bool:
         """Whether the postmaster that the folder's pid file names is alive."""
         try:
@@ -60,8 +57,12 @@ class Service:
 
     def stop(self) -> None:
         """Stop it, ending its clients; nothing happens when it does not run."""
-        if self.is_running():
-            run(Command(list(self.stop_command), timeout_s=self.timeout_s) if self.stop_command else self._pg_ctl("stop", "--mode=fast"))
+        if not self.is_running():
+            return
+        if self.stop_command:
+            run(Command(list(self.stop_command), timeout_s=self.timeout_s))
+        else:
+            pg_ctl(self.tool_folder, self.account, "stop", self.data_folder, "--mode=fast", timeout_s=self.timeout_s)
 
     def start(self) -> None:
         """Start it and wait until it accepts connections; nothing happens when it runs."""
@@ -71,18 +72,7 @@ class Service:
             run(Command(list(self.start_command), timeout_s=self.timeout_s))
             return
         log = self.log_file or os.path.join(self.data_folder, "server.log")
-        try:
-            run(self._pg_ctl("start", f"--log={log}"))
-        except CommandFailed as error:
-            raise CommandFailed("The server does not start", where=self.data_folder, why=_end_of(log) or error.why) from error
-
-
-def _end_of(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return "; ".join(line.strip() for line in stream.readlines()[-4:])
-    except OSError:
-        return ""
+        pg_ctl(self.tool_folder, self.account, "start", self.data_folder, f"--log={log}", timeout_s=self.timeout_s)
 
 
 def journal_path(data_folder: str) -> str:

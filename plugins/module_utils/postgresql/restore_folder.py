@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shutil
 import subprocess
-import tempfile
 import typing as t
 from dataclasses import dataclass
 
@@ -23,6 +21,7 @@ from ..files import fsync_path, locked, tree_bytes
 from ..progress import Progress
 from .exchange import Service, complete_interrupted, exchange_folders
 from .restore_result import Clock, told
+from .scratch import own, private_server
 from .swap import stamp
 
 _DECOMPRESSORS = {"gz": ["gzip", "-dc"], "zst": ["zstd", "-dcq"], "lz4": ["lz4", "-dcq"], "tar": []}
@@ -202,15 +201,9 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
         raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
     os.unlink(inside)
     paths = [os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files]] + [folder]
-    if service.account and os.geteuid() == 0:
-        for path in paths:
-            _chown(path, service.account)
+    for path in paths:
+        own(path, service.account)
     parallel([lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)], jobs=8)  # type: ignore[misc]
-
-
-def _chown(path: str, account: str) -> None:
-    entry = pwd.getpwnam(account)
-    os.lchown(path, entry.pw_uid, entry.pw_gid)
 
 
 def start_by_itself(folder: str, service: Service) -> None:
@@ -219,23 +212,13 @@ def start_by_itself(folder: str, service: Service) -> None:
     Raises:
         CommandFailed: It does not start, or does not become consistent.
     """
-    with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as sockets:
-        if service.account and os.geteuid() == 0:
-            _chown(sockets, service.account)
-        log = os.path.join(sockets, "log")
-        program = Place(tool_folder=service.tool_folder).program("pg_ctl")
-        options = f"-c listen_addresses= -c unix_socket_directories={sockets} -c archive_mode=off -c max_wal_senders=0 -c logging_collector=off"
-        common = ["--pgdata", folder, "--wait", f"--timeout={service.timeout_s}", "--silent"]
-        try:
-            run(Command([program, "start", *common, f"--log={log}", f"--options={options}"], account=service.account))
-        except CommandFailed as error:
-            try:
-                with open(log, encoding="utf-8", errors="replace") as stream:
-                    why = "; ".join(line.strip() for line in stream.readlines()[-4:])
-            except OSError:
-                why = error.why
-            raise CommandFailed("The restored server does not start", where=folder, why=why, next_step="use another set; the live server is as it was") from error
-        run(Command([program, "stop", *common, "--mode=fast"], account=service.account))
+    settings = {"archive_mode": "off", "max_wal_senders": "0", "logging_collector": "off"}
+    try:
+        with private_server(folder, service.tool_folder, service.account, settings):
+            pass
+    except CommandFailed as error:
+        error.next_step = "use another set; the live server is as it was"
+        raise
 
 
 def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:

@@ -1,0 +1,115 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A rehearsal: a set is restored elsewhere and compared. Only what came through this is proven."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import typing as t
+
+from ..backup_set.sets import BackupSet, require_space
+from ..errors import RunbookError
+from ..progress import Progress
+from .connection import Session
+from .exchange import Service
+from .fingerprint import TableHasher, tables
+from .restore import RestoreRequest, restore_logically
+from .restore_folder import unpack
+from .restore_result import Clock
+from .scratch import own, private_server, scratch_server, server_account
+
+
+def rehearse(one: BackupSet, work_folder: str, tool_folder: str, *, account: str = "", jobs: int = 0, run_id: str = "") -> t.Dict[str, t.Any]:
+    """Restore a set into a server of its own, compare, write down what came of it, and remove all traces.
+
+    Args:
+        one: The set.
+        work_folder: Folder for the scratch server; it needs room for the restored data.
+        tool_folder: Folder of the server's programs.
+        account: Account for the scratch server when we are root.
+        jobs: Parallel jobs.
+        run_id: Run that this belongs to.
+
+    Returns:
+        `restored_after_s` (seconds until the scratch server served), `comparison`, `durations_s`, `backup_set`.
+
+    Raises:
+        RunbookError: It does not restore to what was backed up. The set is marked as failed when that was its fault.
+    """
+    need = int(one.manifest.get("cluster_bytes") or one.manifest.get("database_bytes") or 0)
+    require_space(work_folder, int(need * 1.1) + (64 << 20))
+    remove_scratch(work_folder)
+    try:
+        result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)
+    except RunbookError as error:
+        if error.kind in ("SetDamaged", "NotTheSame", "CommandFailed") and not one.damage:
+            one.add_proof("failed", run_id=run_id, detail=error.message)
+        raise
+    one.add_proof("proven", run_id=run_id, detail=f"restored elsewhere in {result['restored_after_s']} s and compared")
+    return {"changed": True, **result, "backup_set": one.summary()}
+
+
+def remove_scratch(work_folder: str) -> t.List[str]:
+    """Remove scratch folders that killed rehearsals left; returns their names."""
+    names = [name for name in os.listdir(work_folder) if name.startswith(".scratch-")]
+    for name in names:
+        shutil.rmtree(os.path.join(work_folder, name), ignore_errors=True)
+    return names
+
+
+def _logical(one: BackupSet, work_folder: str, tool_folder: str, account: str, jobs: int) -> t.Dict[str, t.Any]:
+    with scratch_server(work_folder, tool_folder, account) as connection:
+        request = RestoreRequest(connection, one.manifest["database"], one, jobs=jobs, from_other_server=True, analyze=False)
+        result = restore_logically(request)
+    return {"restored_after_s": result["serving_after_s"], "comparison": result["comparison"], "durations_s": result["durations_s"]}
+
+
+def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, jobs: int) -> t.Dict[str, t.Any]:
+    clock, runs_as = Clock(), server_account(account)
+    progress = Progress(f"Rehearsing {one.id}")
+    one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
+    clock.lap("check_set")
+    folder = tempfile.mkdtemp(prefix=".scratch-", dir=work_folder)
+    try:
+        own(folder, runs_as)
+        data = os.path.join(folder, "data")
+        unpack(one, data, Service(data, account=runs_as, tool_folder=tool_folder), progress)
+        clock.lap("unpack")
+        settings = {"archive_mode": "off", "logging_collector": "off", "max_wal_senders": "0", "hba_file": _hba(folder, runs_as)}
+        with private_server(data, tool_folder, runs_as, settings, _superuser(one)) as connection:
+            clock.lap("start")
+            restored_after_s = clock.total()
+            progress.say("reading every row")
+            hasher = TableHasher(connection, one.manifest["database"], one.manifest["server"]["version_num"], jobs=jobs or 2)
+            with Session(connection, one.manifest["database"]) as session:
+                for table in tables(session):
+                    hasher.add(table)
+            rows = hasher.finish()
+            clock.lap("read_rows")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    compared = {"tables": len(rows), "rows": sum(table["rows"] for table in rows.values())}
+    unknown = ["row content against the live server: a physical copy holds a later moment than any fingerprint; its files were checked one by one"]
+    return {
+        "restored_after_s": restored_after_s,
+        "comparison": {"same": True, "differences": [], "unknown": unknown, "compared": compared},
+        "durations_s": clock.laps,
+    }
+
+
+def _superuser(one: BackupSet) -> str:
+    return next((role["name"] for role in one.manifest["roles"] if role["superuser"] and role["login"]), "postgres")
+
+
+def _hba(folder: str, account: str) -> str:
+    # The copy brings its own rules, which may ask for a password that we do not have; the socket is private.
+    path = os.path.join(folder, "hba.conf")
+    with open(path, "w", encoding="ascii") as stream:
+        stream.write("local all all trust\n")
+    os.chmod(path, 0o600)
+    own(path, account)
+    return path
