@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
 
 
 def store(stores: t.Any, name: str = "", kind: str = "") -> t.Mapping[str, t.Any]:
@@ -24,9 +24,10 @@ def store(stores: t.Any, name: str = "", kind: str = "") -> t.Mapping[str, t.Any
     raise AnsibleFilterError(f"The profile has no {wanted}{f' of kind {kind}' if kind else ''}; it has: {known}. Next: name one of these, or add it to backup_stores.")
 
 
-def postgresql_connection(one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """The part of a store that says how to reach it, as module options (for C(module_defaults))."""
-    return {key: one[key] for key in CONNECTION_OPTIONS if key in one}
+def postgresql_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:
+    """The part of a store that says how to reach it, as module options (for C(module_defaults)); with its data folder when asked."""
+    keys = [*CONNECTION_OPTIONS, *(DATA_FOLDER_OPTIONS if data_folder else [])]
+    return {key: one[key] for key in keys if key in one}
 
 
 class FilterModule:

@@ -14,12 +14,15 @@ version_added: "0.1.0"
 description:
   - Restores a logical set into a new database beside the live one, compares it with the set's manifest, and lets it take the live
     one's place by one transaction of renames.
-  - Clients are cut off for a fraction of a second. The replaced database is kept as C(<name>_before_<time>).
+  - Restores a physical set into a new data folder beside the live one, lets C(pg_verifybackup) check every file, starts it once by itself, and
+    lets it take the live one's place while the server is stopped for a moment.
+  - Clients are cut off for a fraction of a second. The replaced database, or data folder, is kept as C(<name>_before_<time>).
   - A failure at any moment leaves the live database serving; what a killed run leaves behind is dropped by the next.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.postgresql
+  - sre.runbooks.postgresql_data_folder
 attributes:
   check_mode:
     support: full
@@ -101,8 +104,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, connection_from
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS, connection_from, service_from
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, describe_restore, restore_logically
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, describe_folder, restore_folder
 
 
 def main() -> None:
@@ -110,6 +114,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_OPTIONS,
+            **DATA_FOLDER_OPTIONS,
             "database": {"type": "str", "required": True},
             "set_folder": {"type": "path", "required": True},
             "from_other_server": {"type": "bool", "default": False},
@@ -121,10 +126,14 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
+        one = read_set(options["set_folder"])
+        if one.manifest.get("method") == "physical":
+            folder_request = FolderRequest(service_from(options), one, options["system_identifier"], options["from_other_server"])
+            return describe_folder(folder_request) if module.check_mode else restore_folder(folder_request)
         request = RestoreRequest(
             connection=connection_from(options),
             database=options["database"],
-            backup_set=read_set(options["set_folder"]),
+            backup_set=one,
             jobs=options["jobs"],
             expected_identifier=options["system_identifier"],
             from_other_server=options["from_other_server"],

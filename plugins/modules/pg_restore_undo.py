@@ -18,6 +18,7 @@ author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.postgresql
+  - sre.runbooks.postgresql_data_folder
 attributes:
   check_mode:
     support: full
@@ -31,8 +32,13 @@ options:
     description: Name of the database in use.
     type: str
     required: true
+  method:
+    description: Whether the restore to undo replaced a database, or the server's data folder.
+    type: str
+    choices: [logical, physical]
+    default: logical
   replaced:
-    description: Which replaced database to put back. By default the newest.
+    description: Which replaced database, or data folder, to put back. By default the newest.
     type: str
     default: ""
 """
@@ -69,7 +75,8 @@ plan:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, connection_from
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS, connection_from, service_from
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import undo_folder
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
 
 
@@ -78,22 +85,27 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_OPTIONS,
+            **DATA_FOLDER_OPTIONS,
             "database": {"type": "str", "required": True},
+            "method": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
             "replaced": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
     options = module.params
-    conclude(
-        module,
-        lambda: undo(
+
+    def operation() -> dict:
+        if options["method"] == "physical":
+            return undo_folder(service_from(options), options["replaced"], dry_run=module.check_mode)
+        return undo(
             connection_from(options),
             options["database"],
             replaced=options["replaced"],
             expected_identifier=options["system_identifier"],
             dry_run=module.check_mode,
-        ),
-    )
+        )
+
+    conclude(module, operation)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ..command import Place
+from ..errors import BadInput
 from .connection import Connection
+from .exchange import Service
+from .scratch import owner_of
 
 CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "login_host": {"type": "str", "default": ""},
@@ -30,6 +34,33 @@ CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "system_identifier": {"type": "str", "default": ""},
 }
 """Described by the documentation fragment sre.runbooks.postgresql."""
+
+DATA_FOLDER_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "data_folder": {"type": "path"},
+    "server_account": {"type": "str", "default": ""},
+    "server_stop_command": {"type": "list", "elements": "str", "default": []},
+    "server_start_command": {"type": "list", "elements": "str", "default": []},
+    "server_log_file": {"type": "path"},
+}
+"""Described by the documentation fragment sre.runbooks.postgresql_data_folder."""
+
+
+def service_from(options: t.Mapping[str, t.Any]) -> Service:
+    """The server of a data folder that the options describe.
+
+    Raises:
+        BadInput: No data folder is named.
+    """
+    if not options["data_folder"]:
+        raise BadInput("A physical set needs to know the server's data folder", next_step="name it in the store of the profile (data_folder)")
+    return Service(
+        data_folder=os.path.abspath(options["data_folder"]),
+        account=owner_of(options["data_folder"], options["server_account"]),
+        tool_folder=options["tool_folder"] or "",
+        stop_command=options["server_stop_command"],
+        start_command=options["server_start_command"],
+        log_file=options["server_log_file"] or "",
+    )
 
 
 def connection_from(options: t.Mapping[str, t.Any]) -> Connection:

@@ -49,6 +49,16 @@ def server_account(wished: str = "") -> str:
     return ""
 
 
+def owner_of(data_folder: str, wished: str = "") -> str:
+    """The account that the server of a data folder runs as: the folder's owner, where it exists, when we are root."""
+    if os.geteuid() == 0 and not wished and os.path.isdir(data_folder):
+        try:
+            wished = pwd.getpwuid(os.stat(data_folder).st_uid).pw_name
+        except KeyError:
+            pass
+    return server_account(wished)
+
+
 def own(path: str, account: str) -> None:
     """Give a path to an account; nothing happens unless we are root and one is named."""
     if account and os.geteuid() == 0:
