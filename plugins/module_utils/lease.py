@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from .controller import Controller
 from .errors import BadInput, LeaseHeld, RunbookError
 from .files import fsync_path, locked, write_json
-from .state import file_mode, make_folder, slug, spoken, utc_now, utc_text, utc_time
+from .state import file_mode, make_folder, slug, spoken, state_folder, utc_now, utc_text, utc_time
 
 FORMAT = "sre.runbooks/lease/1"
 FOLDER = "leases"
@@ -81,6 +81,10 @@ class Lease:
         except (KeyError, TypeError) as error:
             raise ValueError(f"{error} is missing or of the wrong type") from error
 
+    def shown(self) -> t.Dict[str, t.Any]:
+        """What a module returns of it: without the process."""
+        return {name: value for name, value in self.as_dict().items() if name not in ("controller", "format")}
+
     def told(self) -> str:
         """Who holds it, what for, since when and until when."""
         return f"{self.holder} ({self.who}) holds it for: {self.reason}, since {spoken(self.acquired_at)}, until {spoken(self.expires_at)}"
@@ -115,15 +119,15 @@ def decide(current: t.Optional[Lease], wanted: Lease, *, alive: t.Optional[bool]
     """
     if current is None:
         return Decision(True, True)
+    over = now >= current.expires_at
     if current.holder == wanted.holder:
-        return Decision(True, False)
+        return Decision(True, over)
     if current.controller is not None and current.controller == wanted.controller:
         return Decision(True, False, f"{current.resource} is already held by {current.holder}, of which this is a part")
     if takeover and takeover == current.holder:
         return Decision(True, True, f"Took the lease on {current.resource} away, as asked: {current.told()}")
     if alive is False:
         return Decision(True, True, f"Took over the lease on {current.resource} from a run whose process is gone: {current.told()}")
-    over = now >= current.expires_at
     if over and not alive:
         return Decision(True, True, f"Took over the lease on {current.resource}, which had run out: {current.told()}")
     wait = "wait until it is done" if not over else "its time is over but its process still works: see what it waits for, or end it"
@@ -197,7 +201,7 @@ class Leases:
                 f"Another run works on {wanted.resource}",
                 why=decision.note,
                 next_step=decision.next_step,
-                facts={"lease": {name: value for name, value in current.as_dict().items() if name != "controller"}},
+                facts={"lease": current.shown()},
             )
         return decision
 
@@ -219,24 +223,28 @@ class Leases:
                 write_json(self.path(wanted.resource), wanted.as_dict(), file_mode(self.folder))
             return decision
 
-    def renew(self, resource: str, holder: str, duration_s: float) -> Lease:
-        """Let one's own lease last for `duration_s` seconds from now.
+    def renew(self, resource: str, holder: str, duration_s: float, *, write: bool = True) -> Lease:
+        """Let one's own lease last for `duration_s` seconds from now; without `write` only say what it would be.
 
         Raises:
             LeaseHeld: It is somebody else's by now.
             BadInput: There is none.
         """
+        missing = BadInput(f"There is no lease on {resource}", next_step="acquire it first; it may have been taken over and given back since")
+        if not os.path.exists(self.path(resource)):
+            raise missing
         with self._locked():
             current = self.look(resource)
             if current is None:
-                raise BadInput(f"There is no lease on {resource}", next_step="acquire it first; it may have been taken over and given back since")
+                raise missing
             if current.holder != holder:
                 raise LeaseHeld(
                     f"The lease on {resource} is no longer held by {holder}", why=current.told(), next_step="stop the work on it and look at what the other does"
                 )
             until = self.wanted(resource, holder, who="", reason="", duration_s=duration_s).expires_at
             renewed = replace(current, expires_at=until)
-            write_json(self.path(resource), renewed.as_dict(), file_mode(self.folder))
+            if write:
+                write_json(self.path(resource), renewed.as_dict(), file_mode(self.folder))
             return renewed
 
     def release(self, resource: str, holder: str) -> t.Optional[Lease]:
@@ -284,3 +292,31 @@ class Leases:
             raise RunbookError(
                 "A lease cannot be read", where=path, why=str(error), next_step="make sure that no run works on the resource, then delete the file"
             ) from error
+
+
+def operate(options: t.Mapping[str, t.Any], *, who: str, check_mode: bool) -> t.Dict[str, t.Any]:
+    """Acquire, renew or release a lease that outlives its process, as the options of the module procedure_lock say.
+
+    Raises:
+        LeaseHeld: Somebody else holds it.
+        BadInput: There is none to renew, or an option makes no sense.
+    """
+    leases = Leases(state_folder(options["state_folder"]))
+    resource, holder, duration_s = options["resource"], options["holder"], options["duration_s"]
+    before, notes = leases.look(resource), []
+    wanted = leases.wanted(resource, holder, who=who, reason=options["reason"], duration_s=duration_s)
+    after: t.Optional[Lease]
+    if options["operation"] == "acquire":
+        decision = (leases.check if check_mode else leases.acquire)(wanted, options["takeover"])
+        notes = [decision.note] if decision.note else []
+        after = wanted if decision.write else before
+    elif options["operation"] == "renew":
+        after = leases.renew(resource, holder, duration_s, write=not check_mode)
+    elif check_mode:
+        after = None if before is None or before.holder == holder else before
+    else:
+        after = leases.release(resource, holder)
+    result: t.Dict[str, t.Any] = {"changed": after != before, "lease": after.shown() if after else {}, "notes": notes}
+    if after != before:
+        result["diff"] = {"before": before.shown() if before else {}, "after": result["lease"]}
+    return result

@@ -18,7 +18,7 @@ description:
   - Each check has one deadline for everything it does, name resolution, connection, TLS, request, answer and retries.
   - All mistakes in the list of checks are reported together before anything is asked.
 requirements:
-  - jmespath, where a check has O(checks[].conditions), O(checks[].value) as an expression or O(checks[].observe)
+  - jmespath, where a check has O(checks[].conditions), O(checks[].value) or O(checks[].observe)
   - psql, for checks of type V(postgresql), in the place where it runs
 extends_documentation_fragment:
   - sre.runbooks.attributes
@@ -110,7 +110,7 @@ options:
         description: Bearer token for V(http) and V(json).
         type: str
       redirects:
-        description: Whether V(http) and V(json) follow a redirect, and then only to the same host.
+        description: Whether V(http) and V(json) follow a redirect, and then only to the same host. Requests go out directly, never by a proxy.
         type: str
         choices: [none, same_host]
         default: none
@@ -143,7 +143,7 @@ options:
         type: list
         elements: raw
       value:
-        description: JMESPath expression of the one number that the thresholds are held against, for V(json) and V(redis).
+        description: JMESPath expression of the number that the thresholds are held against, for V(json) and V(redis).
         type: str
       observe:
         description: Further values to report, a name and a JMESPath expression each, for V(json) and V(redis).
@@ -189,7 +189,7 @@ options:
       container:
         description: Container in which V(postgresql) calls C(psql).
         type: str
-      engine:
+      container_engine:
         description: Client program of the container engine.
         type: str
         choices: [docker, podman]
@@ -197,13 +197,13 @@ options:
       pod:
         description: Pod in which V(postgresql) calls C(psql). No password can be passed into a pod.
         type: str
-      namespace:
+      pod_namespace:
         description: Namespace of the pod.
         type: str
       pod_container:
         description: Container in the pod.
         type: str
-      context:
+      kube_context:
         description: Context of the kubeconfig.
         type: str
       tool_folder:
@@ -230,3 +230,167 @@ options:
     choices: [warn, fail, unknown]
     default: [fail, unknown]
 """
+
+EXAMPLES = r"""
+- name: Ask whether the service is well
+  sre.runbooks.health_check:
+    checks:
+      - name: API
+        type: json
+        url: http://127.0.0.1:8000/health
+        conditions:
+          - healthy == `true`
+          - that: cache.hit_rate > `0.8`
+            otherwise: warn
+            msg: the cache is cold
+        warn_latency_ms: 1000
+      - name: Metrics page
+        type: http
+        url: http://127.0.0.1:8000/metrics
+        contains: [http_requests_total]
+        depends_on: [API]
+      - name: Database
+        type: postgresql
+        host: 127.0.0.1
+        user: paralegal_user
+        password: "{{ lookup('ansible.builtin.env', 'PARALEGAL_DB_PASSWORD') }}"
+        database: paralegal_prod
+        query: SELECT count(*) FROM pg_stat_activity
+        warn_above: 80
+        fail_above: 95
+      - name: Cache
+        type: redis
+        host: 127.0.0.1
+        value: used_memory
+        warn_above: 1000000000
+      - name: Vector store
+        type: tcp
+        host: 127.0.0.1
+        port: 6333
+
+- name: Ask, and decide later
+  sre.runbooks.health_check:
+    checks: "{{ health_checks }}"
+    fail_on: []
+  register: health
+"""
+
+RETURN = r"""
+verdict:
+  description: The verdict that outweighs the others, in the order V(fail), V(unknown), V(warn), V(pass).
+  returned: when the checks were asked
+  type: str
+  sample: warn
+score:
+  description: Weighted share of what is well, from 0 to 1; a warning counts half, a failure and an unknown nothing.
+  returned: when the checks were asked
+  type: float
+  sample: 0.95
+counts:
+  description: Number of checks for each verdict.
+  returned: when the checks were asked
+  type: dict
+  sample: {pass: 8, warn: 1, fail: 0, unknown: 0}
+duration_ms:
+  description: Duration of all checks together, in milliseconds.
+  returned: when the checks were asked
+  type: float
+  sample: 83.5
+summary:
+  description: What is not well, as text.
+  returned: when the checks were asked
+  type: str
+table:
+  description: A line for each check, the worst first (the first 200).
+  returned: when the checks were asked
+  type: list
+  elements: str
+  sample: ["WARN    API      12 ms  not true: cache.hit_rate > `0.8` (it is 0.62)"]
+results:
+  description: One entry for each check, in the order of O(checks).
+  returned: when the checks were asked
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the check.
+      type: str
+    type:
+      description: Its type.
+      type: str
+    target:
+      description: What was asked, without credentials.
+      type: str
+    verdict:
+      description: V(pass), V(warn), V(fail) or V(unknown).
+      type: str
+    latency_ms:
+      description: Duration of the attempt that decided, from name resolution to the end of the answer, in milliseconds; null without an answer.
+      type: float
+    attempts:
+      description: How often it was asked; more than 1 means that it was tried again, 0 that a dependency kept it from being asked.
+      type: int
+    reason:
+      description: Why it is not V(pass); empty when there is nothing to say.
+      type: str
+    observed:
+      description:
+        - Measured values, such as C(status), C(value), C(certificate_days_left), and the beginning of a bad answer as C(body), secrets masked.
+      type: dict
+    weight:
+      description: Share in the score.
+      type: float
+"""
+
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.engine import ask
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.plan import plan, redactor_for
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.report import report
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
+
+
+def main() -> None:
+    """Read the arguments, ask, report."""
+    module = AnsibleModule(
+        argument_spec={
+            "checks": {"type": "list", "elements": "dict", "required": True},
+            "timeout_s": {"type": "float", "default": 10.0},
+            "retries": {"type": "int", "default": 1},
+            "concurrency": {"type": "int", "default": 100},
+            "fail_on": {"type": "list", "elements": "str", "choices": ["warn", "fail", "unknown"], "default": ["fail", "unknown"]},
+        },
+        supports_check_mode=True,
+        # The arguments would go to the system log before anybody knows which of them are secret.
+        no_log=True,
+    )
+    raw = module.params["checks"]
+    # Nor do they come back with the result; what was asked is in it, without credentials.
+    module.params["checks"] = f"{len(raw)} checks"
+
+    def operation() -> t.Mapping[str, t.Any]:
+        limits = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000)}
+        wrong = [
+            f"{name} is not between {low} and {high}" for name, (low, high) in limits.items() if not low <= module.params[name] <= high
+        ]
+        if wrong:
+            raise BadInput(
+                "The checks cannot be asked on these terms", why="; ".join(wrong), next_step="correct the options; nothing was asked"
+            )
+        checks = plan(raw, timeout_s=module.params["timeout_s"], retries=module.params["retries"])
+        begin = time.monotonic()
+        results = ask(checks, concurrency=module.params["concurrency"], redactor=redactor_for(raw))
+        said = report(results, (time.monotonic() - begin) * 1000)
+        if any(said["counts"][verdict] for verdict in module.params["fail_on"]):
+            module.fail_json(msg=said["summary"], **said)
+        return {"changed": False, "msg": said["summary"], **said}
+
+    conclude(module, operation)
+
+
+if __name__ == "__main__":
+    main()

@@ -33,7 +33,9 @@ options:
     type: path
     required: true
   work_folder:
-    description: Folder for the scratch server, with room for the restored data. By default the folder that holds the set.
+    description:
+      - Folder for the scratch server, with room for the restored data. By default the folder that holds the set, or
+        C(/var/tmp) when the scratch server has an account that cannot enter that folder.
     type: path
   tool_folder:
     description: Folder of the PostgreSQL server's programs (initdb, pg_ctl, postgres). By default the search path.
@@ -78,8 +80,6 @@ backup_set:
   type: dict
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
@@ -109,7 +109,7 @@ def main() -> None:
             return {"changed": True, "backup_set": one.summary()}
         return rehearse(
             one,
-            options["work_folder"] or os.path.dirname(os.path.abspath(options["set_folder"])),
+            options["work_folder"] or "",
             options["tool_folder"] or "",
             account=options["account"],
             jobs=options["jobs"],

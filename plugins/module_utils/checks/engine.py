@@ -56,7 +56,7 @@ class _Run:
             if not check.depends_on:
                 self.ready.put_nowait(check)
         workers = min(concurrency, len(self.checks))
-        await asyncio.gather(*(self.work(workers) for _ in range(workers)))
+        await asyncio.gather(*(self.work(workers) for _worker in range(workers)))
         return [self.done[check.name] for check in self.checks]
 
     async def work(self, workers: int) -> None:
@@ -70,7 +70,7 @@ class _Run:
                 if self.waiting[follower.name] == 0:
                     self.ready.put_nowait(follower)
             if len(self.done) == len(self.checks):
-                for _ in range(workers):
+                for _worker in range(workers):
                     self.ready.put_nowait(None)
 
     async def one(self, check: Check) -> Result:

@@ -63,7 +63,7 @@ class Response:
         self._buffer = bytearray()
         self._head_bytes = 0
         self._state = self._head
-        self._left: t.Optional[int] = None
+        self._left = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next piece.
@@ -172,7 +172,6 @@ class Response:
         return False
 
     def _counted(self) -> bool:
-        assert self._left is not None
         piece = bytes(self._buffer[: self._left])
         del self._buffer[: len(piece)]
         self._left -= len(piece)
@@ -193,7 +192,6 @@ class Response:
         return True
 
     def _chunk(self) -> bool:
-        assert self._left is not None
         piece = bytes(self._buffer[: self._left])
         del self._buffer[: len(piece)]
         self._left -= len(piece)

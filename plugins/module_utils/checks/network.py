@@ -162,8 +162,7 @@ async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] =
             sock=raw, limit=_BUFFER_BYTES, ssl=context, server_hostname=host if context else None
         )
     except ssl.SSLCertVerificationError as error:
-        assert tls is not None
-        observed = await _certificate_unverified(attempt, addresses, host, tls)
+        observed = await _certificate_unverified(attempt, addresses, host)
         raise NoAnswer(FAIL, f"the certificate is not accepted: {error.verify_message}", observed=observed) from None
     except (OSError, ssl.SSLError) as error:
         raise explained(error) from None
@@ -241,7 +240,7 @@ def _look_up(host: str, port: int) -> t.List[Address]:
 
 async def _first_that_connects(attempt: Attempt, addresses: t.Sequence[Address]) -> socket.socket:
     loop = asyncio.get_running_loop()
-    problem: t.Optional[NoAnswer] = None
+    problem = None
     for number, (family, address) in enumerate(addresses):
         # An address that swallows packets gets only its share of the time, so that the others are tried too.
         share = (attempt.deadline - loop.time()) / (len(addresses) - number)
@@ -265,15 +264,14 @@ async def _first_that_connects(attempt: Attempt, addresses: t.Sequence[Address])
         except BaseException:
             raw.close()
             raise
-    assert problem is not None
-    raise problem
+    raise problem or NoAnswer(UNKNOWN, "the name has no address")
 
 
-async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Address], host: str, tls: Tls) -> t.Dict[str, t.Any]:
+async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Address], host: str) -> t.Dict[str, t.Any]:
     """When the certificate ends that was not accepted; nothing is sent over this connection."""
     try:
         raw = await _first_that_connects(attempt, addresses)
-        context = attempt.network.context(Tls(verify=False, ca_file=tls.ca_file))
+        context = attempt.network.context(Tls(verify=False))
         with Connection(*await asyncio.open_connection(sock=raw, ssl=context, server_hostname=host)) as connection:
             return connection.observed
     except (NoAnswer, OSError):

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
+import stat
 import typing as t
 
 from ..backup_set.sets import BackupSet, require_space
@@ -20,7 +19,7 @@ from .fingerprint import TableHasher, tables
 from .restore import RestoreRequest, restore_logically
 from .restore_folder import unpack
 from .restore_result import Clock
-from .scratch import own, private_server, scratch_server, server_account
+from .scratch import own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
 
 
 def rehearse(one: BackupSet, work_folder: str, tool_folder: str, *, account: str = "", jobs: int = 0, run_id: str = "") -> t.Dict[str, t.Any]:
@@ -28,7 +27,7 @@ def rehearse(one: BackupSet, work_folder: str, tool_folder: str, *, account: str
 
     Args:
         one: The set.
-        work_folder: Folder for the scratch server; it needs room for the restored data.
+        work_folder: Folder for the scratch server, with room for the restored data; empty for `default_work_folder`.
         tool_folder: Folder of the server's programs.
         account: Account for the scratch server when we are root.
         jobs: Parallel jobs.
@@ -40,29 +39,33 @@ def rehearse(one: BackupSet, work_folder: str, tool_folder: str, *, account: str
     Raises:
         RunbookError: It does not restore to what was backed up. The set is marked as failed when that was its fault.
     """
+    work_folder = work_folder or default_work_folder(one.folder, server_account(account))
     need = int(one.manifest.get("cluster_bytes") or one.manifest.get("database_bytes") or 0)
     require_space(work_folder, int(need * 1.1) + (64 << 20))
-    remove_scratch(work_folder)
+    remove_scratch_folders(work_folder)
     try:
         result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)
     except RunbookError as error:
-        if error.kind in ("SetDamaged", "NotTheSame", "CommandFailed") and not one.damage:
+        # A scratch server that does not start says nothing about the set: then it stays what it was.
+        if (error.kind in ("SetDamaged", "NotTheSame") or error.facts.get("tool") == "pg_restore") and not one.damage:
             one.add_proof("failed", run_id=run_id, detail=error.message)
         raise
     one.add_proof("proven", run_id=run_id, detail=f"restored elsewhere in {result['restored_after_s']} s and compared")
     return {"changed": True, **result, "backup_set": one.summary()}
 
 
-def remove_scratch(work_folder: str) -> t.List[str]:
-    """Remove scratch folders that killed rehearsals left; returns their names."""
-    names = [name for name in os.listdir(work_folder) if name.startswith(".scratch-")]
-    for name in names:
-        shutil.rmtree(os.path.join(work_folder, name), ignore_errors=True)
-    return names
+def default_work_folder(set_folder: str, account: str) -> str:
+    """The folder that holds the set, unless the scratch server's account could not enter it; then /var/tmp."""
+    home = os.path.dirname(os.path.abspath(set_folder))
+    parts = [home]
+    while os.path.dirname(parts[-1]) != parts[-1]:
+        parts.append(os.path.dirname(parts[-1]))
+    open_to_all = all(os.stat(part).st_mode & stat.S_IXOTH for part in parts)
+    return home if not account or open_to_all else "/var/tmp"  # noqa: S108 - large files, kept off a tmpfs; the folder made in it is private
 
 
 def _logical(one: BackupSet, work_folder: str, tool_folder: str, account: str, jobs: int) -> t.Dict[str, t.Any]:
-    with scratch_server(work_folder, tool_folder, account) as connection:
+    with scratch_folder(work_folder) as folder, scratch_server(folder, tool_folder, server_account(account)) as connection:
         request = RestoreRequest(connection, one.manifest["database"], one, jobs=jobs, from_other_server=True, analyze=False)
         result = restore_logically(request)
     return {"restored_after_s": result["serving_after_s"], "comparison": result["comparison"], "durations_s": result["durations_s"]}
@@ -73,8 +76,7 @@ def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, 
     progress = Progress(f"Rehearsing {one.id}")
     one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
     clock.lap("check_set")
-    folder = tempfile.mkdtemp(prefix=".scratch-", dir=work_folder)
-    try:
+    with scratch_folder(work_folder) as folder:
         own(folder, runs_as)
         data = os.path.join(folder, "data")
         unpack(one, data, Service(data, account=runs_as, tool_folder=tool_folder), progress)
@@ -90,8 +92,6 @@ def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, 
                     hasher.add(table)
             rows = hasher.finish()
             clock.lap("read_rows")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     compared = {"tables": len(rows), "rows": sum(table["rows"] for table in rows.values())}
     unknown = ["row content against the live server: a physical copy holds a later moment than any fingerprint; its files were checked one by one"]
     return {

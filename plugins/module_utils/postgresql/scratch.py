@@ -6,16 +6,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
+import signal
+import subprocess
 import tempfile
+import time
 import typing as t
 from contextlib import contextmanager
 
 from ..command import Command, Place, run
-from ..errors import CommandFailed
+from ..errors import CommandFailed, RunbookError
 from .connection import Connection
+
+SCRATCH_PREFIX = ".sre-runbooks-scratch-"
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -91,8 +97,10 @@ def end_of(path: str, lines: int = 4) -> str:
 
 
 @contextmanager
-def private_server(data_folder: str, tool_folder: str, account: str, settings: t.Mapping[str, str], user: str = "postgres") -> t.Iterator[Connection]:
-    """Run the server of a data folder where only we can reach it, while the block runs.
+def private_server(
+    data_folder: str, tool_folder: str, account: str, settings: t.Mapping[str, str], user: str = "postgres", timeout_s: float = 600
+) -> t.Iterator[Connection]:
+    """Run the server of a data folder where only we can reach it, while the block runs. It ends with us, however we end.
 
     Args:
         data_folder: An initialised data folder.
@@ -100,6 +108,7 @@ def private_server(data_folder: str, tool_folder: str, account: str, settings: t
         account: Account to run it as; empty for our own.
         settings: Settings for this run alone.
         user: Role to log in as.
+        timeout_s: Seconds until it must serve, the replay of its log included.
 
     Raises:
         CommandFailed: It does not start.
@@ -108,32 +117,84 @@ def private_server(data_folder: str, tool_folder: str, account: str, settings: t
     with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as sockets:
         own(sockets, account)
         alone = {**settings, "listen_addresses": "", "port": "5432", "unix_socket_directories": sockets}
-        options = " ".join(f"-c {name}={value}" for name, value in alone.items())
+        options = [part for name, value in alone.items() for part in ("-c", f"{name}={value}")]
+        program = Place(tool_folder=tool_folder).program("postgres")
         log = os.path.join(sockets, "log")
-        pg_ctl(tool_folder, account, "start", data_folder, f"--log={log}", f"--options={options}")
+        with open(log, "wb") as stream:
+            process = Command([program, "-D", data_folder, *options], account=account).start(stdout=stream, stderr=stream)
+        connection = Connection(host=sockets, user=user, place=Place(tool_folder=tool_folder))
         try:
-            yield Connection(host=sockets, user=user, place=Place(tool_folder=tool_folder))
+            _wait_until_it_serves(process, connection, data_folder, log, timeout_s)
+            yield connection
         finally:
-            pg_ctl(tool_folder, account, "stop", data_folder, "--mode=fast")
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)  # fast shutdown (manual, 18.5)
+                try:
+                    process.wait(timeout_s)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+
+def _wait_until_it_serves(process: "subprocess.Popen[bytes]", connection: Connection, data_folder: str, log: str, timeout_s: float) -> None:
+    give_up = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.ask("SELECT 1")
+            return
+        except RunbookError as error:
+            if process.poll() is not None or time.monotonic() > give_up:
+                raise CommandFailed("The server did not start", where=data_folder, why=end_of(log) or error.why) from error
+            time.sleep(0.05)
 
 
 @contextmanager
-def scratch_server(parent: str, tool_folder: str, account: str = "") -> t.Iterator[Connection]:
-    """A new, empty server below `parent`, gone when the block is left. What a killed run leaves is a folder `.scratch-*`.
-
-    Args:
-        parent: Folder on a file system with enough room.
-        tool_folder: Folder of the server's programs; empty for the search path.
-        account: Account wished for; see `server_account`.
-    """
-    runs_as = server_account(account)
-    folder = tempfile.mkdtemp(prefix=".scratch-", dir=parent)
+def scratch_folder(parent: str) -> t.Iterator[str]:
+    """A folder for a rehearsal, gone when the block is left; locked meanwhile, so that nobody takes it for a leftover."""
+    folder = tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        own(folder, runs_as)
-        data = os.path.join(folder, "data")
-        initdb = Place(tool_folder=tool_folder).program("initdb")
-        run(Command([initdb, f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], account=runs_as))
-        with private_server(data, tool_folder, runs_as, _SETTINGS) as connection:
-            yield connection
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_scratch_folders(parent: str) -> t.List[str]:
+    """Remove our scratch folders that killed rehearsals left; returns their names."""
+    removed = []
+    for entry in os.scandir(parent):
+        if not entry.name.startswith(SCRATCH_PREFIX) or entry.stat(follow_symlinks=False).st_uid not in (os.geteuid(), _uid_of(server_account())):
+            continue
+        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(entry.path, ignore_errors=True)
+            removed.append(entry.name)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(descriptor)
+    return removed
+
+
+def _uid_of(account: str) -> int:
+    return pwd.getpwnam(account).pw_uid if account else os.geteuid()
+
+
+@contextmanager
+def scratch_server(folder: str, tool_folder: str, account: str) -> t.Iterator[Connection]:
+    """A new, empty server in a scratch folder, while the block runs.
+
+    Args:
+        folder: From `scratch_folder`.
+        tool_folder: Folder of the server's programs; empty for the search path.
+        account: Account to run it as; empty for our own.
+    """
+    own(folder, account)
+    data = os.path.join(folder, "data")
+    initdb = Place(tool_folder=tool_folder).program("initdb")
+    run(Command([initdb, f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], account=account))
+    with private_server(data, tool_folder, account, _SETTINGS) as connection:
+        yield connection
