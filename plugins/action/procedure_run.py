@@ -44,6 +44,10 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(module_name="sre.runbooks.procedure_run", module_args=arguments, task_vars=task_vars))
         else:
             result.update(self._here(arguments))
+        if arguments.get("operation") == "fail":
+            # The reader gets the message and the report; the parts of the message are in the record.
+            told = result.pop("error", {})
+            result.update({name: told[name] for name in ("run_id", "record", "report") if name in told})
         notes = result.get("notes") or []
         if notes:
             result["warnings"] = [*result.get("warnings", []), *notes]
@@ -57,7 +61,11 @@ class ActionModule(ActionBase):
             arguments["title"] = arguments.get("title") or entry.get("title") or ""
             if arguments.get("destroys") in (None, ""):
                 arguments["destroys"] = entry.get("changes") == "destroys"
-            arguments["versions"] = {"ansible-core": core_version, "sre.runbooks": _collection_version(), "Python": platform.python_version()}
+            arguments["versions"] = {
+                "ansible-core": core_version,
+                "sre.runbooks": _collection_version(),
+                "Python": platform.python_version(),
+            }
         else:
             arguments["timeline"] = _timeline(os.environ.get(_TIMELINE, ""))
         if arguments.get("operation") == "fail" and not arguments.get("results"):

@@ -50,7 +50,18 @@ _LOOK_EVERY_S = 0.25
 _SHOW_EVERY_S = 1.0
 _FRAME = ("sre.runbooks.procedure_run", "procedure_run")
 _NO_STEPS = frozenset(
-    "meta include_role import_role include_tasks import_tasks include_vars validate_argument_spec set_fact debug procedure_run".split()
+    [
+        "meta",
+        "include_role",
+        "import_role",
+        "include_tasks",
+        "import_tasks",
+        "include_vars",
+        "validate_argument_spec",
+        "set_fact",
+        "debug",
+        "procedure_run",
+    ]
 )
 
 
@@ -77,7 +88,7 @@ class CallbackModule(CallbackBase):
         self._folder = tempfile.mkdtemp(prefix=f"{_FOLDER_PREFIX}{os.getpid()}-")
         atexit.register(self._clean_up, os.getpid())
         timeline = os.path.join(self._folder, "timeline")
-        self._timeline = open(timeline, "a", encoding="utf-8", buffering=1)  # noqa: SIM115  (open until the playbook ends)
+        self._timeline = open(timeline, "a", encoding="utf-8", buffering=1)
         os.environ[_TIMELINE] = timeline
         # Who started us may want to show the progress itself.
         if not os.environ.get(VARIABLE):
@@ -119,15 +130,23 @@ class CallbackModule(CallbackBase):
             self._follower.forget()
         task, host = result.task, result.host.get_name()
         if task.action in _FRAME:
-            told = result.result
-            report = told.get("report") or (told.get("error") or {}).get("report")
+            report, said = result.result.get("report"), result.result.get("msg")
+            if said and status == "ok":
+                self._display.display(f"  {said}", stderr=True)
             if report and report not in self._reports:
                 self._reports.append(report)
         now = time.time()
         started = self._began.pop((task._uuid, host), now)
         if self._timeline is None or str(task.action).rpartition(".")[2] in _NO_STEPS:
             return
-        entry = {"task": task.name or str(task.action), "id": task._uuid, "host": host, "started": started, "finished": now, "status": status}
+        entry = {
+            "task": task.name or str(task.action),
+            "id": task._uuid,
+            "host": host,
+            "started": started,
+            "finished": now,
+            "status": status,
+        }
         try:
             self._timeline.write(json.dumps(entry) + "\n")
         except OSError:

@@ -15,13 +15,17 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options im
 def store(stores: t.Any, name: str = "", kind: str = "") -> t.Mapping[str, t.Any]:
     """The store of that name and kind; the first of the kind when no name is given."""
     if not isinstance(stores, list) or not all(isinstance(one, dict) and one.get("name") for one in stores):
-        raise AnsibleFilterError("backup_stores must be a list of stores, each with a name and a kind. Next: correct group_vars/all/backup.yml of the profile.")
+        raise AnsibleFilterError(
+            "backup_stores must be a list of stores, each with a name and a kind. Next: correct group_vars/all/backup.yml of the profile."
+        )
     fitting = [one for one in stores if (not name or one["name"] == name) and (not kind or one.get("kind") == kind)]
     if fitting:
         return t.cast("t.Mapping[str, t.Any]", fitting[0])
     known = ", ".join(f"{one['name']} ({one.get('kind', 'no kind')})" for one in stores) or "none"
     wanted = f"store {name!r}" if name else "store"
-    raise AnsibleFilterError(f"The profile has no {wanted}{f' of kind {kind}' if kind else ''}; it has: {known}. Next: name one of these, or add it to backup_stores.")
+    raise AnsibleFilterError(
+        f"The profile has no {wanted}{f' of kind {kind}' if kind else ''}; it has: {known}. Next: name one of these, or add it to backup_stores."
+    )
 
 
 def postgresql_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:

@@ -160,7 +160,9 @@ class Command:
         """The program's bare name, for messages."""
         return os.path.basename(self.argv[0])
 
-    def start(self, *, stdin: t.Any = subprocess.DEVNULL, stdout: t.Any = subprocess.PIPE, stderr: t.Any = None) -> "subprocess.Popen[bytes]":
+    def start(
+        self, *, stdin: t.Any = subprocess.DEVNULL, stdout: t.Any = subprocess.PIPE, stderr: t.Any = None
+    ) -> "subprocess.Popen[bytes]":
         """Start it; the caller waits. Standard error goes to `stderr` (default: nowhere).
 
         Raises:

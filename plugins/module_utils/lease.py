@@ -132,7 +132,10 @@ def decide(current: t.Optional[Lease], wanted: Lease, *, alive: t.Optional[bool]
         return Decision(True, True, f"Took over the lease on {current.resource}, which had run out: {current.told()}")
     wait = "wait until it is done" if not over else "its time is over but its process still works: see what it waits for, or end it"
     return Decision(
-        False, False, current.told(), f"{wait}; if you are sure that it does nothing any more, break its lease with -e procedure_takeover={current.holder}"
+        False,
+        False,
+        current.told(),
+        f"{wait}; if you are sure that it does nothing any more, break its lease with -e procedure_takeover={current.holder}",
     )
 
 
@@ -173,7 +176,9 @@ class Leases:
                     found.append(lease)
         return sorted(found, key=lambda lease: lease.resource)
 
-    def wanted(self, resource: str, holder: str, *, who: str, reason: str, duration_s: float, controller: t.Optional[Controller] = None) -> Lease:
+    def wanted(
+        self, resource: str, holder: str, *, who: str, reason: str, duration_s: float, controller: t.Optional[Controller] = None
+    ) -> Lease:
         """The lease as it would be, from now on for `duration_s` seconds.
 
         Raises:
@@ -196,12 +201,11 @@ class Leases:
         alive = current.controller.alive() if current is not None and current.controller is not None else None
         decision = decide(current, wanted, alive=alive, now=self._clock(), takeover=takeover)
         if not decision.granted:
-            assert current is not None
             raise LeaseHeld(
                 f"Another run works on {wanted.resource}",
                 why=decision.note,
                 next_step=decision.next_step,
-                facts={"lease": current.shown()},
+                facts={"lease": current.shown() if current is not None else {}},
             )
         return decision
 
@@ -230,7 +234,9 @@ class Leases:
             LeaseHeld: It is somebody else's by now.
             BadInput: There is none.
         """
-        missing = BadInput(f"There is no lease on {resource}", next_step="acquire it first; it may have been taken over and given back since")
+        missing = BadInput(
+            f"There is no lease on {resource}", next_step="acquire it first; it may have been taken over and given back since"
+        )
         if not os.path.exists(self.path(resource)):
             raise missing
         with self._locked():
@@ -239,7 +245,9 @@ class Leases:
                 raise missing
             if current.holder != holder:
                 raise LeaseHeld(
-                    f"The lease on {resource} is no longer held by {holder}", why=current.told(), next_step="stop the work on it and look at what the other does"
+                    f"The lease on {resource} is no longer held by {holder}",
+                    why=current.told(),
+                    next_step="stop the work on it and look at what the other does",
                 )
             until = self.wanted(resource, holder, who="", reason="", duration_s=duration_s).expires_at
             renewed = replace(current, expires_at=until)
@@ -278,7 +286,10 @@ class Leases:
         with locked(path, _LOCK_WAIT_S) as free:
             if not free:
                 raise RunbookError(
-                    "The leases are locked", where=path, why=f"a process has held the lock for {_LOCK_WAIT_S:g} s", next_step="see which one it is (fuser -v), and end it if it hangs"
+                    "The leases are locked",
+                    where=path,
+                    why=f"a process has held the lock for {_LOCK_WAIT_S:g} s",
+                    next_step="see which one it is (fuser -v), and end it if it hangs",
                 )
             yield
 
@@ -290,7 +301,10 @@ class Leases:
             return None
         except (OSError, ValueError) as error:
             raise RunbookError(
-                "A lease cannot be read", where=path, why=str(error), next_step="make sure that no run works on the resource, then delete the file"
+                "A lease cannot be read",
+                where=path,
+                why=str(error),
+                next_step="make sure that no run works on the resource, then delete the file",
             ) from error
 
 

@@ -16,8 +16,9 @@ from .files import locked
 from .lease import Leases
 from .run_clean import Cleaner
 from .run_record import RECORD, Beginning, Ending, Runs
+from .run_report import headline
 from .run_steps import decisions_of, diffs_of, error_of, measurements_of, steps_of
-from .state import make_folder, state_folder, utc_now, utc_time
+from .state import make_folder, spoken, state_folder, utc_now, utc_time
 
 _LEASE_S = 4 * 3600
 """Longer than the longest restore that a profile of this collection allows (RTO 2 h), so that a lease does not run out under a run."""
@@ -58,7 +59,7 @@ class ProcedureFailed(RunbookError):
 
     def __init__(self, message: str, facts: t.Mapping[str, t.Any]) -> None:
         self._message = message
-        super().__init__(message, changed=True, facts=facts)
+        super().__init__(message, facts=facts)
 
     @property
     def message(self) -> str:
@@ -125,9 +126,18 @@ def begin(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any
             _take_back(leases, runs, run_id, taken)
         raise
     if check_mode:
-        return {"changed": False, "run_id": "", "record": "", "state_folder": state, "leases": taken, "notes": notes}
-    record = os.path.join(runs.folder(run_id), RECORD)
-    return {"changed": False, "run_id": run_id, "record": record, "state_folder": state, "leases": taken, "notes": notes}
+        free = f"the lease on {', '.join(taken)} is free" if taken else "it takes no lease"
+        message = f"Would begin {beginning.procedure}: {free}; nothing is written."
+        return {"changed": False, "msg": message, "run_id": "", "record": "", "state_folder": state, "leases": taken, "notes": notes}
+    return {
+        "changed": False,
+        "msg": f"Began {run_id}" + (f", with the lease on {', '.join(taken)} until {spoken(beginning.expires_at)}." if taken else "."),
+        "run_id": run_id,
+        "record": os.path.join(runs.folder(run_id), RECORD),
+        "state_folder": state,
+        "leases": taken,
+        "notes": notes,
+    }
 
 
 def finish(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -135,11 +145,14 @@ def finish(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.An
     # Bad numbers must be told in a rehearsal, too.
     measurements = measurements_of(options["measurements"], options["targets"])
     if check_mode:
-        return {"changed": False, "run_id": "", "status": "succeeded", "measurements": measurements, "notes": []}
+        message = "Would write the record of the run and give its lease back."
+        return {"changed": False, "msg": message, "run_id": "", "status": "succeeded", "measurements": measurements, "notes": []}
     runs = Runs(state_folder(options["state_folder"]))
     run_id = _run_to_end(runs, options)
     if not run_id:
-        raise BadInput("There is no run to finish", where=runs.state, next_step="begin the procedure first, with the role procedure, entry point begin")
+        raise BadInput(
+            "There is no run to finish", where=runs.state, next_step="begin the procedure first, with the role procedure, entry point begin"
+        )
     return _end(runs, run_id, options, "succeeded", measurements, None)
 
 
@@ -205,7 +218,7 @@ def _confirmation(options: t.Mapping[str, t.Any], check_mode: bool) -> t.List[st
         f"{title!r} replaces or destroys what is in {target!r} and was not confirmed",
         where=where,
         why=said,
-        next_step=f"if {target!r} is what you mean, run the same command again with -e confirm={target}; with --check it shows what would be done",
+        next_step=f"if {target!r} is what you mean, run it again with -e confirm={target}; with --check it shows what would be done",
         facts={"confirm": target},
     )
 
@@ -275,6 +288,7 @@ def _end(
     folder = runs.folder(run_id)
     return {
         "changed": False,
+        "msg": headline(record) + ".",
         "run_id": run_id,
         "status": record["status"],
         "duration_s": record["duration_s"],

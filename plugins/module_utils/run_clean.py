@@ -33,7 +33,8 @@ class Cleaner:
         """A copy of a run's record without secrets."""
         cleaned = {name: value if name in _FIXED else self.value(value) for name, value in record.items()}
         cleaned["steps"] = [
-            {name: value if name in _FIXED_IN_STEPS else self.value(value) for name, value in step.items()} for step in record.get("steps", ())
+            {name: value if name in _FIXED_IN_STEPS else self.value(value) for name, value in step.items()}
+            for step in record.get("steps", ())
         ]
         # Measurements are numbers beside words of our own.
         cleaned["measurements"] = {self.text(name): dict(item) for name, item in record.get("measurements", {}).items()}
@@ -86,4 +87,6 @@ def _texts(value: t.Any) -> t.Set[str]:
     if isinstance(value, bytes):
         return {value.decode("utf-8", "replace")}
     # A secret of several lines may be shown line by line.
-    return set() if value is None or isinstance(value, bool) else {str(value), *(line for line in str(value).splitlines() if len(line) >= 8)}
+    return (
+        set() if value is None or isinstance(value, bool) else {str(value), *(line for line in str(value).splitlines() if len(line) >= 8)}
+    )

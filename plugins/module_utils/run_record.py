@@ -68,7 +68,8 @@ class Beginning:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.procedure):
             raise BadInput(
-                f"{self.procedure!r} is no name of a procedure", next_step="use lower-case letters, digits and underscores, a letter in front"
+                f"{self.procedure!r} is no name of a procedure",
+                next_step="use lower-case letters, digits and underscores, a letter in front",
             )
 
 
@@ -211,7 +212,9 @@ class Runs:
                 raise ValueError("it is no record of a run")
             return record
         except FileNotFoundError:
-            raise BadInput(f"There is no run {run_id}", where=self.state, next_step="see procedure_run_info for those that there are") from None
+            raise BadInput(
+                f"There is no run {run_id}", where=self.state, next_step="see procedure_run_info for those that there are"
+            ) from None
         except (OSError, ValueError) as error:
             raise RunbookError("The record of a run cannot be read", where=path, why=str(error), next_step="look at the file") from error
 

@@ -13,15 +13,41 @@ from .errors import BadInput
 from .state import utc_text
 
 _NOT_FACTS = frozenset(
-    "changed failed skipped skip_reason false_condition invocation diff warnings deprecations exception ansible_facts stdout_lines stderr_lines "
-    "msg summary decisions failed_when_result attempts finished started start end delta results".split()
+    [
+        "changed",
+        "failed",
+        "skipped",
+        "skip_reason",
+        "false_condition",
+        "invocation",
+        "diff",
+        "warnings",
+        "deprecations",
+        "exception",
+        "ansible_facts",
+        "stdout_lines",
+        "stderr_lines",
+        "msg",
+        "summary",
+        "decisions",
+        "failed_when_result",
+        "attempts",
+        "finished",
+        "started",
+        "start",
+        "end",
+        "delta",
+        "results",
+    ]
 )
 _UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_percent": "%"}
 _WORST_FIRST = ("unreachable", "failed", "ignored", "changed", "ok", "skipped")
 _SUMMARY_LENGTH = 300
 
 
-def steps_of(timeline: t.Iterable[t.Mapping[str, t.Any]], results: t.Iterable[t.Mapping[str, t.Any]], since: float) -> t.List[t.Dict[str, t.Any]]:
+def steps_of(
+    timeline: t.Iterable[t.Mapping[str, t.Any]], results: t.Iterable[t.Mapping[str, t.Any]], since: float
+) -> t.List[t.Dict[str, t.Any]]:
     """The steps of a run in the order in which they began.
 
     Args:
@@ -167,7 +193,9 @@ def _number(name: str, value: t.Any) -> t.Optional[float]:
             raise ValueError
         number = float(value)
     except (TypeError, ValueError):
-        raise BadInput(f"The measurement {name} is no number", why=f"it is {value!r}", next_step="give a number in the unit that its name ends with") from None
+        raise BadInput(
+            f"The measurement {name} is no number", why=f"it is {value!r}", next_step="give a number in the unit that its name ends with"
+        ) from None
     return int(number) if number.is_integer() and abs(number) < 1 << 53 else number
 
 

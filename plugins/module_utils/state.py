@@ -23,8 +23,9 @@ _GROUP_READ_WRITE = stat.S_IRGRP | stat.S_IWGRP
 def state_folder(wanted: t.Optional[str] = None, environment: t.Optional[t.Mapping[str, str]] = None, uid: t.Optional[int] = None) -> str:
     """The path of the state folder, which need not exist.
 
-    The environment variable SRE_RUNBOOKS_STATE comes first, then `wanted`, then /var/lib/sre-runbooks for root (Filesystem Hierarchy
-    Standard 3.0, section 5.8) and `sre-runbooks` in the user's state folder for others (XDG Base Directory Specification 0.8, XDG_STATE_HOME).
+    The environment variable SRE_RUNBOOKS_STATE comes first, then `wanted`, then /var/lib/sre-runbooks for root (Filesystem
+    Hierarchy Standard 3.0, section 5.8) and `sre-runbooks` in the user's state folder for others (XDG Base Directory
+    Specification 0.8, XDG_STATE_HOME).
 
     Args:
         wanted: What the profile says; empty for the default.

@@ -44,6 +44,11 @@ options:
     description: Take this set and no other.
     type: str
     default: ""
+  prefer:
+    description: V(proven) takes the most trusted set; V(newest) takes the newest one, for rehearsals.
+    type: str
+    choices: [proven, newest]
+    default: proven
   system_identifier:
     description: Only sets from the PostgreSQL server with this system identifier.
     type: str
@@ -103,6 +108,7 @@ def main() -> None:
             "store": {"type": "str", "default": ""},
             "method": {"type": "str", "default": ""},
             "set": {"type": "str", "default": ""},
+            "prefer": {"type": "str", "choices": ["proven", "newest"], "default": "proven"},
             "system_identifier": {"type": "str", "default": ""},
             "offsite": OFFSITE_OPTION,
         },
@@ -111,7 +117,7 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
-        wanted = Wanted(options["store"], options["method"], options["system_identifier"], options["set"])
+        wanted = Wanted(options["store"], options["method"], options["system_identifier"], options["set"], options["prefer"] == "newest")
         return select(options["backup_folder"], wanted, object_store_from(options["offsite"]), dry_run=module.check_mode)
 
     conclude(module, operation)

@@ -85,6 +85,10 @@ serving_after_s:
   description: Time from the start of the module until the restored database served, in seconds.
   returned: success, not in check mode
   type: float
+serving_at:
+  description: The moment at which the restored database served, in seconds since 1970-01-01 UTC.
+  returned: success, not in check mode
+  type: float
 comparison:
   description: What was compared with the manifest, what differed (nothing, or the module fails) and what could not be compared.
   returned: success, not in check mode
@@ -104,7 +108,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS, connection_from, service_from
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import (
+    CONNECTION_OPTIONS,
+    DATA_FOLDER_OPTIONS,
+    connection_from,
+    service_from,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, describe_restore, restore_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, describe_folder, restore_folder
 

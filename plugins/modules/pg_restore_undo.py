@@ -75,7 +75,12 @@ plan:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS, connection_from, service_from
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import (
+    CONNECTION_OPTIONS,
+    DATA_FOLDER_OPTIONS,
+    connection_from,
+    service_from,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import undo_folder
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
 

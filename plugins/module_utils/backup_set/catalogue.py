@@ -23,12 +23,14 @@ class Wanted:
         method: `logical` or `physical`; empty for any.
         system_identifier: Of the server it must come from; empty for any.
         name: Name of one set, when it is said which.
+        newest: Whether the newest is wanted, however far it is proven (for rehearsals), instead of the most trusted.
     """
 
     store: str = ""
     method: str = ""
     system_identifier: str = ""
     name: str = ""
+    newest: bool = False
 
     def fits(self, candidate: BackupSet) -> bool:
         """Whether a set is of that kind. A set whose manifest cannot be read fits when its name does."""
@@ -77,7 +79,7 @@ def in_order_of_trust(sets: t.Sequence[BackupSet], wanted: Wanted) -> t.List[Bac
     """
     rank = {"proven": 0, "verified": 1, "written": 2, "failed": 3}
     fitting = [one for one in sets if wanted.fits(one) and (one.state != "failed" or wanted.name)]
-    return sorted(fitting, key=lambda one: rank[one.state])  # stable: newest first within a rank
+    return fitting if wanted.newest else sorted(fitting, key=lambda one: rank[one.state])  # stable: newest first within a rank
 
 
 def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[[BackupSet], t.Sequence[str]]) -> Choice:
@@ -88,15 +90,19 @@ def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[
         wanted: What is looked for.
         problems_of: Reads a set's files and says what is wrong; asked for one candidate after the other until one is whole.
     """
-    passed_over = [f"{one.id}: {'; '.join(one.damage) or 'failed its last check'}" for one in sets if wanted.fits(one) and one.state == "failed" and not wanted.name]
+    passed_over = [
+        f"{one.id}: {'; '.join(one.damage) or 'failed its last check'}"
+        for one in sets
+        if wanted.fits(one) and one.state == "failed" and not wanted.name
+    ]
     candidates = in_order_of_trust(sets, wanted)
-    newest = candidates and max(candidates, key=lambda one: one.consistent_at)
+    newest = max(candidates, key=lambda one: one.consistent_at, default=None)
     for candidate in candidates:
         problems = problems_of(candidate)
         if problems:
             passed_over.append(f"{candidate.id}: {'; '.join(problems[:3])}")
             continue
-        reason = "it was named" if wanted.name else f"it is the newest {candidate.state} set"
+        reason = "it was named" if wanted.name else f"it is the newest {'' if wanted.newest else candidate.state + ' '}set"
         if newest and not wanted.name and newest.consistent_at > candidate.consistent_at and newest.state != candidate.state:
             passed_over.append(f"{newest.id}: newer, but only {newest.state}; name it with restore_set to take it")
         return Choice(candidate, reason, passed_over)
@@ -108,7 +114,9 @@ def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str]) -> SetN
     if wanted.name:
         what = f"There is no usable backup set {wanted.name!r}"
     else:
-        what = f"There is no usable backup set of {wanted.store or 'any store'}" + (f" by the {wanted.method} method" if wanted.method else "")
+        what = f"There is no usable backup set of {wanted.store or 'any store'}" + (
+            f" by the {wanted.method} method" if wanted.method else ""
+        )
     return SetNotFound(
         what,
         where=place,

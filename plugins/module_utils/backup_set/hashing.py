@@ -25,7 +25,9 @@ BLOCK_BYTES = 1 << 20
 _POLL_S = 0.05
 
 
-def copy_hashed(source: t.IO[bytes], path: str, mode: int = 0o600, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.Dict[str, t.Any]:
+def copy_hashed(
+    source: t.IO[bytes], path: str, mode: int = 0o600, on_bytes: t.Optional[t.Callable[[int], None]] = None
+) -> t.Dict[str, t.Any]:
     """Write a stream to a new file, hashing on the way, and fsync it.
 
     Args:
@@ -101,8 +103,8 @@ class FollowingHasher:
 
     def __init__(self, folder: str, rewritten: t.Sequence[str] = ()) -> None:
         """Args:
-            folder: What to follow; it may come into being later.
-            rewritten: Names of files that are not written front to back: they are read once, at the end.
+        folder: What to follow; it may come into being later.
+        rewritten: Names of files that are not written front to back: they are read once, at the end.
         """
         self._folder = folder
         self._rewritten = frozenset(rewritten)
@@ -212,7 +214,9 @@ def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.An
     return results
 
 
-def check_files(folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.List[str]:
+def check_files(
+    folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None
+) -> t.List[str]:
     """Compare files with what a manifest says of them.
 
     Args:
@@ -241,7 +245,11 @@ def check_files(folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: 
         done[0] += size
         if on_bytes is not None:
             on_bytes(done[0])
-        return "" if found == entry["sha256"] else f"{entry['path']} has another content (SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…)"
+        return (
+            ""
+            if found == entry["sha256"]
+            else f"{entry['path']} has another content (SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…)"
+        )
 
     largest_first = sorted(files, key=lambda entry: -int(entry["size_bytes"]))
     problems = [text for text in parallel([lambda e=entry: check(e) for entry in largest_first], jobs) if text]  # type: ignore[misc]

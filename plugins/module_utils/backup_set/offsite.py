@@ -161,7 +161,9 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
     progress.say("comparing checksums")
     differences = _differences(store, backup_set, remote, download_check=download_check)
     if differences:
-        raise SetDamaged(f"The off-site copy of {backup_set.id} differs", where=str(store), why=differences, next_step="run the off-site copy again")
+        raise SetDamaged(
+            f"The off-site copy of {backup_set.id} differs", where=str(store), why=differences, next_step="run the off-site copy again"
+        )
     _upload_proof(store, backup_set, remote)
     for name in _SEALS:
         store.call("copyto", backup_set.path(name), f"{remote}/{name}")
@@ -182,7 +184,9 @@ def _differences(store: ObjectStore, backup_set: BackupSet, remote: str, *, down
 
 def is_complete(store: ObjectStore, name: str) -> bool:
     """Whether the store holds the set with its manifest."""
-    return bool(store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json").strip())
+    return bool(
+        store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json").strip()
+    )
 
 
 def list_remote(store: ObjectStore) -> t.List[str]:

@@ -19,7 +19,9 @@ from .prune import Keep, plan_prune, remove_set
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 
 
-def verify(one: BackupSet, *, run_id: str = "", tool_check: t.Optional[t.Callable[[BackupSet], t.Sequence[str]]] = None, dry_run: bool = False) -> t.Dict[str, t.Any]:
+def verify(
+    one: BackupSet, *, run_id: str = "", tool_check: t.Optional[t.Callable[[BackupSet], t.Sequence[str]]] = None, dry_run: bool = False
+) -> t.Dict[str, t.Any]:
     """Read every file of a set, compare it with the manifest, let the store's own tool look, and write the finding down.
 
     Raises:
@@ -73,7 +75,11 @@ def seal(folder: str, backup_folder: str, store: str, kind: str, *, dry_run: boo
         kind: What the files are (`files`, `redis`, ...).
     """
     if not os.path.isdir(folder) or os.stat(folder).st_dev != os.stat(backup_folder).st_dev:
-        raise BadInput("The folder to seal must exist on the file system of the backup folder", where=folder, next_step="write the files below the backup folder")
+        raise BadInput(
+            "The folder to seal must exist on the file system of the backup folder",
+            where=folder,
+            next_step="write the files below the backup folder",
+        )
     names = [os.path.relpath(os.path.join(top, name), folder) for top, _folders, files in os.walk(folder) for name in files]
     if not names:
         raise BadInput("The folder to seal holds no files", where=folder, next_step="write the files first")
@@ -91,7 +97,9 @@ def seal(folder: str, backup_folder: str, store: str, kind: str, *, dry_run: boo
             sha256, size = hash_file(target)
             entries[name] = {"size_bytes": size, "sha256": sha256}
         now = utc_now()
-        sealed = writer.seal({"kind": kind, "method": kind, "store": store, "started_at": now, "finished_at": now, "consistent_at": now}, entries)
+        sealed = writer.seal(
+            {"kind": kind, "method": kind, "store": store, "started_at": now, "finished_at": now, "consistent_at": now}, entries
+        )
     return {"changed": True, "backup_set": sealed.summary()}
 
 
@@ -118,7 +126,14 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
     for name in names:
         progress.say(f"looking at {name} off-site")
         if dry_run:
-            return {"changed": True, "location": "offsite", "set_folder": "", "set_id": name, "reason": f"no set here will do; {name} would be fetched from {offsite}", "passed_over": here.passed_over}
+            return {
+                "changed": True,
+                "location": "offsite",
+                "set_folder": "",
+                "set_id": name,
+                "reason": f"no set here will do; {name} would be fetched from {offsite}",
+                "passed_over": here.passed_over,
+            }
         fetched = download(offsite, name, backup_folder)
         if wanted.fits(fetched) and not fetched.damage:
             here.reason = f"no set here will do; this one was fetched from {offsite} and checked"

@@ -136,7 +136,9 @@ def read_set(folder: str) -> BackupSet:
         SetNotFound: There is no such folder.
     """
     if not os.path.isdir(folder):
-        raise SetNotFound("There is no such backup set", where=folder, next_step="list the sets with the module sre.runbooks.backup_set_info")
+        raise SetNotFound(
+            "There is no such backup set", where=folder, next_step="list the sets with the module sre.runbooks.backup_set_info"
+        )
     manifest, damage = _read_manifest(folder)
     proofs, proof_damage = _read_proofs(folder)
     return BackupSet(folder, manifest, proofs, damage + proof_damage)
@@ -291,4 +293,9 @@ def require_folder_writable(folder: str) -> None:
     while not os.path.exists(probe):
         probe = os.path.dirname(probe)
     if not os.path.isdir(probe) or not os.access(probe, os.W_OK | os.X_OK):
-        raise RunbookError("The backup folder cannot be written to", where=folder, why=f"no permission at {probe}", next_step="choose another folder or account")
+        raise RunbookError(
+            "The backup folder cannot be written to",
+            where=folder,
+            why=f"no permission at {probe}",
+            next_step="choose another folder or account",
+        )

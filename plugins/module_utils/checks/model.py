@@ -80,7 +80,8 @@ class Question:
     """A type of check; an object of it is one question. To add a type, derive from this and enter it in `catalogue`.
 
     Attributes:
-        spec: The keys of the type, in the words of an Ansible argument spec; `no_log` marks secrets.
+        spec: The keys of the type, in the words of an Ansible argument spec. Secrets are marked by `no_log` and bear a
+            name by which `redaction.is_secret_name` knows them.
         uses_processes: Whether asking starts programs, of which only a few may run at a time.
         judge_cpu_s: Processor time in seconds after which judging is given up.
     """

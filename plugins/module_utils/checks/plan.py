@@ -10,7 +10,7 @@ import math
 import typing as t
 
 from ..errors import BadInput
-from .catalogue import SECRET_OPTIONS, TYPES
+from .catalogue import TYPES
 from .model import Check, Question
 from .redaction import Redactor, clip, secrets_of
 
@@ -67,7 +67,7 @@ def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1) -
 
 def redactor_for(raw: t.Sequence[t.Any]) -> Redactor:
     """A redactor that knows the secrets of all checks in the list, be they valid or not."""
-    return Redactor({secret for item in raw for secret in secrets_of(item, SECRET_OPTIONS)})
+    return Redactor({secret for item in raw for secret in secrets_of(item)})
 
 
 def _label(item: t.Any, number: int) -> str:
@@ -79,10 +79,11 @@ def _one(item: t.Any, validators: t.Dict[str, t.Any], timeout_s: float, retries:
     """The mistakes of one check, or the check."""
     if not isinstance(item, t.Mapping):
         return ["it is not a dictionary"], None
-    kind = TYPES.get(str(item.get("type")))
-    if kind is None:
+    load = TYPES.get(str(item.get("type")))
+    if load is None:
         given = "has no type" if not item.get("type") else f"has the unknown type {clip(str(item['type']), 40)!r}"
         return [f"it {given}; there are {', '.join(sorted(TYPES))}"], None
+    kind = load()
     spec = {**COMMON, **kind.spec}
     given_options = {str(key): value for key, value in item.items() if value is not None}
     found = [_unknown_key(key, spec) for key in given_options if key not in spec]

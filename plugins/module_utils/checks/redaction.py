@@ -106,13 +106,8 @@ def clip(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def secrets_of(check: t.Any, secret_options: t.Container[str]) -> t.Set[str]:
-    """The secrets that a check as written in the inventory holds, be it valid or not.
-
-    Args:
-        check: The dictionary of the check; anything else holds none.
-        secret_options: Names of options that are secret whatever they are called.
-    """
+def secrets_of(check: t.Any) -> t.Set[str]:
+    """The secrets that a check as written in the inventory holds, be it valid or not; what is no dictionary holds none."""
     found: t.Set[str] = set()
     if not isinstance(check, t.Mapping):
         return found
@@ -123,10 +118,10 @@ def secrets_of(check: t.Any, secret_options: t.Container[str]) -> t.Set[str]:
             found |= {item for item in values if len(item) >= _SHORT}
         elif name == "url" and isinstance(value, str):
             found |= _secrets_of_url(value)
-        elif name in secret_options or is_secret_name(name):
+        elif is_secret_name(name):
             found |= _leaves(value)
         elif isinstance(value, t.Mapping):
-            found |= secrets_of(value, secret_options)
+            found |= secrets_of(value)
     password = check.get("password")
     if password and check.get("user"):
         found.add(base64.b64encode(f"{check['user']}:{password}".encode("utf-8", "replace")).decode())

@@ -78,9 +78,13 @@ def _copy(
 ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Dict[str, t.Any]]]:
     connection = request.connection
     if not connection.place.is_host:
-        command = connection.command("pg_basebackup", "--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--no-password")
+        command = connection.command(
+            "pg_basebackup", "--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--no-password"
+        )
         with Pipeline(command, Command(["gzip", "-1"])) as pipeline:
-            entry = copy_hashed(pipeline.stdout, os.path.join(folder, "base.tar.gz"), on_bytes=lambda n: progress.say("copying", n, None, "bytes"))
+            entry = copy_hashed(
+                pipeline.stdout, os.path.join(folder, "base.tar.gz"), on_bytes=lambda n: progress.say("copying", n, None, "bytes")
+            )
         return {"compression": "gzip:1", "archives": ["base.tar.gz"]}, {"base.tar.gz": entry}
     compression = request.compression
     if compression == "auto":

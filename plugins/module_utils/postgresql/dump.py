@@ -69,7 +69,9 @@ class BackupPlan:
     leftovers: t.Sequence[str]
 
 
-def plan(request: BackupRequest, programs: t.Sequence[str] = ("psql", "pg_dump", "pg_dumpall"), ratio: float = _EXPECTED_RATIO) -> BackupPlan:
+def plan(
+    request: BackupRequest, programs: t.Sequence[str] = ("psql", "pg_dump", "pg_dumpall"), ratio: float = _EXPECTED_RATIO
+) -> BackupPlan:
     """Look at everything that could stop the backup, before anything is written.
 
     Raises:
@@ -81,7 +83,9 @@ def plan(request: BackupRequest, programs: t.Sequence[str] = ("psql", "pg_dump",
     database = require_database(connection, request.database)
     tools = {program: require_tool(connection, program, info.major if program != "psql" else 0) for program in programs}
     require_folder_writable(request.backup_folder)
-    table_bytes = int(connection.ask("SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind IN ('r', 'm')", database=request.database))
+    table_bytes = int(
+        connection.ask("SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind IN ('r', 'm')", database=request.database)
+    )
     needed = int(table_bytes * ratio) + (16 << 20)
     require_space(request.backup_folder, needed)
     return BackupPlan(
@@ -195,12 +199,21 @@ def _dump_with(
         command = connection.command("pg_dump", "--format=custom", *shared, database=request.database, settings=STEADY_SETTINGS)
         with Pipeline(command) as pipeline:
             entry = copy_hashed(
-                pipeline.stdout, os.path.join(folder, "database.dump"), on_bytes=lambda n: progress.say("writing the dump", n, None, "bytes")
+                pipeline.stdout,
+                os.path.join(folder, "database.dump"),
+                on_bytes=lambda n: progress.say("writing the dump", n, None, "bytes"),
             )
         return {**description, "format": "custom", "path": "database.dump", "jobs": 1}, {"database.dump": entry}
     target = os.path.join(folder, "dump")
     command = connection.command(
-        "pg_dump", "--format=directory", f"--jobs={ready.jobs}", "--no-sync", f"--file={target}", *shared, database=request.database, settings=STEADY_SETTINGS
+        "pg_dump",
+        "--format=directory",
+        f"--jobs={ready.jobs}",
+        "--no-sync",
+        f"--file={target}",
+        *shared,
+        database=request.database,
+        settings=STEADY_SETTINGS,
     )
     with FollowingHasher(target) as hasher:
         with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
@@ -219,7 +232,9 @@ def _words(compression: str, major: int) -> str:
         return "0"
     if method != "gzip":
         raise RunbookError(
-            f"pg_dump {major} cannot compress with {method}", next_step="use gzip, or PostgreSQL 16 or newer client programs", why="it only knows gzip"
+            f"pg_dump {major} cannot compress with {method}",
+            next_step="use gzip, or PostgreSQL 16 or newer client programs",
+            why="it only knows gzip",
         )
     return level or "6"
 

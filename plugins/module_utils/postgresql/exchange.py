@@ -136,12 +136,18 @@ def _read_outcome(outcome: str, live: str) -> float:
         os.unlink(outcome)
     except (OSError, ValueError):
         raise RunbookError(
-            "The exchange of the data folders was interrupted", where=live, next_step="run the procedure again: it completes what was begun", changed=True
+            "The exchange of the data folders was interrupted",
+            where=live,
+            next_step="run the procedure again: it completes what was begun",
+            changed=True,
         ) from None
     if "seconds" in told:
         return float(told["seconds"])
     raise RunbookError(
-        told["what"], where=told["where"], why=told["why"], next_step="the server runs on its former data folder; look at its log, or choose another set"
+        told["what"],
+        where=told["where"],
+        why=told["why"],
+        next_step="the server runs on its former data folder; look at its log, or choose another set",
     )
 
 

@@ -32,7 +32,12 @@ _FINISHED = re.compile(r"finished item (\d+) TABLE DATA ")
 
 
 def load_dump(
-    connection: Connection, backup_set: BackupSet, database: str, jobs: int, progress: Progress, loaded: t.Callable[[str], None] = lambda label: None
+    connection: Connection,
+    backup_set: BackupSet,
+    database: str,
+    jobs: int,
+    progress: Progress,
+    loaded: t.Callable[[str], None] = lambda label: None,
 ) -> None:
     """Load the dump of a set into an empty database.
 
@@ -53,7 +58,9 @@ def load_dump(
     path = backup_set.path(dump["path"])
     arguments = [f"--dbname=dbname={connection_value(database)}", "--exit-on-error", "--no-password"]
     if connection.place.is_host:
-        command = connection.command("pg_restore", *arguments, f"--jobs={jobs}", "--verbose", path, database=database, settings=LOAD_SETTINGS)
+        command = connection.command(
+            "pg_restore", *arguments, f"--jobs={jobs}", "--verbose", path, database=database, settings=LOAD_SETTINGS
+        )
         stdin: t.Any = subprocess.DEVNULL
         account = _Account(data_items(connection, backup_set), progress, loaded)
     elif dump["format"] == "custom":

@@ -52,7 +52,9 @@ def service_from(options: t.Mapping[str, t.Any]) -> Service:
         BadInput: No data folder is named.
     """
     if not options["data_folder"]:
-        raise BadInput("A physical set needs to know the server's data folder", next_step="name it in the store of the profile (data_folder)")
+        raise BadInput(
+            "A physical set needs to know the server's data folder", next_step="name it in the store of the profile (data_folder)"
+        )
     return Service(
         data_folder=os.path.abspath(options["data_folder"]),
         account=owner_of(options["data_folder"], options["server_account"]),

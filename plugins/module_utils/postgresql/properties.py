@@ -39,7 +39,14 @@ FROM pg_database d WHERE d.datname = {name}
 """
 
 _LIST_SETTINGS = frozenset(
-    {"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries", "shared_preload_libraries", "unix_socket_directories"}
+    {
+        "search_path",
+        "temp_tablespaces",
+        "session_preload_libraries",
+        "local_preload_libraries",
+        "shared_preload_libraries",
+        "unix_socket_directories",
+    }
 )
 """Settings whose value is a list of names, each already quoted as needed (GUC_LIST_QUOTE in guc_tables.c): given as they are."""
 

@@ -17,12 +17,14 @@ from .connection import Session
 from .exchange import Service
 from .fingerprint import TableHasher, tables
 from .restore import RestoreRequest, restore_logically
-from .restore_folder import unpack
+from .restore_folder import superuser_of, unpack
 from .restore_result import Clock
 from .scratch import own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
 
 
-def rehearse(one: BackupSet, work_folder: str, tool_folder: str, *, account: str = "", jobs: int = 0, run_id: str = "") -> t.Dict[str, t.Any]:
+def rehearse(
+    one: BackupSet, work_folder: str, tool_folder: str, *, account: str = "", jobs: int = 0, run_id: str = ""
+) -> t.Dict[str, t.Any]:
     """Restore a set into a server of its own, compare, write down what came of it, and remove all traces.
 
     Args:
@@ -81,8 +83,8 @@ def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, 
         data = os.path.join(folder, "data")
         unpack(one, data, Service(data, account=runs_as, tool_folder=tool_folder), progress)
         clock.lap("unpack")
-        settings = {"archive_mode": "off", "logging_collector": "off", "max_wal_senders": "0", "hba_file": _hba(folder, runs_as)}
-        with private_server(data, tool_folder, runs_as, settings, _superuser(one)) as connection:
+        settings = {"archive_mode": "off", "logging_collector": "off", "max_wal_senders": "0"}
+        with private_server(data, tool_folder, runs_as, settings, superuser_of(one)) as connection:
             clock.lap("start")
             restored_after_s = clock.total()
             progress.say("reading every row")
@@ -93,23 +95,11 @@ def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, 
             rows = hasher.finish()
             clock.lap("read_rows")
     compared = {"tables": len(rows), "rows": sum(table["rows"] for table in rows.values())}
-    unknown = ["row content against the live server: a physical copy holds a later moment than any fingerprint; its files were checked one by one"]
+    unknown = [
+        "row content against the live server: a physical copy holds a later moment than any fingerprint; its files were checked one by one"
+    ]
     return {
         "restored_after_s": restored_after_s,
         "comparison": {"same": True, "differences": [], "unknown": unknown, "compared": compared},
         "durations_s": clock.laps,
     }
-
-
-def _superuser(one: BackupSet) -> str:
-    return next((role["name"] for role in one.manifest["roles"] if role["superuser"] and role["login"]), "postgres")
-
-
-def _hba(folder: str, account: str) -> str:
-    # The copy brings its own rules, which may ask for a password that we do not have; the socket is private.
-    path = os.path.join(folder, "hba.conf")
-    with open(path, "w", encoding="ascii") as stream:
-        stream.write("local all all trust\n")
-    os.chmod(path, 0o600)
-    own(path, account)
-    return path

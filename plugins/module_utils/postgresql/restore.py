@@ -11,6 +11,7 @@ database called `<name>_restoring_<time>`, which nobody uses and the next run dr
 from __future__ import annotations
 
 import os
+import time
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -159,7 +160,7 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
         if not request.swap:
             connection.do(f"DROP DATABASE {identifier(ready.restoring_name)}")
     clock.lap("swap")
-    serving_after_s = clock.total()
+    serving_after_s, serving_at = clock.total(), time.time()
     if request.swap and request.analyze:
         progress.say("gathering planner statistics")
         analyze(connection, request.database, ready.jobs)
@@ -171,6 +172,7 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
         **told(ready.steps(request)),
         "cut_off_s": round(cut_off_s, 3),
         "serving_after_s": serving_after_s,
+        "serving_at": serving_at,
         "comparison": comparison.as_dict(),
         "dropped_leftovers": list(ready.leftovers),
         "created_roles": list(ready.new_roles),

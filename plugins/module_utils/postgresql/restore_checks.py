@@ -18,7 +18,9 @@ def require_fitting_set(connection: Connection, chosen: BackupSet, info: ServerI
     """Raise unless the set is whole, logical, from this server (or another on purpose) and not from a newer PostgreSQL."""
     manifest = chosen.manifest
     if chosen.damage:
-        raise SetDamaged(f"The backup set {chosen.id} is damaged", where=chosen.folder, why="; ".join(chosen.damage), next_step="use another set")
+        raise SetDamaged(
+            f"The backup set {chosen.id} is damaged", where=chosen.folder, why="; ".join(chosen.damage), next_step="use another set"
+        )
     if manifest.get("kind") != "postgresql" or manifest.get("method") != "logical":
         raise BadInput(f"{chosen.id} is no logical PostgreSQL set", where=chosen.folder, next_step="choose a logical set")
     server = manifest["server"]

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import typing as t
 from dataclasses import dataclass
 
@@ -59,7 +60,9 @@ class FolderPlan:
         lines = [f"remove {path}, left behind by a run that was killed" for path in self.leftovers]
         lines.append(f"unpack {request.backup_set.id} into {self.restoring}, check every file, and start it there once by itself")
         if self.live_exists:
-            lines.append(f"stop the server, let {live} and {self.restoring} change places, start it; the replaced folder is kept as {self.kept_as}")
+            lines.append(
+                f"stop the server, let {live} and {self.restoring} change places, start it; the replaced folder is kept as {self.kept_as}"
+            )
         else:
             lines.append(f"rename {self.restoring} to {live} and start the server")
         return lines
@@ -131,7 +134,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             unpack(one, ready.restoring, service, progress)
             clock.lap("unpack")
             progress.say("starting it by itself")
-            start_by_itself(ready.restoring, service)
+            start_by_itself(ready.restoring, service, superuser_of(one))
             clock.lap("start_by_itself")
             progress.say("exchanging the data folders")
             cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
@@ -139,6 +142,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             shutil.rmtree(ready.restoring, ignore_errors=True)
             raise
     clock.lap("exchange")
+    serving_at = time.time()
     return {
         "changed": True,
         "database": one.manifest["database"],
@@ -146,6 +150,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         **told(ready.steps(request)),
         "cut_off_s": round(cut_off_s, 3),
         "serving_after_s": clock.total(),
+        "serving_at": serving_at,
         "durations_s": clock.laps,
         "notes": [note] if note else [],
     }
@@ -155,7 +160,12 @@ def describe_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
     request.backup_set.require_whole()
     ready = plan_folder(request)
-    return {"changed": True, "database": request.backup_set.manifest["database"], "kept_as": ready.kept_as if ready.live_exists else "", **told(ready.steps(request))}
+    return {
+        "changed": True,
+        "database": request.backup_set.manifest["database"],
+        "kept_as": ready.kept_as if ready.live_exists else "",
+        **told(ready.steps(request)),
+    }
 
 
 def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) -> t.Dict[str, t.Any]:
@@ -173,7 +183,12 @@ def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) 
             next_step="restore an earlier backup set instead (restore_set=...)",
         )
     put_back, kept_as = replaced or kept[0], f"{live}_undone_{stamp()}"
-    result = {"changed": True, "put_back": put_back, "kept_as": kept_as, **told([f"stop the server, let {put_back} take its place again, start it"])}
+    result = {
+        "changed": True,
+        "put_back": put_back,
+        "kept_as": kept_as,
+        **told([f"stop the server, let {put_back} take its place again, start it"]),
+    }
     if dry_run:
         return result
     complete_interrupted(service)
@@ -206,7 +221,12 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
     parallel([lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)], jobs=8)  # type: ignore[misc]
 
 
-def start_by_itself(folder: str, service: Service) -> None:
+def superuser_of(one: BackupSet) -> str:
+    """A role of the set that may log in and do everything."""
+    return next((role["name"] for role in one.manifest["roles"] if role["superuser"] and role["login"]), "postgres")
+
+
+def start_by_itself(folder: str, service: Service, user: str) -> None:
     """Start a restored data folder where nobody can reach it, so that it replays its log, and stop it again.
 
     Raises:
@@ -214,7 +234,7 @@ def start_by_itself(folder: str, service: Service) -> None:
     """
     settings = {"archive_mode": "off", "max_wal_senders": "0", "logging_collector": "off"}
     try:
-        with private_server(folder, service.tool_folder, service.account, settings):
+        with private_server(folder, service.tool_folder, service.account, settings, user):
             pass
     except CommandFailed as error:
         error.next_step = "use another set; the live server is as it was"
@@ -224,9 +244,11 @@ def start_by_itself(folder: str, service: Service) -> None:
 def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:
     tar = Command(["tar", "--extract", "--file=-", f"--directory={target}"])
     commands = [Command([*_decompressor(path), path]), tar] if _decompressor(path) else [tar]
-    with open(path, "rb") as stream:
-        with Pipeline(*commands, stdin=subprocess.DEVNULL if len(commands) > 1 else stream, stdout=subprocess.DEVNULL) as pipeline:
-            pipeline.watch(look)
+    with (
+        open(path, "rb") as stream,
+        Pipeline(*commands, stdin=subprocess.DEVNULL if len(commands) > 1 else stream, stdout=subprocess.DEVNULL) as pipeline,
+    ):
+        pipeline.watch(look)
 
 
 def _decompressor(archive: str) -> t.List[str]:

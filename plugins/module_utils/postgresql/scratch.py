@@ -116,12 +116,17 @@ def private_server(
     # A socket's path may have 107 bytes, so it does not lie in the data folder.
     with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as sockets:
         own(sockets, account)
-        alone = {**settings, "listen_addresses": "", "port": "5432", "unix_socket_directories": sockets}
+        # A copy brings rules of its own, which may ask for a password that we do not have; the socket's folder is private.
+        rules = os.path.join(sockets, "hba.conf")
+        with open(rules, "w", encoding="ascii") as stream:
+            stream.write("local all all trust\n")
+        own(rules, account)
+        alone = {**settings, "listen_addresses": "", "port": "5432", "unix_socket_directories": sockets, "hba_file": rules, "ssl": "off"}
         options = [part for name, value in alone.items() for part in ("-c", f"{name}={value}")]
         program = Place(tool_folder=tool_folder).program("postgres")
         log = os.path.join(sockets, "log")
-        with open(log, "wb") as stream:
-            process = Command([program, "-D", data_folder, *options], account=account).start(stdout=stream, stderr=stream)
+        with open(log, "wb") as messages:
+            process = Command([program, "-D", data_folder, *options], account=account).start(stdout=messages, stderr=messages)
         connection = Connection(host=sockets, user=user, place=Place(tool_folder=tool_folder))
         try:
             _wait_until_it_serves(process, connection, data_folder, log, timeout_s)
@@ -165,7 +170,10 @@ def remove_scratch_folders(parent: str) -> t.List[str]:
     """Remove our scratch folders that killed rehearsals left; returns their names."""
     removed = []
     for entry in os.scandir(parent):
-        if not entry.name.startswith(SCRATCH_PREFIX) or entry.stat(follow_symlinks=False).st_uid not in (os.geteuid(), _uid_of(server_account())):
+        if not entry.name.startswith(SCRATCH_PREFIX) or entry.stat(follow_symlinks=False).st_uid not in (
+            os.geteuid(),
+            _uid_of(server_account()),
+        ):
             continue
         descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
         try:
@@ -195,6 +203,11 @@ def scratch_server(folder: str, tool_folder: str, account: str) -> t.Iterator[Co
     own(folder, account)
     data = os.path.join(folder, "data")
     initdb = Place(tool_folder=tool_folder).program("initdb")
-    run(Command([initdb, f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"], account=account))
+    run(
+        Command(
+            [initdb, f"--pgdata={data}", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"],
+            account=account,
+        )
+    )
     with private_server(data, tool_folder, account, _SETTINGS) as connection:
         yield connection

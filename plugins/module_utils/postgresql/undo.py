@@ -13,7 +13,9 @@ from .server_info import databases, guard_identity, server_info
 from .swap import choose_replaced, derived_name, stamp, swap
 
 
-def undo(connection: Connection, database: str, *, replaced: str = "", expected_identifier: str = "", dry_run: bool = False) -> t.Dict[str, t.Any]:
+def undo(
+    connection: Connection, database: str, *, replaced: str = "", expected_identifier: str = "", dry_run: bool = False
+) -> t.Dict[str, t.Any]:
     """Put the database that a restore replaced back into its place; the restored one is kept as `<name>_undone_<time>`.
 
     Args:

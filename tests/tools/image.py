@@ -1,0 +1,110 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The container image that the molecule scenarios run: Debian with Python and PostgreSQL."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tools.engine import NoEngine, install_packages
+
+REPOSITORY = "sre-runbooks/postgresql"
+SUITE = "bookworm"
+BASE = "debian:bookworm-slim"
+PACKAGES = ("ca-certificates", "postgresql", "procps", "python3", "sudo")
+# Debian's package makes and starts a cluster of its own when it is installed; the scenarios make theirs.
+NO_CLUSTER = "mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf"
+PULL_TIMEOUT_S = 300.0
+
+
+def postgresql_image(environment: dict[str, str]) -> str:
+    """Return the image's name, building it where the engine does not have it yet.
+
+    It is built from Debian's image of the registry; where no registry can be reached, from this machine's own package sources.
+
+    Args:
+        environment: Environment in which `docker` works.
+
+    Raises:
+        NoEngine: when neither way works.
+    """
+    recipe = "\n".join([SUITE, BASE, *PACKAGES, NO_CLUSTER])
+    name = f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    if _docker(["image", "inspect", name], environment).returncode == 0:
+        return name
+    started = time.monotonic()
+    if _docker(["pull", "--quiet", BASE], environment).returncode == 0:
+        _from_registry(name, environment)
+    else:
+        print(f"[image] no registry can be reached: building {name} from this machine's package sources", flush=True)
+        _from_package_sources(name, environment)
+    print(f"[image] {name} built in {time.monotonic() - started:.0f} s", flush=True)
+    return name
+
+
+def _from_registry(name: str, environment: dict[str, str]) -> None:
+    steps = [
+        f"FROM {BASE}",
+        f"RUN {NO_CLUSTER}",
+        f"RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(PACKAGES)} && rm -rf /var/lib/apt/lists/*",
+    ]
+    _must(_docker(["build", "--quiet", "--tag", name, "-"], environment, given="\n".join(steps)))
+
+
+def _from_package_sources(name: str, environment: dict[str, str]) -> None:
+    if os.geteuid() != 0:
+        raise NoEngine("no registry can be reached, and only root can build an image from package sources")
+    if not shutil.which("mmdebstrap"):
+        install_packages("mmdebstrap")
+    with tempfile.TemporaryDirectory(prefix="sre-runbooks-image-") as folder:
+        archive = Path(folder) / "image.tar"
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+            f'--essential-hook=chroot "$1" sh -c "{NO_CLUSTER}"',
+            "--aptopt=Acquire::Check-Valid-Until false",
+            SUITE,
+            str(archive),
+            *_sources(),
+        ]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=False)
+        _must(done)
+        _must(_docker(["import", str(archive), name], environment))
+
+
+def _sources() -> list[str]:
+    """Files of package sources of this machine, if it is the same Debian; else mmdebstrap's own choice."""
+    release = Path("/etc/os-release").read_text(encoding="utf-8")
+    if f"VERSION_CODENAME={SUITE}" not in release:
+        return []
+    folder = Path("/etc/apt/sources.list.d")
+    candidates = [Path("/etc/apt/sources.list"), *sorted(folder.glob("*.list")), *sorted(folder.glob("*.sources"))]
+    return [str(path) for path in candidates if path.exists() and SUITE in path.read_text(encoding="utf-8")]
+
+
+def _docker(arguments: list[str], environment: dict[str, str], given: str | None = None) -> subprocess.CompletedProcess[str]:
+    # Engines without the buildx plugin build the old way only.
+    return subprocess.run(
+        ["docker", *arguments],
+        env={**environment, "DOCKER_BUILDKIT": "0"},
+        input=given or "",
+        capture_output=True,
+        text=True,
+        timeout=PULL_TIMEOUT_S,
+        check=False,
+    )
+
+
+def _must(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode != 0:
+        raise NoEngine(f"{' '.join(done.args[:3])} ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-800:]}")
