@@ -56,7 +56,9 @@ sanity: ## ansible-test sanity, on the oldest and the newest ansible-core
 
 benchmark: ## speed against the plain pipelines that the runbooks started from
 	$(READY) drill test
-	@$(RUN) $(BIN)/python -m pytest -s tests/benchmarks $(ARGS)
+	@set -e; for file in tests/benchmarks/benchmark_*.py; do \
+	    echo "== $$file"; PYTHONPATH=collections:src:tests $(RUN) $(BIN)/python $$file $(ARGS); \
+	done
 
 docs: ## check the documentation of modules and roles
 	$(READY) drill test

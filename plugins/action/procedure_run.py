@@ -68,8 +68,9 @@ class ActionModule(ActionBase):
             }
         else:
             arguments["timeline"] = _timeline(os.environ.get(_TIMELINE, ""))
-        if arguments.get("operation") == "fail" and not arguments.get("results"):
-            arguments["results"] = self._results_so_far(task_vars)
+        if arguments.get("operation") == "fail":
+            arguments["results"] = arguments.get("results") or self._results_so_far(task_vars)
+            arguments.update(_failure(arguments, task_vars))
         return arguments
 
     def _results_so_far(self, task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
@@ -91,6 +92,20 @@ class ActionModule(ActionBase):
             return operate(validated.validated_parameters, bool(self._task.check_mode))
         except (RunbookError, OSError) as error:
             return {"failed": True, **failure(error)}
+
+
+def _failure(arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What failed, and where. With `any_errors_fatal` the rescue may run on a host that has not failed itself: then look at the others."""
+    own = str(task_vars.get("inventory_hostname") or "")
+    if (arguments.get("failed_result") or {}).get("failed"):
+        return {"failed_host": own}
+    every = task_vars.get("hostvars") or {}
+    for host in task_vars.get("ansible_play_hosts_all") or ():
+        failed = every[host].get("ansible_failed_result") if host in every else None
+        if failed and failed.get("failed"):
+            task = every[host].get("ansible_failed_task") or {}
+            return {"failed_result": dict(failed), "failed_task": str(task.get("name") or ""), "failed_host": str(host)}
+    return {"failed_host": own}
 
 
 def _controlling_pid() -> int:

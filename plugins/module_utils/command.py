@@ -295,16 +295,12 @@ class Pipeline:
     @property
     def stdin(self) -> t.IO[bytes]:
         """The pipe into the first command."""
-        stream = self.processes[0].stdin
-        assert stream is not None
-        return stream
+        return t.cast("t.IO[bytes]", self.processes[0].stdin)
 
     @property
     def stdout(self) -> t.IO[bytes]:
         """The pipe out of the last command."""
-        stream = self.processes[-1].stdout
-        assert stream is not None
-        return stream
+        return t.cast("t.IO[bytes]", self.processes[-1].stdout)
 
     def __enter__(self) -> "Pipeline":
         source = self._stdin

@@ -45,6 +45,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "decisions": {"type": "list", "elements": "str", "default": []},
     "failed_result": {"type": "dict", "default": {}},
     "failed_task": {"type": "str", "default": ""},
+    "failed_host": {"type": "str", "default": ""},
     "secrets": {"type": "list", "elements": "raw", "default": [], "no_log": True},
     "controller": {"type": "dict"},
     "versions": {"type": "dict", "default": {}},
@@ -161,7 +162,7 @@ def fail(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]
 
     Whatever goes wrong with the record is told after that message, never instead of it.
     """
-    error = error_of(options["failed_result"], options["failed_task"])
+    error = {**error_of(options["failed_result"], options["failed_task"]), "host": options["failed_host"]}
     facts: t.Dict[str, t.Any] = {name: error[name] for name in ("kind", "what", "where", "why", "next_step", "step")}
     message, runs = str(error["message"]), Runs(state_folder(options["state_folder"]))
     run_id = "" if check_mode else _run_to_end(runs, options)

@@ -49,7 +49,7 @@ class Cleaner:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, (int, float)):
-            return MASK if self.text(str(value)) == MASK else _finite(value)
+            return _finite(value) if self.text(str(value)) == str(value) else MASK
         if isinstance(value, t.Mapping):
             if depth >= _DEEPEST:
                 return "..."

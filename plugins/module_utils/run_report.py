@@ -161,7 +161,8 @@ def _said(key: str, value: str) -> str:
 
 def _error(record: t.Mapping[str, t.Any]) -> str:
     error = record["error"]
-    return str(error.get("message") or "") + (f" (step: {error['step']})" if error.get("step") else "")
+    where = f" on {error['host']}" if error.get("host") else ""
+    return str(error.get("message") or "") + (f" (step: {error['step']}{where})" if error.get("step") else "")
 
 
 def _measured(record: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, str, str, str, str]]:

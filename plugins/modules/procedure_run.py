@@ -122,6 +122,10 @@ options:
     description: Name of the task that failed.
     type: str
     default: ""
+  failed_host:
+    description: The host on which it failed. The action plugin fills this in.
+    type: str
+    default: ""
   secrets:
     description: Values that must not appear in the record.
     type: list

@@ -18,7 +18,7 @@ from .collection import Collection, find_collection
 from .errors import AnsibleMissing, BadInput, CollectionNotFound, RunbooksError, RunNotFound, UnknownProcedure
 from .events import Event, Progress
 from .handle import Handle
-from .record import RunRecord, read_record
+from .record import Failure, Measurement, RunRecord, Step, read_record, state_folder
 from .result import HostStats, Result
 
 __all__ = [
@@ -27,14 +27,17 @@ __all__ = [
     "Collection",
     "CollectionNotFound",
     "Event",
+    "Failure",
     "Handle",
     "HostStats",
+    "Measurement",
     "Procedure",
     "Progress",
     "Result",
     "RunNotFound",
     "RunRecord",
     "RunbooksError",
+    "Step",
     "UnknownProcedure",
     "find_collection",
     "find_procedure",
@@ -42,5 +45,6 @@ __all__ = [
     "read_record",
     "run",
     "run_async",
+    "state_folder",
 ]
 __version__ = "0.1.0"

@@ -15,7 +15,8 @@ from .catalogue import find_procedure
 from .collection import PathLike, ansible_environment, find_collection
 from .events import Event
 from .handle import Handle
-from .preparation import Request, state_folder
+from .preparation import Request
+from .record import STATE_VARIABLE, state_folder
 from .result import Result
 
 _P = ParamSpec("_P")
@@ -62,7 +63,7 @@ def run_async(
         templates: Whether `{{ ... }}` in `extra_vars` is evaluated. Leave it off for values that come from outside.
         environment: Further environment variables of the run.
         collections_path: Folder that holds `ansible_collections/sre/runbooks`; None to find it.
-        state_dir: Folder of run records and artifacts; None for SRE_RUNBOOKS_STATE_DIR or the user's state folder.
+        state_dir: Folder of run records and artifacts; None for that of `state_folder`.
         private_data_dir: Fresh folder for the artifacts; None for `<state_dir>/artifacts/<run id>`.
 
     Raises:
@@ -88,8 +89,12 @@ def run_async(
         templates=templates,
         artifacts=None if private_data_dir is None else Path(private_data_dir).expanduser().absolute(),
     )
+    state = state_folder(state_dir)
     environment = {**ansible_environment(collection), **(environment or {})}
-    return Handle(request, environment, state_folder(state_dir), on_event).start()
+    if state_dir is not None:
+        # Only then: the variable outweighs the folder that a profile names.
+        environment[STATE_VARIABLE] = str(state)
+    return Handle(request, environment, state, on_event).start()
 
 
 def _to_its_end(start: Callable[_P, Handle]) -> Callable[_P, Result]:

@@ -58,9 +58,8 @@ def procedures(collection: Collection | None = None) -> list[Procedure]:
     collection = collection or find_collection()
     path = collection.folder / CATALOGUE
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        entries = content.get("procedures", content)
-        return [_procedure(str(name), entry, collection) for name, entry in _named(entries)]
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["procedures"]
+        return [_procedure(str(name), entry, collection) for name, entry in entries.items()]
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CollectionNotFound(
             f"The catalogue {path} cannot be read: {type(error).__name__}: {error}", next_step="install the collection again"
@@ -85,18 +84,12 @@ def find_procedure(name: str, collection: Collection | None = None) -> Procedure
     )
 
 
-def _named(entries: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    if isinstance(entries, Mapping):
-        return list(entries.items())
-    return [(entry["name"], entry) for entry in entries]
-
-
 def _procedure(name: str, entry: Mapping[str, Any], collection: Collection) -> Procedure:
     return Procedure(
         name=name,
         title=str(entry["title"]),
         changes=str(entry["changes"]),
-        required_variables=tuple(map(str, entry.get("required_variables") or entry.get("required") or ())),
+        required_variables=tuple(map(str, entry.get("required_variables") or ())),
         inverse=str(entry.get("inverse") or ""),
         requirements=tuple(map(str, entry.get("requirements") or ())),
         playbook=collection.playbook(name),

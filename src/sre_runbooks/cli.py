@@ -26,7 +26,6 @@ from .catalogue import Procedure, find_procedure, procedures
 from .collection import find_collection
 from .errors import BadInput, RunbooksError, RunNotFound
 from .handle import Handle
-from .preparation import state_folder
 from .record import read_record
 from .result import Result
 from .terminal import Display
@@ -196,7 +195,7 @@ def _conclude(result: Result, display: Display, *, as_json: bool) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    record = read_record(state_folder(options.state_dir), options.run_id)
+    record = read_record(options.run_id, options.state_dir)
     if options.format == "json":
         print(_json(record.content))
         return SUCCESSFUL
@@ -221,7 +220,9 @@ def _variables(given: Sequence[str]) -> tuple[dict[str, Any], list[Path]]:
             variables[name.strip()] = value
         else:
             # The text itself is not repeated: it may hold a secret.
-            raise BadInput(f"Option -e number {number} is not understood", next_step="write name=value, @file or a mapping in JSON notation")
+            raise BadInput(
+                f"Option -e number {number} is not understood", next_step="write name=value, @file or a mapping in JSON notation"
+            )
     return variables, files
 
 

@@ -93,6 +93,11 @@ class AnsibleConfiguration:
         return [folder / Path(part.strip()).expanduser() for part in value.split(":") if part.strip()]
 
     @property
+    def callbacks_enabled(self) -> str:
+        """The callback plugins that it enables, separated by commas."""
+        return self._defaults.get("callbacks_enabled", "")
+
+    @property
     def host_key_checking(self) -> str:
         """Whether ssh host keys are checked; Ansible's own default is that they are."""
         return self._defaults.get("host_key_checking", "True")
@@ -140,6 +145,11 @@ def ansible_environment(collection: Collection) -> dict[str, str]:
         # ansible-runner would switch the check off when the variable is not set (ansible_runner/config/_base.py, prepare_env).
         "ANSIBLE_HOST_KEY_CHECKING": os.environ.get("ANSIBLE_HOST_KEY_CHECKING", configuration.host_key_checking),
     }
+    if (collection.folder / "plugins" / "callback" / "progress.py").is_file():
+        # It notes when each step began and ended, for the record of the run.
+        enabled = os.environ.get("ANSIBLE_CALLBACKS_ENABLED", configuration.callbacks_enabled).split(",")
+        names = [*filter(None, map(str.strip, enabled)), f"{FQCN}.progress"]
+        environment["ANSIBLE_CALLBACKS_ENABLED"] = ",".join(dict.fromkeys(names))
     if configuration.file is not None:
         environment["ANSIBLE_CONFIG"] = str(configuration.file)
     elif collection.from_checkout and (collection.folder / "ansible.cfg").is_file():

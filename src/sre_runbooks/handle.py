@@ -17,10 +17,11 @@ from typing import Any, Literal
 
 import ansible_runner
 
+from .errors import RunNotFound
 from .events import Event, Progress
 from .preparation import OneReading, Request, new_folder, new_run_id
 from .processes import MARK, Survivor, end_processes_of
-from .record import RunRecord, read_record
+from .record import RunRecord, load_record, read_record
 from .redaction import Redactor, secrets_in
 from .result import Result, RunStatus, Tally
 
@@ -42,7 +43,7 @@ class Handle:
     """
 
     def __init__(self, request: Request, environment: Mapping[str, str], state: Path, on_event: Callable[[Event], None] | None) -> None:
-        self.run_id = new_run_id()
+        self.run_id = new_run_id(request.procedure.name)
         self.procedure = request.procedure.name
         self.artifacts = request.artifacts or state / "artifacts" / self.run_id
         self._request, self._environment, self._state, self._on_event = request, environment, state, on_event
@@ -162,11 +163,13 @@ class Handle:
             self._over.set()
             self._watcher.join()
             self._variables.close()
-            self._result = self._conclude()
-            self._emit(Event("end", status=self._result.status, message=self._result.error, duration_s=self._result.duration_s))
-            with self._news:
-                self._finished.set()
-                self._news.notify_all()
+            try:
+                self._result = result = self._conclude()
+                self._emit(Event("end", status=result.status, message=result.error, duration_s=result.duration_s))
+            finally:
+                with self._news:
+                    self._finished.set()
+                    self._news.notify_all()
 
     def _handle_raw(self, raw: dict[str, Any]) -> bool:
         self._redactor.event(raw)
@@ -229,9 +232,11 @@ class Handle:
     def _conclude(self) -> Result:
         status, error = self._outcome()
         record = self._record()
-        if status == "failed" and record is not None and record.error:
-            error = record.error
         failure = self._tally.failure if status in ("failed", "unreachable") else None
+        task = failure.task if failure else ""
+        if status == "failed" and record is not None and record.error is not None:
+            # The last task to fail was the one that closed the record.
+            error, task = record.error.message, record.error.step or task
         return Result(
             status=status,
             rc=self._rc,
@@ -239,7 +244,7 @@ class Handle:
             run_id=self.run_id,
             hosts=self._tally.hosts,
             error=self._redactor.text(error),
-            failed_task=failure.task if failure else "",
+            failed_task=task,
             failed_host=failure.host if failure else "",
             record=record,
             report=(record.report("html") or record.report("md")) if record else None,
@@ -257,8 +262,9 @@ class Handle:
         if self._stop is None or self._runner.status == "successful":
             status = self._tally.status(self._rc)
             return status, "" if status == "successful" else self._tally.error(self._rc)
-        limit = f"The run did not end within its {self._request.timeout_s:g} s and was ended"
-        said = limit if self._stop == "timeout" else "The run was canceled"
+        said = "The run was canceled"
+        if self._stop == "timeout":
+            said = f"The run did not end within its {self._request.timeout_s:g} s and was ended"
         said += f" in the step {self._tally.running!r}" if self._tally.running else " before its first step"
         if self._survivors:
             return self._stop, f"{said}. These could not be ended: {', '.join(map(str, self._survivors))}. Next: end them by hand."
@@ -266,6 +272,7 @@ class Handle:
 
     def _record(self) -> RunRecord | None:
         try:
-            return read_record(self._state, self.run_id)
-        except Exception:
+            # The profile may keep its records in a folder of its own; the procedure says where.
+            return load_record(self._tally.record) if self._tally.record else read_record(self.run_id, self._state)
+        except RunNotFound:
             return None

@@ -22,10 +22,10 @@ from typing import Any
 from .catalogue import Procedure
 from .collection import PathLike
 from .errors import BadInput
+from .record import STATE_VARIABLE
 
 RUN_ID_VARIABLE = "procedure_run_id"
 """The extra variable by which the role `procedure` learns the id of its run."""
-STATE_VARIABLE = "SRE_RUNBOOKS_STATE_DIR"
 
 
 @dataclass(frozen=True)
@@ -131,19 +131,9 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} {value!r} has no form in JSON")
 
 
-def state_folder(state_dir: PathLike | None = None) -> Path:
-    """The folder of run records and artifacts: `state_dir`, SRE_RUNBOOKS_STATE_DIR, or `sre-runbooks` in the user's state folder.
-
-    The last follows the XDG Base Directory Specification (section "Environment variables", XDG_STATE_HOME).
-    """
-    if named := state_dir or os.environ.get(STATE_VARIABLE):
-        return Path(named).expanduser().absolute()
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "sre-runbooks"
-
-
-def new_run_id() -> str:
-    """An id that sorts by time and is not guessed twice (`20260301T031500Z-5f3a9c`)."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
+def new_run_id(procedure: str) -> str:
+    """An id in the form of the role `procedure` (`RUN-20260301T031500Z-restore-5f3a9c`)."""
+    return f"RUN-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{procedure}-{secrets.token_hex(3)}"
 
 
 def new_folder(path: Path) -> Path:

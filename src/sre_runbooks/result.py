@@ -84,6 +84,7 @@ class Tally:
         running: The task that began last.
         said: Ansible's own errors.
         hosts: Statistics by host, once the playbook has ended.
+        record: Path of the run's record, as the procedure told it; None before.
         hosts_missing: Whether a play found no host.
     """
 
@@ -92,6 +93,7 @@ class Tally:
     said: list[str] = field(default_factory=list)
     hosts: dict[str, HostStats] = field(default_factory=dict)
     hosts_missing: bool = False
+    record: Path | None = None
 
     def see(self, raw: Mapping[str, Any]) -> Event | None:
         """Take note of one of ansible-runner's events, and return it translated."""
@@ -102,6 +104,8 @@ class Tally:
             self._count(raw.get("event_data") or {})
         elif raw.get("event") == "playbook_on_no_hosts_matched":
             self.hosts_missing = True
+        elif raw.get("event") == "runner_on_ok" and self.record is None:
+            self.record = _record_told(raw.get("event_data") or {})
         return event
 
     def _note(self, event: Event) -> None:
@@ -137,3 +141,11 @@ class Tally:
         if self.said:
             return self.said[-1]
         return f"ansible-playbook ended with exit status {rc} and no message; see stdout in the artifacts."
+
+
+def _record_told(data: Mapping[str, Any]) -> Path | None:
+    """The record that the first task of the role `procedure` has begun; what begins later in the run is a part of it."""
+    if str(data.get("task_action", "")).rpartition(".")[2] != "procedure_run":
+        return None
+    told = (data.get("res") or {}).get("record")
+    return Path(told) if told else None

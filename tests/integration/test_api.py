@@ -22,10 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import sre_runbooks
 from sre_runbooks.processes import processes_of
 
-HEARTBEAT = '''
+HEARTBEAT = """
 import os, signal, sys, time
 from ansible.module_utils.basic import AnsibleModule
 
@@ -49,9 +50,9 @@ def main():
     beat(os.path.join(folder, "module"))
 
 main()
-'''
+"""
 
-LOGIN = '''
+LOGIN = """
 from ansible.module_utils.basic import AnsibleModule
 
 def main():
@@ -61,9 +62,9 @@ def main():
     module.exit_json(changed=False)
 
 main()
-'''
+"""
 
-DUMP = '''
+DUMP = """
 import json, os, time
 from ansible.module_utils.basic import AnsibleModule
 
@@ -77,7 +78,7 @@ def main():
     module.exit_json(changed=True)
 
 main()
-'''
+"""
 
 PLAYBOOKS = {
     "greet": """
@@ -239,7 +240,7 @@ class Trial:
             **os.environ,
             "PYTHONPATH": source,
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
-            "SRE_RUNBOOKS_STATE_DIR": str(self.state),
+            "SRE_RUNBOOKS_STATE": str(self.state),
             "TRIAL_FOLDER": str(self.folder),
             **more,
         }

@@ -31,21 +31,26 @@ SELECT 1 + i % (20 * :megabytes), 'C-' || lpad(i::text, 9, '0'),
        timestamptz '2025-06-01' + i * interval '7 minutes'
 FROM generate_series(1, 60 * :megabytes) AS i;
 
+-- Most documents are a few pages long, some are much longer: PostgreSQL compresses them and moves them out of line (TOAST).
 INSERT INTO documents (case_id, title, body, created_at)
 SELECT 1 + i % (60 * :megabytes), 'Document ' || i,
-       a.text || E'\n' || md5(i::text) || E'\t\\' || CASE WHEN i % 20 = 0 THEN repeat(b.text || ' ', 8) ELSE c.text END,
-       timestamptz '2025-07-01' + i * interval '3 minutes'
-FROM generate_series(1, 300 * :megabytes) AS i
+       a.text || E'\n' || md5(i::text) || E'\t\\' || b.text || E'\n' || c.text || E'\n' || d.text || E'\n' || e.text
+           || CASE WHEN i % 25 = 0 THEN E'\n' || repeat(f.text || ' ' || i || E'\n', 20) ELSE f.text END,
+       timestamptz '2025-07-01' + i * interval '7 minutes'
+FROM generate_series(1, 150 * :megabytes) AS i
 JOIN paragraphs a ON a.paragraph = i % 4000
 JOIN paragraphs b ON b.paragraph = (i * 7919::bigint) % 4000
-JOIN paragraphs c ON c.paragraph = (i * 104729::bigint) % 4000;
+JOIN paragraphs c ON c.paragraph = (i * 104729::bigint) % 4000
+JOIN paragraphs d ON d.paragraph = (i * 1299709::bigint) % 4000
+JOIN paragraphs e ON e.paragraph = (i * 15485863::bigint) % 4000
+JOIN paragraphs f ON f.paragraph = (i * 179424673::bigint) % 4000;
 
 INSERT INTO response_history (id, user_id, endpoint, status, duration_ms, tokens, trace_id, created_at)
 SELECT i, i % 997, (ARRAY['/chat', '/parse', '/search', '/health'])[1 + i % 4],
        CASE WHEN i % 71 = 0 THEN 503 WHEN i % 31 = 0 THEN 429 ELSE 200 END,
        (random() * 1800)::real, (random() * 4000)::int, md5('trace' || i)::uuid,
-       timestamptz '2026-01-01' + (i * interval '1 second') * (26e6 / (4300 * :megabytes))
-FROM generate_series(1, 4300 * :megabytes) AS i;
+       timestamptz '2026-01-01' + (i * interval '1 second') * (26e6 / (4000 * :megabytes))
+FROM generate_series(1, 4000 * :megabytes) AS i;
 
 INSERT INTO billing.invoices (case_id, amount, paid, issued_on)
 SELECT 1 + i % (60 * :megabytes), (i % 99991) / 7.0, ((i % 991) / 3.0)::numeric::money, date '2025-01-01' + i % 600

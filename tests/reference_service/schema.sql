@@ -62,7 +62,6 @@ CREATE TABLE response_history_2026_q2 PARTITION OF response_history FOR VALUES F
 CREATE TABLE response_history_2026_q3 PARTITION OF response_history FOR VALUES FROM ('2026-07-01') TO ('2026-10-01');
 CREATE TABLE response_history_other PARTITION OF response_history DEFAULT;
 CREATE INDEX response_history_user_idx ON response_history (user_id, created_at);
-CREATE INDEX response_history_trace_idx ON response_history (trace_id);
 
 CREATE TABLE billing.invoices (
     id        integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -186,27 +186,25 @@ class Session:
     def __init__(self, connection: Connection, database: t.Optional[str] = None, settings: t.Optional[t.Mapping[str, str]] = None) -> None:
         self.connection, self.database = connection, database
         self._settings = STEADY_SETTINGS if settings is None else settings
-        self._process: "t.Optional[subprocess.Popen[bytes]]" = None
-        self._command: t.Optional[Command] = None
 
     def __enter__(self) -> "Session":
         self._command = self.connection.command("psql", *_PSQL, database=self.database, settings=self._settings)
         self._said = tempfile.TemporaryFile()
         self._process = self._command.start(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said)
+        self._to = t.cast("t.IO[bytes]", self._process.stdin)
+        self._from = t.cast("t.IO[bytes]", self._process.stdout)
         return self
 
     def __exit__(self, *_error: t.Any) -> None:
-        if self._process is not None:
-            end(self._process)
-            self._said.close()
+        end(self._process)
+        self._said.close()
 
     def send(self, sql: str) -> str:
         """Hand over one or more statements without waiting; returns the mark that `receive` waits for."""
         mark = uuid.uuid4().hex
-        assert self._process is not None and self._process.stdin is not None
         try:
-            self._process.stdin.write(f"{sql}\n;\n\\echo {mark}\n".encode())
-            self._process.stdin.flush()
+            self._to.write(f"{sql}\n;\n\\echo {mark}\n".encode())
+            self._to.flush()
         except BrokenPipeError:
             self._fail()
         return mark
@@ -218,9 +216,8 @@ class Session:
             Unreachable: The connection could not be made or was lost.
             CommandFailed: The server refused a statement; the session is over.
         """
-        assert self._process is not None and self._process.stdout is not None
         lines: t.List[str] = []
-        for line in self._process.stdout:
+        for line in self._from:
             text = line.decode(errors="replace")
             if text.rstrip("\n") == mark:
                 return "".join(lines)
@@ -237,7 +234,6 @@ class Session:
         return json.loads(text) if text else None
 
     def _fail(self) -> t.NoReturn:
-        assert self._process is not None and self._command is not None
         status = self._process.wait()
         self._said.seek(0)
         said = self._said.read().decode(errors="replace")
