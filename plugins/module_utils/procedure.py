@@ -179,31 +179,6 @@ def fail(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]
     raise ProcedureFailed(Cleaner(options["secrets"]).text(message), facts)
 
 
-def look_up(options: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    """Records of runs, the newest first, and the leases; the options are those of the module procedure_run_info.
-
-    Raises:
-        BadInput: There is no such run.
-    """
-    runs = Runs(state_folder(options["state_folder"]))
-    found: t.List[t.Dict[str, t.Any]] = []
-    unreadable = []
-    for run_id in [options["run_id"]] if options["run_id"] else runs.ids():
-        if len(found) >= options["limit"]:
-            break
-        try:
-            record = runs.read(run_id)
-        except RunbookError:
-            if options["run_id"]:
-                raise
-            unreadable.append(run_id)
-            continue
-        if (not options["procedure"] or record["procedure"] == options["procedure"]) and options["status"] in (None, record["status"]):
-            found.append(record)
-    leases = [lease.shown() for lease in Leases(runs.state).all()]
-    return {"changed": False, "runs": found, "leases": leases, "unreadable": unreadable, "state_folder": runs.state}
-
-
 def _confirmation(options: t.Mapping[str, t.Any], check_mode: bool) -> t.List[str]:
     """Nothing when all is confirmed; in check mode a sentence about what the real run will ask for."""
     if not options["destroys"] or (options["target"] and options["confirmed"] == options["target"]):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import typing as t
 
@@ -76,7 +77,7 @@ def _empty(value: t.Any) -> bool:
 
 def _finite(value: t.Union[int, float]) -> t.Any:
     # JSON has no infinity and no NaN.
-    return value if value == value and value not in (float("inf"), float("-inf")) else str(value)
+    return value if isinstance(value, int) or math.isfinite(value) else str(value)
 
 
 def _texts(value: t.Any) -> t.Set[str]:

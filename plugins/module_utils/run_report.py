@@ -193,10 +193,10 @@ def _step_rows(record: t.Mapping[str, t.Any]) -> str:
         said = f'<br><span class="small">{escape(step["summary"])}</span>' if step["summary"] else ""
         several = f' <span class="small">({len(step["hosts"])} hosts)</span>' if len(step["hosts"]) > 1 else ""
         width = 100 * (step["duration_s"] or 0.0) / longest
-        bar = f'<span class="bar" style="width:{width:.1f}%"></span>' if step["duration_s"] is not None else ""
+        shown = f'<span class="bar" style="width:{width:.1f}%"></span>' if step["duration_s"] is not None else ""
         rows.append(
             f'<tr><td>{escape(step["name"])}{several}{said}</td><td class="{mark}">{escape(_result(step))}</td>'
-            f'<td class="n">{escape(duration(step["duration_s"]))}{bar}</td></tr>'
+            f'<td class="n">{escape(duration(step["duration_s"]))}{shown}</td></tr>'
         )
     return "".join(rows)
 

@@ -88,7 +88,7 @@ state_folder:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.procedure import look_up
+from ansible_collections.sre.runbooks.plugins.module_utils.procedure_lookup import look_up
 
 
 def main() -> None:

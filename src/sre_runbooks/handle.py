@@ -20,7 +20,7 @@ import ansible_runner
 from .errors import RunNotFound
 from .events import Event, Progress
 from .preparation import OneReading, Request, new_folder, new_run_id
-from .processes import MARK, Survivor, end_processes_of
+from .processes import GRACE_S, MARK, Survivor, end_processes_of
 from .record import RunRecord, load_record, read_record
 from .redaction import Redactor, secrets_in
 from .result import Result, RunStatus, Tally
@@ -51,7 +51,7 @@ class Handle:
         self._events: list[Event] = []
         self._news, self._emitting = threading.Condition(), threading.Lock()
         self._stop: Literal["timeout", "canceled"] | None = None
-        self._grace_s = 5.0
+        self._grace_s = GRACE_S
         self._swept, self._over, self._finished = threading.Event(), threading.Event(), threading.Event()
         self._survivors: list[Survivor] = []
         self._crash = ""
@@ -122,13 +122,15 @@ class Handle:
         """
         if not self._finished.wait(timeout_s):
             raise TimeoutError(f"The run {self.run_id} of {self.procedure} is not over after {timeout_s:g} s of waiting.")
-        assert self._result is not None
+        if self._result is None:
+            raise RuntimeError(f"The run {self.run_id} has ended without a result; its traces are in {self.artifacts}.")
         return self._result
 
-    def cancel(self, grace_s: float = 5.0) -> None:
+    def cancel(self, grace_s: float = GRACE_S) -> None:
         """End the run with everything that it has started, and wait until that has happened.
 
-        Processes are asked to end (SIGTERM), and after `grace_s` seconds made to (SIGKILL). Called from `on_event` it does not wait.
+        Processes are asked to end (SIGTERM), and after `grace_s` seconds made to (SIGKILL); those that ignore SIGTERM, because they
+        finish what must not be cut short, have that time. Called from `on_event` it does not wait.
         """
         self._ask_to_stop("canceled", grace_s)
         if threading.current_thread() not in (self._worker, self._watcher):
@@ -204,8 +206,10 @@ class Handle:
                 if deadline is not None and time.monotonic() > deadline:
                     self._ask_to_stop("timeout", self._grace_s)
                 if self._stop is not None:
-                    self._survivors = end_processes_of(self.run_id, self._grace_s)
-                    self._swept.set()
+                    try:
+                        self._survivors = end_processes_of(self.run_id, self._grace_s)
+                    finally:
+                        self._swept.set()
                 if over:
                     return
 

@@ -13,14 +13,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
 MARK = "SRE_RUNBOOKS_RUN_ID"
 """Name of the variable. A server that is meant to outlive the run that starts it must be started without it."""
+GRACE_S = 30.0
+"""Enough to stop and start a database server; what does not ignore SIGTERM ends at once."""
 _KILL_WAIT_S = 5.0
 _POLL_S = 0.02
 
@@ -38,43 +42,58 @@ class Survivor:
 
 def processes_of(run_id: str) -> list[psutil.Process]:
     """The living processes of a run, ancestors before descendants; never this process itself."""
-    found: dict[psutil.Process, None] = {}
-    own = os.getpid()
+    marked: list[psutil.Process] = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != own and process.environ().get(MARK) == run_id:
-                found[process] = None
-    for process in list(found):
-        with contextlib.suppress(psutil.Error):
-            found.update(dict.fromkeys(process.children(recursive=True)))
-    alive = [process for process in found if _alive(process)]
-    return sorted(alive, key=_started)
+            if process.pid != os.getpid() and process.environ().get(MARK) == run_id:
+                marked.append(process)
+    return sorted(filter(_alive, _with_descendants(marked)), key=_started)
 
 
-def end_processes_of(run_id: str, grace_s: float = 5.0) -> list[Survivor]:
+def end_processes_of(run_id: str, grace_s: float = GRACE_S) -> list[Survivor]:
     """End all processes of a run: SIGTERM, after `grace_s` seconds SIGKILL, until none is left.
 
-    Ancestors are told first, so that Ansible starts no further task in between. Those that are known stay known after their
-    parents have gone, by process id and start time.
+    Ancestors are told first, so that Ansible starts no further task in between. A process that ignores SIGTERM is finishing
+    something that must not be cut short, such as an exchange of data folders: it and what it has started get the time until SIGKILL.
+    Those that were told stay known after their parents have gone, by process id and start time.
 
     Returns:
         What could not be ended.
     """
-    known = dict.fromkeys(processes_of(run_id))
-    for process in known:
+    found = processes_of(run_id)
+    finishing = _with_descendants(process for process in found if _ignores_sigterm(process.pid))
+    told = [process for process in found if process not in finishing]
+    for process in told:
         with contextlib.suppress(psutil.Error):
             process.terminate()
-    _wait_for(known, grace_s)
+    _wait_for(found, grace_s)
     deadline = time.monotonic() + _KILL_WAIT_S
     while True:
-        known.update(dict.fromkeys(processes_of(run_id)))
-        left = [process for process in known if _alive(process)]
+        left = [process for process in dict.fromkeys([*told, *processes_of(run_id)]) if _alive(process)]
         if not left or time.monotonic() > deadline:
             return [Survivor(process.pid, _name(process)) for process in left]
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         _wait_for(left, 0.2)
+
+
+def _with_descendants(processes: Iterable[psutil.Process]) -> dict[psutil.Process, None]:
+    found = dict.fromkeys(processes)
+    for process in list(found):
+        with contextlib.suppress(psutil.Error):
+            found.update(dict.fromkeys(process.children(recursive=True)))
+    return found
+
+
+def _ignores_sigterm(pid: int) -> bool:
+    """Whether SIGTERM is in the process's mask of ignored signals (proc_pid_status(5), SigIgn); False where there is no /proc."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    mask = next((line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:")), "0")
+    return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def _wait_for(processes: Iterable[psutil.Process], timeout_s: float) -> None:

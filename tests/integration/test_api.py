@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import stat
 import subprocess
@@ -17,7 +18,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,38 @@ def main():
     if module.params["fail"]:
         module.fail_json(msg="The server refused the login of alice with %s. Next: correct the password." % module.params["password"])
     module.exit_json(changed=False)
+
+main()
+"""
+
+SWAP = """
+import os, signal, subprocess, time
+from ansible.module_utils.basic import AnsibleModule
+
+def main():
+    module = AnsibleModule(argument_spec={"folder": {"type": "str", "required": True}})
+    folder = module.params["folder"]
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open(os.path.join(folder, "swapping"), "w").close()
+        subprocess.check_call(["sleep", "1.5"])
+        open(os.path.join(folder, "swapped"), "w").close()
+        os._exit(0)
+    os.wait()
+    module.exit_json(changed=True)
+
+main()
+"""
+
+SERVE = """
+import subprocess
+from ansible.module_utils.basic import AnsibleModule
+
+def main():
+    module = AnsibleModule(argument_spec={"folder": {"type": "str", "required": True}})
+    server = ["env", "-u", "SRE_RUNBOOKS_RUN_ID", "sh", "-c", "echo $$ > %s/server; exec sleep 60" % module.params["folder"]]
+    subprocess.Popen(server, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    module.exit_json(changed=True)
 
 main()
 """
@@ -142,6 +175,32 @@ PLAYBOOKS = {
                 password: "{{ db_password }}"
                 fail: true
         """,
+    "swap": """
+        - name: Swap
+          hosts: all
+          gather_facts: false
+          tasks:
+            - name: Swap two folders
+              sre.runbooks.swap:
+                folder: "{{ folder }}"
+            - name: Never reached
+              ansible.builtin.copy:
+                content: reached
+                dest: "{{ folder }}/reached"
+                mode: "0600"
+        """,
+    "serve": """
+        - name: Serve
+          hosts: all
+          gather_facts: false
+          tasks:
+            - name: Start the server
+              sre.runbooks.serve:
+                folder: "{{ folder }}"
+            - name: Beat for ever
+              sre.runbooks.heartbeat:
+                folder: "{{ folder }}"
+        """,
     "dump": """
         - name: Dump
           hosts: all
@@ -171,6 +230,8 @@ procedures:
   refuse: {title: Fail on purpose, changes: reads}
   beat: {title: Never end, changes: destroys}
   login: {title: Handle a secret, changes: reads, required_variables: [db_password]}
+  swap: {title: Finish what must not be cut short, changes: changes}
+  serve: {title: Start a server, changes: changes}
   dump: {title: Report progress, changes: reads}
   configured: {title: Show the configuration, changes: reads}
 """
@@ -203,6 +264,8 @@ class Trial:
             "plugins/modules/heartbeat.py": HEARTBEAT,
             "plugins/modules/login.py": LOGIN,
             "plugins/modules/dump.py": DUMP,
+            "plugins/modules/swap.py": SWAP,
+            "plugins/modules/serve.py": SERVE,
             **{f"playbooks/{name}.yml": textwrap.dedent(text) for name, text in PLAYBOOKS.items()},
         }
         for name, text in files.items():
@@ -248,7 +311,7 @@ class Trial:
     def wait_for(self, name: str, timeout_s: float = 30.0) -> int:
         """Wait for a heartbeat file and return the process id in it."""
         path = self.folder / name
-        _until(lambda: path.exists() and path.read_text().isdigit(), timeout_s)
+        _until(lambda: path.exists() and path.read_text().strip().isdigit(), timeout_s)
         return int(path.read_text())
 
     def still_beats(self, name: str) -> bool:
@@ -270,8 +333,8 @@ def _holds(folder: Path, secret: str) -> list[Path]:
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Iterator[Trial]:
-    yield Trial(tmp_path)
+def trial(tmp_path: Path) -> Trial:
+    return Trial(tmp_path)
 
 
 def test_a_run_returns_its_status_statistics_and_artifacts(trial: Trial) -> None:
@@ -384,12 +447,13 @@ def test_no_secret_stays_behind_or_is_seen_on_a_command_line(trial: Trial, monke
     events: list[sre_runbooks.Event] = []
 
     def look(event: sre_runbooks.Event) -> None:
+        started.wait()
         events.append(event)
         if event.kind == "task":
             command_lines.extend(" ".join(process.cmdline()) for process in processes_of(handle.run_id))
 
     started = threading.Event()
-    handle = trial.start("login", extra_vars={"db_password": secret}, on_event=lambda event: started.wait() and look(event))
+    handle = trial.start("login", extra_vars={"db_password": secret}, on_event=look)
     started.set()
     result = handle.wait()
     assert result.status == "failed"
@@ -420,6 +484,28 @@ def test_cancel_ends_the_whole_process_tree(trial: Trial, stubborn: bool) -> Non
     assert (result.status, result.rc) == ("canceled", 254), result.error
     assert "'Beat for ever'" in result.error
     assert not (trial.folder / "reached").exists()
+
+
+def test_cancel_lets_a_process_finish_that_ignores_sigterm_for_a_while(trial: Trial) -> None:
+    handle = trial.start("swap")
+    _until(lambda: (trial.folder / "swapping").exists(), 30)
+    handle.cancel()
+    assert handle.wait().status == "canceled"
+    assert (trial.folder / "swapped").exists()
+    assert not (trial.folder / "reached").exists()
+    assert processes_of(handle.run_id) == []
+
+
+def test_a_server_that_was_started_without_the_mark_outlives_a_cancel(trial: Trial) -> None:
+    handle = trial.start("serve")
+    server = trial.wait_for("server")
+    trial.wait_for("module")
+    handle.cancel()
+    try:
+        assert not trial.still_beats("module")
+        os.kill(server, 0)
+    finally:
+        os.kill(server, signal.SIGKILL)
 
 
 def test_the_time_limit_ends_the_whole_process_tree(trial: Trial) -> None:
@@ -508,9 +594,125 @@ def test_bad_input_is_refused_before_anything_runs(trial: Trial) -> None:
     assert not (trial.state / "artifacts").exists()
 
 
+FRAMED = """
+- name: Frame
+  hosts: all
+  gather_facts: false
+  tasks:
+    - name: Frame the work
+      block:
+        - name: Begin the procedure
+          ansible.builtin.import_role:
+            name: sre.runbooks.procedure
+            tasks_from: begin
+          vars:
+            procedure_name: framed
+            procedure_target: reference
+            procedure_resource: trial:reference
+        - name: Do the work
+          ansible.builtin.command: "true"
+          changed_when: true
+        - name: Beat for ever
+          ansible.builtin.command: sleep 60
+          when: endless | default(false) | bool
+          changed_when: true
+        - name: Check the work
+          ansible.builtin.fail:
+            msg: "The work is not good (reference). Next: do it again."
+          when: spoiled | default(false) | bool
+        - name: Finish the procedure
+          ansible.builtin.import_role:
+            name: sre.runbooks.procedure
+            tasks_from: finish
+          vars:
+            procedure_measurements: {rto_s: 12.5}
+            procedure_targets: {rto_s: 3600}
+      rescue:
+        - name: Finish the procedure that failed
+          ansible.builtin.import_role:
+            name: sre.runbooks.procedure
+            tasks_from: fail
+"""
+
+
+@pytest.fixture
+def framed(trial: Trial, repository: Path) -> Trial:
+    """The trial collection with the real collection's roles and plugins: a procedure that leaves a record."""
+    collection = trial.collections / "ansible_collections" / "sre" / "runbooks"
+    shutil.rmtree(collection / "plugins")
+    for name in ("plugins", "roles"):
+        shutil.copytree(repository / name, collection / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (collection / "meta" / "procedures.yml").write_text("procedures:\n  framed: {title: Do framed work, changes: changes}\n")
+    (collection / "playbooks" / "framed.yml").write_text(FRAMED)
+    return trial
+
+
+def test_the_record_of_the_procedure_is_found_and_typed(framed: Trial) -> None:
+    result = framed.run("framed")
+    assert result.ok, result.error
+    record = result.record
+    assert record is not None
+    assert (record.run_id, record.procedure, record.title, record.status) == (result.run_id, "framed", "Do framed work", "succeeded")
+    assert record.folder == framed.state / "runs" / result.run_id
+    assert [(step.name, step.status, step.changed) for step in record.steps] == [("Do the work", "ok", True)]
+    assert record.steps[0].duration_s is not None
+    assert record.measurements["rto_s"] == sre_runbooks.Measurement(12.5, 3600, "s", "lower", True)
+    assert result.report == record.folder / "report.html"
+    assert sre_runbooks.read_record("latest", framed.state) == record
+
+
+def test_a_failed_procedure_tells_the_step_that_failed_not_the_one_that_closed_the_record(framed: Trial) -> None:
+    result = framed.run("framed", extra_vars={"spoiled": True})
+    assert (result.status, result.failed_task) == ("failed", "Check the work")
+    assert "The work is not good (reference). Next: do it again" in result.error
+    assert result.record is not None
+    assert result.record.status == "failed"
+
+
+def test_after_a_cancel_the_next_run_gets_the_lease_and_marks_the_first_as_abandoned(framed: Trial) -> None:
+    events: list[sre_runbooks.Event] = []
+    handle = framed.start("framed", extra_vars={"endless": True}, on_event=events.append)
+    _until(lambda: any(event.task == "Beat for ever" for event in events), 30)
+    handle.cancel()
+    first = handle.wait()
+    assert first.record is not None
+    assert (first.status, first.record.status) == ("canceled", "running")
+    assert framed.run("framed").ok
+    assert sre_runbooks.read_record(first.run_id, framed.state).status == "abandoned"
+
+
+def test_a_profile_may_keep_its_records_in_a_folder_of_its_own(framed: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(framed.top / "xdg"))
+    monkeypatch.delenv("SRE_RUNBOOKS_STATE", raising=False)
+    elsewhere = framed.top / "elsewhere"
+    result = framed.run(
+        "framed",
+        state_dir=None,
+        private_data_dir=framed.top / "artifacts",
+        extra_vars={"procedure_state_folder": str(elsewhere)},
+    )
+    assert result.record is not None
+    assert result.record.folder == elsewhere / "runs" / result.run_id
+
+
+def test_the_console_shows_the_report_of_a_run(framed: Trial) -> None:
+    ran = framed.console("run", "framed", "-i", str(framed.inventory))
+    out, err = ran.communicate()
+    assert (ran.returncode, err) == (0, "")
+    assert "report.html" in out
+    report, _ = framed.console("report").communicate()
+    assert report.startswith("# ")
+    assert "RTO" in report
+    path, _ = framed.console("report", "latest", "--format", "html-path").communicate()
+    assert Path(path.strip()).read_text().startswith("<!")
+    run_id = Path(path.strip()).parent.name
+    as_json, _ = framed.console("report", run_id, "--format", "json").communicate()
+    assert json.loads(as_json)["status"] == "succeeded"
+
+
 def test_the_console_lists_and_shows_procedures(trial: Trial) -> None:
     listed, _ = trial.console("list").communicate()
-    assert [line.split()[0] for line in listed.splitlines()] == ["greet", "refuse", "beat", "login", "dump", "configured"]
+    assert [line.split()[0] for line in listed.splitlines()] == ["greet", "refuse", "beat", "login", "swap", "serve", "dump", "configured"]
     shown, _ = trial.console("show", "greet").communicate()
     assert "needs         folder" in shown
     assert "taken back by forget" in shown

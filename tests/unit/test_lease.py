@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils import lease as library
 from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller, Machine
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld, RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.lease import Lease, Leases, decide
+from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
+from ansible_collections.sre.runbooks.plugins.module_utils.lease_decision import Lease, decide
 from ansible_collections.sre.runbooks.plugins.module_utils.state import make_folder, slug, state_folder, utc_text, utc_time
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld, NotConfirmed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
-from ansible_collections.sre.runbooks.plugins.module_utils.procedure import OPTIONS, ProcedureFailed, look_up, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.procedure import OPTIONS, ProcedureFailed, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.procedure_lookup import look_up
 from ansible_collections.sre.runbooks.plugins.module_utils.run_clean import Cleaner
 from ansible_collections.sre.runbooks.plugins.module_utils.run_record import Runs
 from ansible_collections.sre.runbooks.plugins.module_utils.run_steps import error_of, measurements_of, steps_of
