@@ -176,8 +176,11 @@ class OneReading:
     def close(self) -> None:
         """Remove the pipe, whether it was read or not."""
         if self._writer.is_alive():
-            # A reader that reads nothing lets the waiting writer go.
-            with contextlib.suppress(OSError):
-                os.close(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK))
-            self._writer.join(1.0)
+            # The writer waits for a reader: be one until it has gone.
+            reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+            while self._writer.is_alive():
+                with contextlib.suppress(BlockingIOError):
+                    os.read(reader, 65536)
+                self._writer.join(0.01)
+            os.close(reader)
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -10,6 +10,7 @@ import io
 from typing import Any
 
 import pytest
+
 from sre_runbooks.events import Event, Progress, translate
 from sre_runbooks.result import HostStats, Tally
 from sre_runbooks.terminal import Display, describe

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sre_runbooks.catalogue import Procedure
 from sre_runbooks.errors import BadInput
 from sre_runbooks.preparation import OneReading, Request

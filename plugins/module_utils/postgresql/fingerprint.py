@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from ..command import Pipeline
 from ..progress import Progress
 from .connection import STEADY_SETTINGS, Connection, Session, identifier, literal
+from .server_info import guard_identity, require_database, server_info
 
 HASH_RECORD_SINCE = 140000
 """hash_record_extended() came with PostgreSQL 14 (release notes, E.1.3.1.4)."""
@@ -244,6 +245,26 @@ def begin_statement(snapshot: str = "") -> str:
     """The statements that open a read-only transaction, on an exported snapshot when one is named."""
     begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     return f"{begin}; SET TRANSACTION SNAPSHOT {literal(snapshot)}" if snapshot else begin
+
+
+def information(connection: Connection, database: str, expected_identifier: str = "") -> t.Dict[str, t.Any]:
+    """The tables and sequences of a database, under one snapshot.
+
+    Raises:
+        BadInput: There is no such database.
+        WrongTarget: The server is not the one that the inventory means.
+    """
+    info = server_info(connection)
+    guard_identity(info, expected_identifier, connection)
+    require_database(connection, database)
+    with Session(connection, database) as session:
+        session.ask(begin_statement())
+        snapshot = session.ask("SELECT pg_export_snapshot()").strip()
+        hasher = TableHasher(connection, database, info.version_num, snapshot=snapshot, jobs=2)
+        for table in tables(session):
+            hasher.add(table)
+        found = hasher.finish()
+        return {"changed": False, "tables": found, "rows": sum(table["rows"] for table in found.values()), "sequences": sequences(session)}
 
 
 _UNSTABLE_LINES = (b"--", b"\\restrict", b"\\unrestrict", b"SET ", b"SELECT pg_catalog.set_config(")
