@@ -26,6 +26,8 @@ attributes:
   idempotent:
     support: full
 options:
+  offsite:
+    required: true
   backup_folder:
     description: Folder of the backup sets on this host.
     type: path

@@ -26,6 +26,27 @@ def test_the_action_group_holds_every_module() -> None:
     assert sorted(load("meta/runtime.yml")["action_groups"]["all"]) == MODULES
 
 
+def test_the_group_postgresql_holds_every_module_with_its_connection_options() -> None:
+    """A module that takes other options than the group's others would fail on the group's defaults."""
+    fragment = f"{NAMESPACE}.postgresql"
+    sharing = [module for module in MODULES if fragment in fragments(module)]
+    assert sorted(load("meta/runtime.yml")["action_groups"]["postgresql"]) == sharing
+
+
+def fragments(module: str) -> list[str]:
+    """Return the documentation fragments that a module names."""
+    tree = ast.parse((REPOSITORY / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8"))
+    texts = {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Constant)
+    }
+    named = yaml.safe_load(texts["DOCUMENTATION"]).get("extends_documentation_fragment", [])
+    return [named] if isinstance(named, str) else list(named)
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_the_three_attributes_are_documented(module: str) -> None:
     attributes = module_documentation()[module]["doc"].get("attributes", {})

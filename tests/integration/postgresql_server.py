@@ -73,14 +73,15 @@ class PostgresqlServer:
     @property
     def connection(self) -> Connection:
         """How to reach it as the superuser."""
-        return Connection(host="127.0.0.1", port=self.port, password=self.password, place=Place(tool_folder=self.tools), connect_timeout_s=5)
+        place = Place(tool_folder=self.tools)
+        return Connection(host="127.0.0.1", port=self.port, password=self.password, place=place, connect_timeout_s=5)
 
     @property
     def service(self) -> Service:
         """How a physical restore stops and starts it."""
         return Service(str(self.data), account=self.account, tool_folder=self.tools, log_file=str(self.folder / "server.log"))
 
-    def create(self) -> "PostgresqlServer":
+    def create(self) -> PostgresqlServer:
         """Make an empty cluster and start it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)
@@ -89,8 +90,9 @@ class PostgresqlServer:
         secret.write_text(self.password)
         own(str(secret), self.account)
         secret.chmod(0o600)
-        initdb = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
-        run(Command([os.path.join(self.tools, "initdb"), f"--pgdata={self.data}", *initdb], account=self.account))
+        words = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"]
+        initdb = [os.path.join(self.tools, "initdb"), f"--pgdata={self.data}", "--data-checksums", *words]
+        run(Command(initdb, account=self.account))
         with (self.data / "postgresql.conf").open("a") as stream:
             stream.writelines(f"{name} = '{value}'\n" for name, value in self._settings.items())
         secret.unlink()

@@ -9,7 +9,10 @@ That environment holds what a drill needs and nothing else, so it also shows tha
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -50,7 +53,7 @@ def test_its_ansible_reads_every_playbook_without_a_deprecation(newest_controlle
 def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Controller, repository: Path, tmp_path: Path) -> None:
     programs = Path(newest_controller.python).parent
     environment = with_venv(os.environ, newest_controller.python)
-    settings = ["--extra-vars", f"local_stack_folder={tmp_path / 'stack'}"]
+    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(tmp_path / "stack"), **free_ports(repository)})]
     try:
         up = run_shown(
             [str(programs / "ansible-playbook"), "playbooks/local_stack_up.yml", *settings],
@@ -65,3 +68,22 @@ def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Co
             environment=environment,
         )
     assert down.returncode == 0, down.last_words()
+
+
+def free_ports(repository: Path) -> dict[str, int]:
+    """Give every port of the stack a free one, so that a person's own stack is not in the way. Its servers also use port + 10000."""
+    defaults = (repository / "roles/local_stack/defaults/main.yml").read_text(encoding="utf-8")
+    names = re.findall(r"^(local_stack_\w+_port):", defaults, re.MULTILINE)
+    free = (port for port in range(21250, 22250) if is_free(port) and is_free(port + 10000))
+    return dict(zip(names, free, strict=False))
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on the port of the loopback address."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -17,11 +17,12 @@ import subprocess
 import typing as t
 from dataclasses import dataclass, field
 
-from ..command import Command, Pipeline, Place, run
+from ..command import Command, Place, run
 from ..errors import CommandFailed, SetDamaged, Unreachable
-from ..files import fsync_tree
+from ..files import fsync_tree, require_space
+from ..pipeline import Pipeline
 from ..progress import Progress
-from .sets import BackupSet, SetWriter, read_set, require_space
+from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
 """In this order, last of all."""
@@ -109,7 +110,8 @@ class ObjectStore:
             "The object store could not be used",
             where=str(self),
             why=_errors(error.why),
-            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; what was uploaded is kept and completed by the next run",
+            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; "
+            "what was uploaded is kept and completed by the next run",
         )
 
 

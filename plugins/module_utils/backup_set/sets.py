@@ -27,8 +27,8 @@ import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..errors import BadInput, NoSpace, RunbookError, SetNotFound
-from ..files import free_bytes, fsync_path, write_atomically
+from ..errors import BadInput, SetNotFound
+from ..files import fsync_path, write_atomically
 from .hashing import check_files, damaged
 
 FORMAT = "sre.runbooks/backup-set/1"
@@ -272,30 +272,3 @@ def _is_free(folder: str) -> bool:
         return False
     finally:
         os.close(descriptor)
-
-
-def require_space(folder: str, needed_bytes: int) -> None:
-    """Raise NoSpace unless `needed_bytes` can be written below `folder`, or below its nearest existing parent."""
-    free = free_bytes(folder)
-    if free < needed_bytes:
-        raise NoSpace(
-            "There is too little room",
-            where=folder,
-            why=f"about {needed_bytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",
-            next_step="free space, prune old sets or choose another folder; nothing was changed",
-            facts={"needed_bytes": needed_bytes, "free_bytes": free},
-        )
-
-
-def require_folder_writable(folder: str) -> None:
-    """Raise RunbookError unless the folder, or its nearest existing parent, can be written to."""
-    probe = os.path.abspath(folder)
-    while not os.path.exists(probe):
-        probe = os.path.dirname(probe)
-    if not os.path.isdir(probe) or not os.access(probe, os.W_OK | os.X_OK):
-        raise RunbookError(
-            "The backup folder cannot be written to",
-            where=folder,
-            why=f"no permission at {probe}",
-            next_step="choose another folder or account",
-        )

@@ -13,8 +13,9 @@ import typing as t
 
 from ..backup_set.hashing import FollowingHasher, copy_hashed
 from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
-from ..command import Command, Pipeline
+from ..command import Command
 from ..errors import BadInput, CommandFailed
+from ..pipeline import Pipeline
 from ..progress import Progress
 from . import fingerprint
 from .connection import Connection, Session

@@ -53,9 +53,8 @@ def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], *, sa
     else:
         result.compared["large_objects"] = int(before["count"])
         if before != after:
-            result.differences.append(
-                f"large objects: {after['count']} ({after['bytes']} bytes) instead of {before['count']} ({before['bytes']} bytes), or other content"
-            )
+            found_instead = f"{after['count']} ({after['bytes']} bytes) instead of {before['count']} ({before['bytes']} bytes)"
+            result.differences.append(f"large objects: {found_instead}, or other content")
     if not same_versions:
         result.unknown.append("schema text: the PostgreSQL versions differ from those of the backup")
     elif expected["schema"] != found["schema"]:

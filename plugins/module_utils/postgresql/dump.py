@@ -13,9 +13,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..backup_set.hashing import FollowingHasher, copy_hashed
-from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, require_folder_writable, require_space, utc_now
-from ..command import Pipeline
+from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
 from ..errors import CommandFailed, NoSpace, RunbookError
+from ..files import require_folder_writable, require_space
+from ..pipeline import Pipeline
 from ..progress import Progress
 from . import fingerprint
 from .connection import STEADY_SETTINGS, Connection, Session

@@ -17,7 +17,7 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from ..command import Pipeline
+from ..pipeline import Pipeline
 from ..progress import Progress
 from .connection import STEADY_SETTINGS, Connection, Session, identifier, literal
 from .server_info import guard_identity, require_database, server_info

@@ -11,8 +11,9 @@ import subprocess
 import typing as t
 
 from ..backup_set.sets import BackupSet
-from ..command import Pipeline, run
+from ..command import run
 from ..errors import BadInput, CommandFailed
+from ..pipeline import Pipeline
 from ..progress import Progress
 from .connection import Connection, connection_value
 from .dump import full_disk

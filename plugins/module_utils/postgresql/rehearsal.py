@@ -10,8 +10,9 @@ import os
 import stat
 import typing as t
 
-from ..backup_set.sets import BackupSet, require_space
+from ..backup_set.sets import BackupSet
 from ..errors import RunbookError
+from ..files import require_space
 from ..progress import Progress
 from .connection import Session
 from .exchange import Service

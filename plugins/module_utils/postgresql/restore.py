@@ -16,9 +16,10 @@ import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ..backup_set.sets import BackupSet, require_space
+from ..backup_set.sets import BackupSet
 from ..command import run
 from ..errors import BadInput, LeaseHeld, NotTheSame, RunbookError
+from ..files import require_space
 from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare

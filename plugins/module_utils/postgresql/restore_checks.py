@@ -28,7 +28,8 @@ def require_fitting_set(connection: Connection, chosen: BackupSet, info: ServerI
         raise WrongTarget(
             f"The backup set {chosen.id} is from another server",
             where=str(connection),
-            why=f"it was taken from {server['address']} with system identifier {server['system_identifier']}, this server has {info.system_identifier}",
+            why=f"it was taken from {server['address']} with system identifier {server['system_identifier']}, "
+            f"this server has {info.system_identifier}",
             next_step="choose a set of this server, or say that it is meant: restore_from_other_server=true",
         )
     if server["version_num"] // 10000 > info.major:

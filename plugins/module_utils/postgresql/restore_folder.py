@@ -15,10 +15,11 @@ import typing as t
 from dataclasses import dataclass
 
 from ..backup_set.hashing import parallel
-from ..backup_set.sets import BackupSet, require_space
-from ..command import Command, Pipeline, Place, run
+from ..backup_set.sets import BackupSet
+from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, ToolMissing, WrongTarget
-from ..files import fsync_path, locked, tree_bytes
+from ..files import fsync_path, locked, require_space, tree_bytes
+from ..pipeline import Pipeline
 from ..progress import Progress
 from .exchange import Service, complete_interrupted, exchange_folders
 from .restore_result import Clock, told
