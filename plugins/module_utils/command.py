@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 
 from .errors import BadInput, CommandFailed, DeadlineExceeded, ToolMissing
 
+RUN_MARK = "SRE_RUNBOOKS_RUN_ID"
+"""Variable that marks every process of a run: when the Python API cancels a run it ends all that carry the mark."""
 _PR_SET_PDEATHSIG = 1
 """linux/prctl.h."""
 
@@ -141,6 +143,7 @@ class Command:
         secrets: Variables that must be on no command line.
         timeout_s: Seconds after which it is ended; None for no limit.
         account: Account of this host to run it as; empty for our own. Only root may name another.
+        outlives: Whether it leaves a program behind that shall outlive the run, such as a server.
     """
 
     argv: t.Sequence[str]
@@ -149,6 +152,7 @@ class Command:
     secrets: t.Mapping[str, str] = field(default_factory=dict)
     timeout_s: t.Optional[float] = None
     account: str = ""
+    outlives: bool = False
 
     @property
     def name(self) -> str:
@@ -174,6 +178,8 @@ class Command:
             argv = ["env", *(f"{key}={value}" for key, value in visible.items()), *argv] if visible else argv
         full = self.place.argv(argv, [*visible, *self.secrets], stdin=stdin is not subprocess.DEVNULL)
         environment = {**os.environ, "LC_ALL": "C", **visible, **self.secrets}
+        if self.outlives:
+            environment.pop(RUN_MARK, None)
         try:
             # This is the one place that starts programs: pipes between them are beyond AnsibleModule.run_command.
             return subprocess.Popen(  # pylint: disable=ansible-bad-function

@@ -20,6 +20,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from .command import RUN_MARK
 from .errors import BadInput, RunbookError
 from .files import write_atomically, write_json
 
@@ -149,6 +150,7 @@ def _launch(process: Process) -> "subprocess.Popen[bytes]":
         write_atomically(os.path.join(process.folder, name), content.encode())
     identity: t.Dict[str, t.Any] = {}
     environment = {**os.environ, **process.environment}
+    environment.pop(RUN_MARK, None)  # it outlives the run that starts it
     if process.account and os.geteuid() == 0:
         entry = pwd.getpwnam(process.account)
         identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 import typing as t
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class Service:
         if self.is_running():
             return
         if self.start_command:
-            run(Command(list(self.start_command), timeout_s=self.timeout_s))
+            run(Command(list(self.start_command), timeout_s=self.timeout_s, outlives=True))
             return
         log = self.log_file or os.path.join(self.data_folder, "server.log")
         pg_ctl(self.tool_folder, self.account, "start", self.data_folder, f"--log={log}", timeout_s=self.timeout_s)
@@ -116,6 +117,7 @@ def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: s
     status = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cancelled run may end around us, not in the middle of this
         began = time.monotonic()
         try:
             complete(service, journal)

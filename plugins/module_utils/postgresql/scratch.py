@@ -81,7 +81,7 @@ def pg_ctl(tool_folder: str, account: str, verb: str, data_folder: str, *argumen
     program = Place(tool_folder=tool_folder).program("pg_ctl")
     argv = [program, verb, "--pgdata", data_folder, "--wait", f"--timeout={timeout_s}", "--silent", *arguments]
     try:
-        run(Command(argv, account=account))
+        run(Command(argv, account=account, outlives=verb == "start"))
     except CommandFailed as error:
         logs = [argument[6:] for argument in arguments if argument.startswith("--log=")]
         raise CommandFailed(f"The server did not {verb}", where=data_folder, why=(end_of(logs[0]) if logs else "") or error.why) from error
