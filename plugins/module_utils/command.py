@@ -143,7 +143,8 @@ class Command:
         secrets: Variables that must be on no command line.
         timeout_s: Seconds after which it is ended; None for no limit.
         account: Account of this host to run it as; empty for our own. Only root may name another.
-        outlives: Whether it leaves a program behind that shall outlive the run, such as a server.
+        folder: Its working folder; empty for ours.
+        outlives: Whether it, or what it leaves behind, shall outlive the run, such as a server; it gets a session of its own.
     """
 
     argv: t.Sequence[str]
@@ -152,6 +153,7 @@ class Command:
     secrets: t.Mapping[str, str] = field(default_factory=dict)
     timeout_s: t.Optional[float] = None
     account: str = ""
+    folder: str = ""
     outlives: bool = False
 
     @property
@@ -188,10 +190,12 @@ class Command:
                 stdout=stdout,
                 stderr=subprocess.DEVNULL if stderr is None else stderr,
                 env=environment,
-                preexec_fn=_end_with_parent,
+                start_new_session=self.outlives,
+                preexec_fn=None if self.outlives else _end_with_parent,
+                cwd=self.folder or ("/" if self.account else None),
                 **self._identity(environment),
             )
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise _missing(os.path.basename(full[0]), "the search path of this host" if "/" not in full[0] else full[0]) from None
         except PermissionError as error:
             raise CommandFailed(f"{self.name} could not be started", where=full[0], why=str(error.strerror)) from error
@@ -201,8 +205,7 @@ class Command:
             return {}
         entry = pwd.getpwnam(self.account)
         environment.update(HOME=entry.pw_dir, USER=self.account, LOGNAME=self.account)
-        groups = os.getgrouplist(self.account, entry.pw_gid)
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": groups, "cwd": "/"}
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(self.account, entry.pw_gid)}
 
     def failure(self, status: int, said: str) -> CommandFailed:
         """The error for an exit status other than 0, with the end of what the program said."""

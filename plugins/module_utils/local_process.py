@@ -12,7 +12,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import pwd
 import signal
 import socket
 import subprocess
@@ -20,7 +19,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from .command import RUN_MARK
+from .command import Command
 from .errors import BadInput, RunbookError
 from .files import write_atomically, write_json
 
@@ -148,27 +147,9 @@ def _launch(process: Process) -> "subprocess.Popen[bytes]":
     os.makedirs(process.folder, mode=0o755, exist_ok=True)
     for name, content in process.files.items():
         write_atomically(os.path.join(process.folder, name), content.encode())
-    identity: t.Dict[str, t.Any] = {}
-    environment = {**os.environ, **process.environment}
-    environment.pop(RUN_MARK, None)  # it outlives the run that starts it
-    if process.account and os.geteuid() == 0:
-        entry = pwd.getpwnam(process.account)
-        identity = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        environment["HOME"] = process.folder
+    command = Command(process.argv, environment=process.environment, account=process.account, folder=process.folder, outlives=True)
     with open(process.log_file, "ab") as log:
-        try:
-            popen = subprocess.Popen(
-                list(process.argv),
-                cwd=process.folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **identity,
-            )
-        except OSError as error:
-            raise RunbookError(f"{process.name} could not be started", where=process.argv[0], why=str(error.strerror)) from error
+        popen = command.start(stdout=log, stderr=log)
     write_json(process.pid_file, {"pid": popen.pid, "start": start_of(popen.pid)})
     return popen
 

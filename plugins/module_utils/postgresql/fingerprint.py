@@ -116,9 +116,9 @@ class Table:
         if self.kind == "m" or not self.columns:
             return f"SELECT count(*), 0 FROM ONLY {self.label}"
         if version_num < HASH_RECORD_SINCE:
-            row = "pg_catalog.hashtextextended(t::text, 0)"
+            row = "pg_catalog.hashtextextended((t.*)::text, 0)"  # `t` alone would be a column of that name
         elif all(column["hashable"] for column in self.columns):
-            row = "pg_catalog.hash_record_extended(t, 0)"
+            row = "pg_catalog.hash_record_extended(t.*, 0)"
         else:
             parts = [f"t.{identifier(c['name'])}" + ("" if c["hashable"] else "::text") for c in self.columns]
             row = f"pg_catalog.hash_record_extended(ROW({', '.join(parts)}), 0)"

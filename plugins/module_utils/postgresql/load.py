@@ -84,17 +84,18 @@ def load_dump(
 
 
 def data_items(connection: Connection, backup_set: BackupSet) -> t.Dict[str, str]:
-    """Number of each TABLE DATA item in the dump's table of contents -> label of the table."""
+    """Number of each TABLE DATA item in the dump's table of contents -> label of the table, where that is certain."""
     command = connection.command("pg_restore", "--list", backup_set.path(backup_set.manifest["dump"]["path"]))
-    # A line ends with schema, table and owner, unquoted: `2805; 0 16544 TABLE DATA public documents owner`.
-    starts = {unquoted(label) + " ": label for label in backup_set.manifest["fingerprint"]["tables"]}
+    # A line ends with schema, table and owner, unquoted: `2805; 0 16544 TABLE DATA public documents owner`. With spaces in names it may fit
+    # several tables; those are left out, for a table that is hashed before its rows are there would seem to differ.
+    owners = {role["name"] for role in backup_set.manifest["roles"]}
+    starts = [(unquoted(label) + " ", label) for label in backup_set.manifest["fingerprint"]["tables"]]
     items = {}
     for line in run(command).stdout.splitlines():
         number, found, rest = line.partition(" TABLE DATA ")
-        if found:
-            fitting = [start for start in starts if rest.startswith(start)]
-            if fitting:
-                items[number.split(";")[0]] = starts[max(fitting, key=len)]
+        fitting = [label for start, label in starts if found and rest.startswith(start) and rest[len(start) :] in owners]
+        if len(fitting) == 1:
+            items[number.split(";")[0]] = fitting[0]
     return items
 
 

@@ -13,6 +13,7 @@ or completes all of it.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
 import threading
 import time
@@ -33,17 +34,24 @@ def stamp() -> str:
 
 
 def derived_name(database: str, word: str, time_stamp: str) -> str:
-    """`<database>_<word>_<time stamp>`, its front cut so that it fits PostgreSQL's 63 bytes."""
-    tail = f"_{word}_{time_stamp}"
-    front = database.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore")
-    return front + tail
+    """`<database>_<word>_<time stamp>`; where that has more than PostgreSQL's 63 bytes, a digest takes the place of the name's end."""
+    return f"{_front(database, word)}_{word}_{time_stamp}"
+
+
+def _front(database: str, word: str) -> str:
+    room = NAME_BYTES - len(f"_{word}_{stamp()}")
+    name = database.encode()
+    if len(name) <= room:
+        return database
+    # Two long names may begin alike, and neither may be taken for the other.
+    digest = hashlib.sha256(name).hexdigest()[:8]
+    return name[: room - len(digest) - 1].decode(errors="ignore") + "_" + digest
 
 
 def names_derived_from(database: str, word: str, names: t.Iterable[str]) -> t.List[str]:
     """Those of `names` that `derived_name` made of this database and word, the newest first."""
-    front = re.escape(derived_name(database, word, "")[: -len(f"_{word}_")])
-    pattern = re.compile(rf"^{front}_{word}_({_STAMP})$")
-    return sorted((name for name in names if pattern.match(name)), key=lambda name: name[-16:], reverse=True)
+    pattern = re.compile(rf"{re.escape(_front(database, word))}_{word}_{_STAMP}")
+    return sorted((name for name in names if pattern.fullmatch(name)), key=lambda name: name[-16:], reverse=True)
 
 
 def swap(connection: Connection, renames: t.Sequence[t.Tuple[str, str]]) -> float:

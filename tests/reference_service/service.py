@@ -1,0 +1,78 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One instance of the service: its parts, made once and shared by all routes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from .faults import Faults
+from .log import logger_for
+from .metrics import Metrics
+from .settings import Settings
+from .stores import Cache, Database, ServiceUnavailableError
+from .tools import Tools
+
+
+class Service:
+    """Settings, stores, tools, faults, metrics and log of one instance."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.faults = Faults()
+        self.metrics = Metrics(settings.colour, settings.version)
+        self.database = Database(settings, self.faults, self.metrics)
+        self.cache = Cache(settings, self.metrics)
+        self.tools = Tools(settings, self.faults, self.metrics)
+        self.log = logger_for(settings)
+
+    async def components(self) -> list[dict[str, str]]:
+        """State of every component, really asked: `name`, `status` (healthy, degraded, unhealthy) and `message`."""
+        found = [await self._database(), await self._cache()]
+        for tool in self.tools.by_name.values():
+            status = {"closed": "healthy", "half-open": "degraded", "open": "unhealthy"}[tool.state]
+            found.append({"name": tool.name, "status": status, "message": f"circuit {tool.state}"})
+        return found
+
+    async def stores_ready(self) -> list[dict[str, str]]:
+        """State of the stores alone: without them no request can be served."""
+        return [await self._database(), await self._cache()]
+
+    async def _database(self) -> dict[str, str]:
+        try:
+            await self.database.fetch("SELECT 1 FROM cases LIMIT 1")
+        except ServiceUnavailableError as error:
+            return {"name": "database", "status": "unhealthy", "message": error.why}
+        return {"name": "database", "status": "healthy", "message": "answers"}
+
+    async def _cache(self) -> dict[str, str]:
+        try:
+            await self.cache.ping()
+        except ServiceUnavailableError as error:
+            return {"name": "cache", "status": "unhealthy", "message": error.why}
+        return {"name": "cache", "status": "healthy", "message": "answers"}
+
+    def alerts(self) -> list[dict[str, str]]:
+        """What the service itself finds worrying."""
+        found = [
+            {"severity": "critical", "message": f"Circuit of {name} is {state}"}
+            for name, state in self.tools.states().items()
+            if state != "closed"
+        ]
+        if self.metrics.total >= 20 and self.metrics.success_rate < 0.95:
+            found.append({"severity": "critical", "message": f"Success rate {self.metrics.success_rate:.1%}"})
+        return found
+
+
+def _of(request: Request) -> Service:
+    service = request.app.state.service
+    assert isinstance(service, Service)
+    return service
+
+
+Here = Annotated[Service, Depends(_of)]
+"""The instance that answers a request, as a route's argument."""

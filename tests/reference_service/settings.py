@@ -1,0 +1,71 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the service is told by its environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One instance's settings.
+
+    Attributes:
+        colour: Which of the two instances it is.
+        version: Release that `/version` tells.
+        faults: Whether `/faults` may be used.
+        log_file: File for its log, one JSON object a line; empty for standard error.
+        database_timeout_s: Seconds for a connection or a statement.
+        cache_timeout_s: Seconds for the cache.
+        cache_ttl_s: Seconds for which an answer is kept.
+        breaker_failures: Failures in a row that open a circuit.
+        breaker_reset_s: Seconds until an open circuit lets one call through.
+    """
+
+    database_host: str = "127.0.0.1"
+    database_port: int = 5432
+    database_name: str = "reference"
+    database_user: str = "reference_app"
+    database_password: str = field(default="", repr=False)
+    cache_host: str = "127.0.0.1"
+    cache_port: int = 6379
+    cache_password: str = field(default="", repr=False)
+    colour: str = "blue"
+    version: str = "1.0.0"
+    faults: bool = False
+    log_file: str = ""
+    database_timeout_s: float = 5.0
+    cache_timeout_s: float = 1.0
+    cache_ttl_s: int = 300
+    breaker_failures: int = 5
+    breaker_reset_s: float = 60.0
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that the environment names; the defaults where it names none.
+
+    Raises:
+        ValueError: A number is none.
+    """
+    defaults = Settings()
+    return Settings(
+        database_host=environment.get("DATABASE_HOST", defaults.database_host),
+        database_port=int(environment.get("DATABASE_PORT", defaults.database_port)),
+        database_name=environment.get("DATABASE_NAME", defaults.database_name),
+        database_user=environment.get("DATABASE_USER", defaults.database_user),
+        database_password=environment.get("DATABASE_PASSWORD", ""),
+        cache_host=environment.get("CACHE_HOST", defaults.cache_host),
+        cache_port=int(environment.get("CACHE_PORT", defaults.cache_port)),
+        cache_password=environment.get("CACHE_PASSWORD", ""),
+        colour=environment.get("REFERENCE_SERVICE_COLOUR", defaults.colour),
+        version=environment.get("REFERENCE_SERVICE_VERSION", defaults.version),
+        faults=environment.get("REFERENCE_SERVICE_FAULTS", "") == "1",
+        log_file=environment.get("REFERENCE_SERVICE_LOG_FILE", ""),
+        breaker_failures=int(environment.get("REFERENCE_SERVICE_BREAKER_FAILURES", defaults.breaker_failures)),
+        breaker_reset_s=float(environment.get("REFERENCE_SERVICE_BREAKER_RESET_S", defaults.breaker_reset_s)),
+    )
