@@ -145,6 +145,7 @@ class Command:
         account: Account of this host to run it as; empty for our own. Only root may name another.
         folder: Its working folder; empty for ours.
         outlives: Whether it, or what it leaves behind, shall outlive the run, such as a server; it gets a session of its own.
+        without: Variables of our own environment that it must not see.
     """
 
     argv: t.Sequence[str]
@@ -155,6 +156,7 @@ class Command:
     account: str = ""
     folder: str = ""
     outlives: bool = False
+    without: t.Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -179,7 +181,8 @@ class Command:
                 )
             argv = ["env", *(f"{key}={value}" for key, value in visible.items()), *argv] if visible else argv
         full = self.place.argv(argv, [*visible, *self.secrets], stdin=stdin is not subprocess.DEVNULL)
-        environment = {**os.environ, "LC_ALL": "C", **visible, **self.secrets}
+        inherited = {key: value for key, value in os.environ.items() if key not in self.without}
+        environment = {**inherited, "LC_ALL": "C", **visible, **self.secrets}
         if self.outlives:
             environment.pop(RUN_MARK, None)
         try:

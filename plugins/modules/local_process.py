@@ -14,6 +14,7 @@ version_added: "0.1.0"
 description:
   - Starts programs that have no service manager, all at once, and waits until each answers on its port; or stops them.
   - A process is known by its number and the moment of its start, so that a stale pid file never hits another program.
+  - One that runs, but was started with other arguments, variables or files, is stopped and started anew.
   - Meant for stacks on a person's own machine; a service belongs to systemd or a container engine.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
@@ -42,16 +43,20 @@ options:
         type: str
         required: true
       argv:
-        description: Program and arguments. Secrets belong in O(processes[].environment) or a file.
+        description: Program and arguments. Needed to start it. Secrets belong in O(processes[].secrets) or O(processes[].files).
         type: list
         elements: str
-        required: true
+        default: []
       folder:
         description: Working folder, for its pid file and its log too.
         type: path
         required: true
       environment:
         description: Variables beside the module's own.
+        type: dict
+        default: {}
+      secrets:
+        description: Further variables, which are not shown.
         type: dict
         default: {}
       account:
@@ -62,8 +67,14 @@ options:
         description: Loopback port on which it answers when it is ready.
         type: int
         required: true
+      ports:
+        description:
+          - Every loopback port that it takes, by the name of the setting that decides it.
+          - By default only O(processes[].port).
+        type: dict
+        default: {}
       http_path:
-        description: Path that must answer, with any status, when it is ready.
+        description: Path that must answer with a status below 500 when it is ready.
         type: str
         default: ""
       own_pid_file:
@@ -99,26 +110,48 @@ processes:
   returned: success
   type: list
   elements: str
+running:
+  description: Numbers of the processes that run at the end, by name.
+  returned: success
+  type: dict
 """
+
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.local_process import Process, refuse_busy_port, start, stop
+from ansible_collections.sre.runbooks.plugins.module_utils.local_process import Process
+from ansible_collections.sre.runbooks.plugins.module_utils.local_processes import plan_start, running, start, stop
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 PROCESS_OPTIONS = {
     "name": {"type": "str", "required": True},
-    "argv": {"type": "list", "elements": "str", "required": True},
+    "argv": {"type": "list", "elements": "str", "default": []},
     "folder": {"type": "path", "required": True},
     "environment": {"type": "dict", "default": {}},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "account": {"type": "str", "default": ""},
     "port": {"type": "int", "required": True},
+    "ports": {"type": "dict", "default": {}},
     "http_path": {"type": "str", "default": ""},
     "own_pid_file": {"type": "path"},
     "files": {"type": "dict", "default": {}, "no_log": True},
     "stop_signal": {"type": "str", "default": "TERM"},
     "timeout_s": {"type": "float", "default": 60},
 }
+
+
+def process_from(options: t.Mapping[str, t.Any]) -> Process:
+    """The process that one entry of the list describes."""
+    return Process(
+        **{
+            **options,
+            "own_pid_file": options["own_pid_file"] or "",
+            "ports": {name: int(port) for name, port in options["ports"].items()},
+            "environment": {name: str(value) for name, value in options["environment"].items()},
+            "secrets": {name: str(value) for name, value in options["secrets"].items()},
+        }
+    )
 
 
 def main() -> None:
@@ -130,21 +163,14 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    wanted = [{**options, "own_pid_file": options["own_pid_file"] or ""} for options in module.params["processes"]]
-    processes = [
-        Process(**{**options, "environment": {key: str(value) for key, value in options["environment"].items()}}) for options in wanted
-    ]
+    processes = [process_from(options) for options in module.params["processes"]]
 
-    def operation() -> dict:
-        starting = module.params["state"] == "started"
-        if not module.check_mode:
-            names = start(processes) if starting else stop(processes)
+    def operation() -> t.Dict[str, t.Any]:
+        if module.params["state"] == "started":
+            names = plan_start(processes).names if module.check_mode else start(processes)
         else:
-            hit = [process for process in processes if bool(process.pid()) != starting]
-            for process in hit if starting else []:
-                refuse_busy_port(process)
-            names = [process.name for process in hit]
-        return {"changed": bool(names), "processes": names}
+            names = list(running(processes)) if module.check_mode else stop(processes)
+        return {"changed": bool(names), "processes": names, "running": running(processes)}
 
     conclude(module, operation)
 

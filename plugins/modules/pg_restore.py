@@ -97,6 +97,11 @@ durations_s:
   description: Time of each step, in seconds.
   returned: success, not in check mode
   type: dict
+notes:
+  description: What else the reader should know, in sentences, for example that planner statistics could not be gathered.
+  returned: success, not in check mode
+  type: list
+  elements: str
 plan:
   description: What is done, in sentences.
   returned: success

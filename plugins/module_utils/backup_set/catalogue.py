@@ -34,16 +34,23 @@ class Wanted:
 
     def fits(self, candidate: BackupSet) -> bool:
         """Whether a set is of that kind. A set whose manifest cannot be read fits when its name does."""
+        return not self.misfit(candidate)
+
+    def misfit(self, candidate: BackupSet) -> str:
+        """What makes a set another one than is looked for; empty when it fits."""
         if self.name:
-            return candidate.id == self.name
-        if not candidate.manifest:
-            return True
+            return "" if candidate.id == self.name else "has another name"
         manifest = candidate.manifest
-        return (
-            (not self.store or manifest.get("store") == self.store)
-            and (not self.method or manifest.get("method") == self.method)
-            and (not self.system_identifier or manifest.get("server", {}).get("system_identifier") == self.system_identifier)
-        )
+        if not manifest:
+            return ""
+        server = manifest.get("server", {})
+        if self.store and manifest.get("store") != self.store:
+            return f"is of the store {manifest.get('store')}"
+        if self.method and manifest.get("method") != self.method:
+            return f"was taken by the {manifest.get('method')} method"
+        if self.system_identifier and server.get("system_identifier") != self.system_identifier:
+            return f"is from another server ({server.get('address')}, system identifier {server.get('system_identifier')})"
+        return ""
 
 
 @dataclass
@@ -109,8 +116,10 @@ def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[
     return Choice(None, "no set will do", passed_over)
 
 
-def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str]) -> SetNotFound:
-    """The error for a choice that came to nothing."""
+def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str], sets: t.Sequence[BackupSet]) -> SetNotFound:
+    """The error for a choice among `sets` that came to nothing."""
+    others = [f"{one.id} {wanted.misfit(one)}" for one in sets if not wanted.fits(one)]
+    more = [f"and {len(others) - 5} more"] if len(others) > 5 else []
     if wanted.name:
         what = f"There is no usable backup set {wanted.name!r}"
     else:
@@ -120,7 +129,7 @@ def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str]) -> SetN
     return SetNotFound(
         what,
         where=place,
-        why="; ".join(passed_over) or "none is there",
+        why="; ".join([*passed_over, *others[:5], *more]) or "none is there",
         next_step="look at what there is with the module sre.runbooks.backup_set_info, or take a backup first",
         facts={"passed_over": list(passed_over)},
     )

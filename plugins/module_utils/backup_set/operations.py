@@ -33,7 +33,7 @@ def verify(
         problems = list(tool_check(one))
     if problems:
         if not dry_run and not one.damage:
-            one.add_proof("failed", run_id=run_id, detail="; ".join(problems[:5]))
+            one.mark_failed(problems, run_id)
         raise damaged(one.folder, problems)
     if not dry_run:
         one.add_proof("verified", run_id=run_id, detail=f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read")
@@ -114,14 +114,15 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
     def problems_of(one: BackupSet) -> t.Sequence[str]:
         problems = one.problems(on_bytes=lambda done: progress.say(f"reading {one.id}", done, one.size_bytes, "bytes"))
         if problems and not one.damage and not dry_run:
-            one.add_proof("failed", detail="; ".join(problems[:5]))
+            one.mark_failed(problems)
         return problems
 
-    here = choose(list_sets(backup_folder), wanted, problems_of)
+    sets = list_sets(backup_folder)
+    here = choose(sets, wanted, problems_of)
     if here.chosen is not None:
         return _selected(here.chosen, here, "here")
     if offsite is None:
-        raise none_found(wanted, backup_folder, here.passed_over)
+        raise none_found(wanted, backup_folder, here.passed_over, sets)
     names = [name for name in list_remote(offsite) if not wanted.name or name == wanted.name]
     for name in names:
         progress.say(f"looking at {name} off-site")
@@ -138,7 +139,7 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
         if wanted.fits(fetched) and not fetched.damage:
             here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
             return _selected(fetched, here, "offsite")
-    raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over)
+    raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over, sets)
 
 
 def _selected(one: BackupSet, choice: Choice, location: str) -> t.Dict[str, t.Any]:

@@ -27,7 +27,7 @@ import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..errors import BadInput, SetNotFound
+from ..errors import BadInput, NoSpace, SetNotFound
 from ..files import fsync_path, write_atomically
 from .hashing import check_files, damaged
 
@@ -114,6 +114,13 @@ class BackupSet:
             raise BadInput(f"There is no proof called {state!r}", next_step="use verified, proven or failed")
         self.proofs.append({"state": state, "at": utc_now(), "run_id": run_id, "detail": detail})
         write_atomically(self.path("proof.json"), _proof_text(self.proofs))
+
+    def mark_failed(self, problems: t.Sequence[str], run_id: str = "") -> None:
+        """`add_proof` that the set was found wanting; that it could not be written down must not hide what was found."""
+        try:
+            self.add_proof(_UNPROVEN, run_id=run_id, detail="; ".join(problems[:5]))
+        except (OSError, NoSpace):
+            pass
 
     def summary(self) -> t.Dict[str, t.Any]:
         """What lists and results show of it."""

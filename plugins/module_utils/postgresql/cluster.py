@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import tempfile
 import typing as t
 
 from ..command import Command, Place, run
 from ..files import write_atomically
-from .scratch import own, server_account
+from .scratch import open_to_all, own, server_account
 
 
 def create_cluster(folder: str, tool_folder: str, password: str, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
@@ -39,7 +38,7 @@ def create_cluster(folder: str, tool_folder: str, password: str, settings: t.Map
     os.makedirs(folder, mode=0o755, exist_ok=True)
     own(folder, account)
     programs, copied = tool_folder, False
-    if account and not _enterable(tool_folder):
+    if account and not open_to_all(tool_folder):
         programs = os.path.join(folder, "programs", "bin")
         copied = not os.path.isdir(programs)
         if copied:
@@ -94,13 +93,3 @@ def _write_settings(data: str, settings: t.Mapping[str, str], account: str) -> b
     write_atomically(path, wanted.encode())
     own(path, account)
     return True
-
-
-def _enterable(folder: str) -> bool:
-    path = os.path.abspath(folder)
-    while True:
-        if not os.stat(path).st_mode & stat.S_IXOTH:
-            return False
-        if path == os.path.dirname(path):
-            return True
-        path = os.path.dirname(path)

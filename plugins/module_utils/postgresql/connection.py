@@ -25,6 +25,8 @@ _UNREACHABLE = (
     "the database system is",
     "server closed the connection",
 )
+_OVERRULING = ("PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGOPTIONS")
+"""Of a person's environment: they would outweigh the host, the role or the settings that we name (manual, 34.1.2, 34.15, 34.17)."""
 STEADY_SETTINGS = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -127,6 +129,7 @@ class Connection:
             environment=environment,
             secrets={"PGPASSWORD": self.password} if self.password else {},
             timeout_s=timeout_s,
+            without=_OVERRULING,
         )
 
     def ask(self, sql: str, *, database: t.Optional[str] = None, settings: t.Optional[t.Mapping[str, str]] = None) -> str:

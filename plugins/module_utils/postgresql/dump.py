@@ -185,6 +185,8 @@ def _dump(
         return _dump_with(request, ready, folder, snapshot, wanted, progress)
     except CommandFailed as error:
         if request.compression != "auto" or "does not support compression" not in error.why or wanted == "gzip:1":
+            if "compression" in error.why:
+                error.next_step = "choose a compression that this program knows (backup_compression), or auto"
             raise full_disk(request.connection.explain(error, request.database), folder) from error
     return _dump_with(request, ready, folder, snapshot, "gzip:1", progress)
 

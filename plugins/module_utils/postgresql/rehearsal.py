@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import typing as t
 
 from ..backup_set.sets import BackupSet
@@ -20,7 +19,7 @@ from .fingerprint import TableHasher, tables
 from .restore import RestoreRequest, restore_logically
 from .restore_folder import superuser_of, unpack
 from .restore_result import Clock
-from .scratch import own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
+from .scratch import open_to_all, own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
 
 
 def rehearse(
@@ -51,7 +50,7 @@ def rehearse(
     except RunbookError as error:
         # A scratch server that does not start says nothing about the set: then it stays what it was.
         if (error.kind in ("SetDamaged", "NotTheSame") or error.facts.get("tool") == "pg_restore") and not one.damage:
-            one.add_proof("failed", run_id=run_id, detail=error.message)
+            one.mark_failed([error.message], run_id)
         raise
     one.add_proof("proven", run_id=run_id, detail=f"restored elsewhere in {result['restored_after_s']} s and compared")
     return {"changed": True, **result, "backup_set": one.summary()}
@@ -60,11 +59,7 @@ def rehearse(
 def default_work_folder(set_folder: str, account: str) -> str:
     """The folder that holds the set, unless the scratch server's account could not enter it; then /var/tmp."""
     home = os.path.dirname(os.path.abspath(set_folder))
-    parts = [home]
-    while os.path.dirname(parts[-1]) != parts[-1]:
-        parts.append(os.path.dirname(parts[-1]))
-    open_to_all = all(os.stat(part).st_mode & stat.S_IXOTH for part in parts)
-    return home if not account or open_to_all else "/var/tmp"  # noqa: S108 - large files, kept off a tmpfs; the folder made in it is private
+    return home if not account or open_to_all(home) else "/var/tmp"  # noqa: S108 - large files, kept off a tmpfs; the folder made in it is private
 
 
 def _logical(one: BackupSet, work_folder: str, tool_folder: str, account: str, jobs: int) -> t.Dict[str, t.Any]:

@@ -11,6 +11,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,8 @@ from ..command import Command, Place, run
 from ..errors import CommandFailed, RunbookError
 from .connection import Connection
 
+_LONGEST_SOCKET_FOLDER = 107 - len("/sre-runbooks-01234567/.s.PGSQL.5432.lock")
+"""sun_path holds 108 bytes (unix(7))."""
 SCRATCH_PREFIX = ".sre-runbooks-scratch-"
 
 _SETTINGS = {
@@ -96,6 +99,21 @@ def end_of(path: str, lines: int = 4) -> str:
         return ""
 
 
+def open_to_all(path: str) -> bool:
+    """Whether every account may enter a folder and all that lead to it."""
+    parts = [os.path.abspath(path)]
+    while os.path.dirname(parts[-1]) != parts[-1]:
+        parts.append(os.path.dirname(parts[-1]))
+    return all(os.stat(part).st_mode & stat.S_IXOTH for part in parts)
+
+
+def _folder_for_sockets(account: str) -> str:
+    """The folder for temporary files, unless the account cannot enter it (root's own TMPDIR) or its name is too long for a socket."""
+    own_choice = tempfile.gettempdir()
+    fits = len(own_choice) <= _LONGEST_SOCKET_FOLDER and (not account or open_to_all(own_choice))
+    return own_choice if fits else "/tmp"  # noqa: S108 - the folder made in it is private
+
+
 @contextmanager
 def private_server(
     data_folder: str, tool_folder: str, account: str, settings: t.Mapping[str, str], user: str = "postgres", timeout_s: float = 600
@@ -114,7 +132,7 @@ def private_server(
         CommandFailed: It does not start.
     """
     # A socket's path may have 107 bytes, so it does not lie in the data folder.
-    with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as sockets:
+    with tempfile.TemporaryDirectory(prefix="sre-runbooks-", dir=_folder_for_sockets(account)) as sockets:
         own(sockets, account)
         # A copy brings rules of its own, which may ask for a password that we do not have; the socket's folder is private.
         rules = os.path.join(sockets, "hba.conf")
