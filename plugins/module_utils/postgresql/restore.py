@@ -24,7 +24,7 @@ from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare
 from .connection import Connection, Session, connection_value, identifier, literal
-from .load import load_dump
+from .load import load_dump, load_settings
 from .properties import apply_statements, create_statement, named_roles, read_properties
 from .restore_checks import require_extensions, require_fitting_set, require_rights
 from .restore_result import Clock, told
@@ -45,6 +45,7 @@ class RestoreRequest:
         expected_identifier: `system_identifier` that the inventory names; empty for none.
         from_other_server: Whether a set of another server may be restored here.
         analyze: Whether to gather planner statistics after the swap.
+        toast_compression: How long values are compressed: `auto` for lz4 where the server can, `server` for its own default.
         swap: Whether to put the restored database in place; if not, it is dropped after the comparison (a drill).
     """
 
@@ -55,6 +56,7 @@ class RestoreRequest:
     expected_identifier: str = ""
     from_other_server: bool = False
     analyze: bool = True
+    toast_compression: str = "auto"
     swap: bool = True
 
 
@@ -203,7 +205,8 @@ def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Pro
     connection, manifest = request.connection, request.backup_set.manifest
     early = _EarlyHasher(connection, ready)
     try:
-        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded)
+        settings = load_settings(connection, request.toast_compression)
+        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded, settings)
         clock.lap("load")
         progress.say("comparing with the backup")
         with Session(connection, ready.restoring_name) as session:

@@ -210,16 +210,22 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
     inside = os.path.join(folder, "backup_manifest")
     if os.path.exists(manifest):
         shutil.copyfile(manifest, inside)
-    progress.say("checking every file")
-    try:
-        run(Command([Place(tool_folder=service.tool_folder).program("pg_verifybackup"), "--quiet", "--no-parse-wal", folder]))
-    except CommandFailed as error:
-        raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
-    os.unlink(inside)
+    progress.say("checking every file and making it durable")
     paths = [os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files]] + [folder]
     for path in paths:
         own(path, service.account)
-    parallel([lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)], jobs=8)  # type: ignore[misc]
+    durable = [lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)]
+    parallel([lambda: _verify(one, folder, service), *durable], jobs=8)
+    os.unlink(inside)
+    fsync_path(folder)
+
+
+def _verify(one: BackupSet, folder: str, service: Service) -> None:
+    program = Place(tool_folder=service.tool_folder).program("pg_verifybackup")
+    try:
+        run(Command([program, "--quiet", "--no-parse-wal", folder]))
+    except CommandFailed as error:
+        raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
 
 
 def superuser_of(one: BackupSet) -> str:
@@ -243,7 +249,7 @@ def start_by_itself(folder: str, service: Service, user: str) -> None:
 
 
 def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:
-    tar = Command(["tar", "--extract", "--file=-", f"--directory={target}"])
+    tar = Command(["tar", "--extract", "--file=-", "--blocking-factor=2048", f"--directory={target}"])
     commands = [Command([*_decompressor(path), path]), tar] if _decompressor(path) else [tar]
     with (
         open(path, "rb") as stream,
