@@ -40,6 +40,7 @@ class Process:
         own_pid_file: Pid file that the program writes itself, in its working folder (PostgreSQL: postmaster.pid), for programs that
             others restart.
         files: Configuration files in its folder, name -> content; written with mode 0600 before it is started.
+        leftovers: Files outside its folder that it leaves when it is killed; removed before it starts and after it has ended.
         stop_signal: Signal that asks it to end.
         timeout_s: Seconds until it must be ready, and until it must have ended.
     """
@@ -55,6 +56,7 @@ class Process:
     http_path: str = ""
     own_pid_file: str = ""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
+    leftovers: t.Sequence[str] = ()
     stop_signal: str = "TERM"
     timeout_s: float = 60.0
 
@@ -106,7 +108,7 @@ class Process:
     def _listening_pid(self) -> int:
         pid = local_ports.listener(self.port)
         try:
-            works_in = os.readlink(f"/proc/{pid}/cwd") + "/"
+            works_in = os.readlink(f"/proc/{pid}/cwd").replace(" (deleted)", "") + "/"
         except OSError:
             return 0
         return pid if works_in.startswith(os.path.realpath(self.folder) + "/") else 0

@@ -42,11 +42,13 @@ def plan_start(processes: t.Sequence[Process]) -> StartPlan:
     """Look at every process, and make sure that those that have to be started can have their ports.
 
     Raises:
-        BadInput: A port is taken by another program, or two processes want the same; the message names all of them.
+        BadInput: A port is taken by another program, two processes want the same, or a file that another account's process left is in
+            the way. Nothing was changed.
     """
     missing = [process for process in processes if not process.pid()]
     outdated = [process for process in processes if process not in missing and process.is_outdated()]
     _refuse_busy_ports([*missing, *outdated])
+    _refuse_foreign_leftovers([*missing, *outdated])
     return StartPlan(missing, outdated, [process for process in processes if process not in missing and process not in outdated])
 
 
@@ -69,6 +71,24 @@ def _refuse_busy_ports(processes: t.Sequence[Process]) -> None:
             next_step="end that program, or choose other ports by the settings named; nothing was started",
             facts={"taken": taken},
         )
+
+
+def _refuse_foreign_leftovers(processes: t.Sequence[Process]) -> None:
+    foreign = [path for process in processes for path in process.leftovers if not _may_remove(path)]
+    if foreign:
+        raise BadInput(
+            "A file that another account's process left is in the way",
+            where=", ".join(foreign),
+            next_step="let its owner, or root, remove it, or choose other ports; nothing was started",
+            facts={"files": foreign},
+        )
+
+
+def _may_remove(path: str) -> bool:
+    try:
+        return os.geteuid() in (0, os.lstat(path).st_uid)
+    except FileNotFoundError:
+        return True
 
 
 def start(processes: t.Sequence[Process]) -> t.List[str]:
@@ -98,6 +118,7 @@ def _launch(process: Process) -> "subprocess.Popen[bytes]":
     if not process.argv:
         raise BadInput(f"{process.name} cannot be started", why="no program is named", next_step="give its argv")
     os.makedirs(process.folder, mode=0o755, exist_ok=True)
+    _remove(process.leftovers)
     for name, content in process.files.items():
         write_atomically(os.path.join(process.folder, name), content.encode())
     identity: t.Dict[str, t.Any] = {}
@@ -179,9 +200,16 @@ def stop(processes: t.Sequence[Process]) -> t.List[str]:
                 _signal(pid, signal.SIGKILL, whole_group=True)
             time.sleep(_POLL_S)
     for process in processes:
-        if os.path.exists(process.pid_file):
-            os.unlink(process.pid_file)
+        _remove([process.pid_file, *(path for path in process.leftovers if _may_remove(path))])
     return [process.name for process, _pid, _born in alive]
+
+
+def _remove(paths: t.Iterable[str]) -> None:
+    for path in paths:
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            continue
 
 
 def _signal(pid: int, number: int, *, whole_group: bool = False) -> None:

@@ -99,7 +99,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, connection_from
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.provision import Script, Wanted, drop, provide
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.server_info import server_info
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.server_info import guard_identity, server_info
 
 SCRIPT_OPTIONS = {
     "file": {"type": "path", "required": True},
@@ -126,6 +126,7 @@ def main() -> None:
 
     def operation() -> t.Dict[str, t.Any]:
         connection = connection_from(options)
+        guard_identity(server_info(connection), options["system_identifier"], connection)
         if options["state"] == "absent":
             done = drop(connection, options["name"], dry_run=module.check_mode)
         else:

@@ -84,6 +84,11 @@ options:
         description: Configuration files in O(processes[].folder), name and content; written with mode 0600 before the program is started.
         type: dict
         default: {}
+      leftovers:
+        description: Files outside O(processes[].folder) that it leaves when it is killed. Removed before it starts and after it has ended.
+        type: list
+        elements: path
+        default: []
       stop_signal:
         description: Signal that asks it to end, without C(SIG).
         type: str
@@ -136,6 +141,7 @@ PROCESS_OPTIONS = {
     "http_path": {"type": "str", "default": ""},
     "own_pid_file": {"type": "path"},
     "files": {"type": "dict", "default": {}, "no_log": True},
+    "leftovers": {"type": "list", "elements": "path", "default": []},
     "stop_signal": {"type": "str", "default": "TERM"},
     "timeout_s": {"type": "float", "default": 60},
 }

@@ -4,12 +4,14 @@
 
 """Carries out one operation of the library in a process of its own, so that a test can kill it. Arguments: a JSON file.
 
-Prints the result as JSON; ends with 3 and the message as JSON when the operation raised a RunbookError.
+Prints the result as JSON; ends with 3 and the message as JSON when the operation raised a RunbookError. Where the JSON file names a
+descriptor (`began_fd`), it is closed when the operation itself begins: everything is imported by then.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -41,8 +43,11 @@ def carry_out(wanted: dict) -> object:
 
 def main() -> int:
     """Entry point."""
+    wanted = json.loads(Path(sys.argv[1]).read_text())
+    if "began_fd" in wanted:
+        os.close(wanted["began_fd"])
     try:
-        print(json.dumps(carry_out(json.loads(Path(sys.argv[1]).read_text())), default=str))
+        print(json.dumps(carry_out(wanted), default=str))
     except RunbookError as error:
         print(json.dumps({"kind": error.kind, "message": error.message}))
         return 3

@@ -41,6 +41,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _working_folder(pid: str) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
+
+
 class PostgresqlServer:
     """A server in `folder`, with its data in `folder/data`.
 
@@ -108,23 +115,28 @@ class PostgresqlServer:
         with contextlib.suppress(RunbookError):
             pg_ctl(self.tools, self.account, "stop", str(self.data), f"--mode={mode}")
 
+    def pid(self) -> int:
+        """The postmaster's process."""
+        return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+
     def kill(self) -> None:
-        """kill -9 of the postmaster; its children end by themselves. Waits until they are gone."""
-        pid = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGKILL)
-        while Path(f"/proc/{pid}").exists():
+        """kill -9 of the postmaster. Waits until its children have ended by themselves and let go of the shared memory."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid(), signal.SIGKILL)
+        self.wait_until_gone()
+
+    def wait_until_gone(self) -> None:
+        """Wait until no process works in the data folder."""
+        folder = os.path.realpath(self.data)
+        deadline = time.monotonic() + 30
+        while any(_working_folder(entry) == folder for entry in os.listdir("/proc") if entry.isdigit()):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"processes of a killed server still work in {folder}")
             time.sleep(0.01)
-        time.sleep(0.3)
 
     def restart_after_kill(self) -> None:
-        """Start it again after `kill`; the children of the killed one may need a moment to let go of shared memory."""
-        for _attempt in range(20):
-            try:
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
-                self.start()
-                return
-            except RunbookError:
-                time.sleep(0.3)
+        """Start it again after `kill`. A dead postmaster that nobody has reaped yet would pass for a running one, so its file goes."""
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
         self.start()
 
     def sql(self, text: str, database: str = "postgres") -> str:

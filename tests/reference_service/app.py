@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Match
 
 from . import operations, work, wrappers
-from .faults import InjectedError
+from .faults import WORK, InjectedError
 from .service import Service
 from .settings import Settings, from_environment
 from .stores import ServiceUnavailableError
@@ -47,11 +47,11 @@ def create(settings: Settings) -> FastAPI:
         try:
             response = await _answer(service, request, call_next)
             status, error = response.status_code, response.headers.get("x-error", "")
-            response.headers["X-Service-Colour"] = settings.colour
+            response.headers["X-Colour"] = settings.colour
             return response
         finally:
             seconds = time.perf_counter() - began
-            service.metrics.finish(request.method, _pattern(request), status, seconds)
+            service.metrics.finish(request.method, _pattern(request), status, seconds, work=request.url.path.startswith(WORK))
             _log(service, request, status, error, seconds)
 
     return app
@@ -90,7 +90,8 @@ def _log(service: Service, request: Request, status: int, error: str, seconds: f
     }
     if error:
         fields["error_type"] = error
-    (service.log.error if status >= 500 else service.log.info)("request", extra={"fields": fields})
+    log = service.log.error if status >= 500 else service.log.info
+    log(f"{request.method} {request.url.path} {status}", extra={"fields": fields})
 
 
 app = create(from_environment())

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,6 +44,7 @@ class Faults:
         self.slow_ms, self.error_rate, self.leak_mb = 0, 0.0, 0
         self.lost_database, self.failing_tool = False, ""
         self._leaked: list[bytearray] = []
+        self._error_debt = 0.0
 
     def set(self, wanted: FaultRequest) -> None:
         """Take over what was asked for; opening a circuit is for who knows the circuits."""
@@ -80,5 +80,8 @@ class Faults:
             return
         if self.leak_mb and self.leaked_mb + self.leak_mb <= _LEAK_LIMIT_MB:
             self._leaked.append(bytearray(b"\1") * (self.leak_mb << 20))
-        if self.error_rate and random.random() < self.error_rate:
+        # Spread evenly, not by chance: of 20 requests at a rate of 0.1 always two fail.
+        self._error_debt += self.error_rate
+        if self._error_debt >= 1 - 1e-9:
+            self._error_debt -= 1
             raise InjectedError("injected fault")

@@ -20,10 +20,10 @@ class _JsonLines(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line: time, level, event, and what the caller gave as `extra={"fields": {...}}`."""
+        """One line: time, level, message, and what the caller gave as `extra={"fields": {...}}`."""
         fields = getattr(record, "fields", {})
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"timestamp": when, "level": record.levelname, "colour": self._colour, "event": record.getMessage(), **fields}
+        line = {"timestamp": when, "level": record.levelname, "colour": self._colour, "message": record.getMessage(), **fields}
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -11,16 +11,25 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_RECENT = 1000
-_CIRCUIT_NUMBERS = {"closed": 0, "half-open": 1, "open": 2}
+_RECENT = 5000
+_WINDOW_S = 300
+
+
+class Answered(NamedTuple):
+    """A request for work that was answered: when (monotonic), how long it took, and whether it ended with a server error."""
+
+    at: float
+    ms: float
+    failed: bool
 
 
 class Metrics:
-    """Counters of one instance since its start."""
+    """Counters of one instance since its start, and its last five minutes of work."""
 
     def __init__(self, colour: str, version: str) -> None:
         self.registry = CollectorRegistry()
@@ -34,12 +43,12 @@ class Metrics:
             "component_latency_seconds", "Time that a component took", ["component"], buckets=_BUCKETS, registry=self.registry
         )
         self.tool_errors = Counter("provider_api_errors", "Failed calls of a tool", ["provider"], registry=self.registry)
-        self.circuits = Gauge("circuit_breaker_state", "0 closed, 1 half-open, 2 open", ["tool"], registry=self.registry)
-        self.cache_ratio = Gauge("cache_hit_ratio", "Hits of all look-ups", registry=self.registry)
+        self.circuits = Gauge("circuit_breaker_open", "Whether calls of a tool are turned away", ["tool"], registry=self.registry)
+        self.cache_lookups = Counter("cache_lookups", "Look-ups in the cache", ["cache", "result"], registry=self.registry)
         Gauge("service_info", "Always 1", ["colour", "version"], registry=self.registry).labels(colour, version).set(1)
         self.active = Gauge("http_requests_active", "Requests being answered", registry=self.registry)
         self.total = self.failed = self.in_flight = 0
-        self._recent_ms: deque[float] = deque(maxlen=_RECENT)
+        self._recent: deque[Answered] = deque(maxlen=_RECENT)
 
     @contextmanager
     def component(self, name: str) -> Iterator[None]:
@@ -55,46 +64,54 @@ class Metrics:
         self.in_flight += 1
         self.active.inc()
 
-    def finish(self, method: str, path: str, status: int, seconds: float) -> None:
-        """A request was answered; `path` is the route's pattern."""
+    def finish(self, method: str, path: str, status: int, seconds: float, *, work: bool) -> None:
+        """A request was answered; `path` is the route's pattern, `work` tells it from health checks and the like."""
         self.in_flight -= 1
         self.active.dec()
         self.total += 1
         self.failed += status >= 500
         self.requests.labels(method, path, str(status)).inc()
         self.durations.labels(method, path).observe(seconds)
-        self._recent_ms.append(seconds * 1000)
+        if work:
+            self._recent.append(Answered(time.monotonic(), seconds * 1000, status >= 500))
 
-    def prometheus(self, circuit_states: dict[str, str], hit_ratio: float) -> bytes:
+    def prometheus(self, circuit_states: dict[str, str]) -> bytes:
         """Everything in the Prometheus text format."""
         for tool, state in circuit_states.items():
-            self.circuits.labels(tool).set(_CIRCUIT_NUMBERS[state])
-        self.cache_ratio.set(hit_ratio)
+            self.circuits.labels(tool).set(state == "open")
         return generate_latest(self.registry)
+
+    def recent(self) -> list[Answered]:
+        """The requests for work of the last five minutes, at most 5000 of them."""
+        since = time.monotonic() - _WINDOW_S
+        while self._recent and self._recent[0].at < since:
+            self._recent.popleft()
+        return list(self._recent)
 
     @property
     def success_rate(self) -> float:
-        """Share of requests that did not end with a server error; 1 before the first."""
-        return 1 - self.failed / self.total if self.total else 1.0
+        """Share of the last five minutes' requests for work that did not end with a server error; 1 when there were none."""
+        recent = self.recent()
+        return 1 - sum(one.failed for one in recent) / len(recent) if recent else 1.0
 
     def latency_ms(self) -> dict[str, float]:
-        """Average and percentiles of the last 1000 requests, in milliseconds."""
-        ordered = sorted(self._recent_ms)
+        """Average and percentiles (nearest rank) of the last five minutes' requests for work, in milliseconds; 0 when there were none."""
+        ordered = sorted(one.ms for one in self.recent())
         if not ordered:
             return {"average": 0.0, "p50": 0.0, "p95": 0.0, "p99": 0.0}
-        shares = {f"p{share}": ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in (50, 95, 99)}
+        shares = {f"p{share}": ordered[-(-len(ordered) * share // 100) - 1] for share in (50, 95, 99)}
         return {name: round(value, 3) for name, value in {"average": sum(ordered) / len(ordered), **shares}.items()}
 
-    def overview(self, alerts: list[dict[str, str]]) -> dict[str, object]:
-        """The figures of a health view; durations in seconds."""
+    def overview(self) -> dict[str, float | int]:
+        """The figures of a health view; durations in seconds. `recent_requests` says on how many the rates stand."""
         return {
             "success_rate": round(self.success_rate, 6),
             "avg_duration": round(self.latency_ms()["average"] / 1000, 6),
             "active_workflows": self.in_flight,
+            "recent_requests": len(self.recent()),
             "total_requests": self.total,
             "failed_requests": self.failed,
             "uptime_s": round(time.time() - self.started, 1),
-            "alerts": len(alerts),
         }
 
 

@@ -38,20 +38,20 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/health")
-async def health(service: Here) -> JSONResponse:
-    """Every component with its state; 503 when one is unhealthy."""
+async def health(service: Here) -> dict[str, object]:
+    """Every component with its state. The answer is 200 even when `healthy` is false: who asks wants to read it."""
     components = await service.components()
     healthy = all(component["status"] != "unhealthy" for component in components)
-    body = {"healthy": healthy, "colour": service.settings.colour, "version": service.settings.version, "services": components}
-    return JSONResponse(body, status_code=200 if healthy else 503)
+    return {"healthy": healthy, "colour": service.settings.colour, "version": service.settings.version, "services": components}
 
 
 @router.get("/ready")
 async def ready(service: Here) -> JSONResponse:
     """Whether requests can be served: database and cache are asked; 503 when one does not answer."""
-    stores = await service.stores_ready()
-    is_ready = all(store["status"] == "healthy" for store in stores)
-    return JSONResponse({"ready": is_ready, "services": stores}, status_code=200 if is_ready else 503)
+    stores = await service.stores()
+    reasons = [f"{store['name']}: {store['message']}" for store in stores if store["status"] != "healthy"]
+    body = {"ready": not reasons, "reason": "; ".join(reasons), "services": stores}
+    return JSONResponse(body, status_code=503 if reasons else 200)
 
 
 @router.get("/metrics")
@@ -59,7 +59,7 @@ async def metrics(service: Here, request: Request) -> Response:
     """Prometheus text, or JSON for who asks for it (`Accept: application/json`)."""
     if "application/json" in request.headers.get("accept", ""):
         return JSONResponse(_figures(service))
-    return Response(service.metrics.prometheus(service.tools.states(), service.cache.hit_ratio), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.prometheus(service.tools.states()), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/metrics.json")
@@ -69,17 +69,19 @@ async def metrics_json(service: Here) -> dict[str, object]:
 
 
 def _figures(service: Service) -> dict[str, object]:
-    alerts = service.alerts()
-    tools = service.tools.by_name
+    latency_ms, ratio = service.metrics.latency_ms(), service.cache.hit_ratio
     return {
-        "overview": service.metrics.overview(alerts),
-        "alerts": alerts,
-        "latency_ms": service.metrics.latency_ms(),
+        "overview": service.metrics.overview(),
+        "alerts": service.alerts(),
+        "request_latency_p95": latency_ms["p95"],
+        "error_rate": round(1 - service.metrics.success_rate, 6),
+        "cache_hit_rate": None if ratio is None else round(ratio, 6),
+        "latency_ms": latency_ms,
         "tools": {
             "circuit_states": service.tools.states(),
-            "aggregate_metrics": {name: tool.metrics() for name, tool in tools.items()},
+            "aggregate_metrics": service.tools.aggregate(),
+            "circuits": [tool.circuit() for tool in service.tools.by_name.values()],
         },
-        "cache": _cache_stats(service),
         "memory": {"resident_bytes": resident_bytes()},
     }
 
@@ -108,14 +110,11 @@ def _tool(service: Service, name: str) -> Tool:
 
 
 @router.get("/cache/stats")
-async def cache_stats(service: Here) -> dict[str, float | int]:
-    """Look-ups of this instance since its start."""
-    return _cache_stats(service)
-
-
-def _cache_stats(service: Service) -> dict[str, float | int]:
-    cache = service.cache
-    return {"hits": cache.hits, "misses": cache.misses, "hit_ratio": round(cache.hit_ratio, 6)}
+async def cache_stats(service: Here) -> dict[str, object]:
+    """Look-ups of this instance since its start or the last clearing, and the answers that are kept by all instances."""
+    cache, kept = service.cache, await service.cache.count()
+    ratio = None if cache.hit_ratio is None else round(cache.hit_ratio, 6)
+    return {"hit_ratio": ratio, "hits": cache.hits, "misses": cache.misses, "keys": sum(kept.values()), "caches": kept}
 
 
 @router.delete("/cache/clear")
@@ -123,9 +122,8 @@ async def clear_cache(service: Here, name: str = "") -> dict[str, object]:
     """Forget all kept answers, or those of the cache that is named."""
     if name and name not in CACHES:
         raise HTTPException(404, f"no cache {name!r}; there are {', '.join(CACHES)}")
-    cleared = await service.cache.clear((name,) if name else CACHES)
-    service.cache.hits = service.cache.misses = 0
-    return {"cleared": cleared, "total": sum(cleared.values())}
+    caches = await service.cache.clear((name,) if name else CACHES)
+    return {"cleared": sum(caches.values()), "caches": caches}
 
 
 @router.get("/faults")

@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+COLOURS = ("blue", "green")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -20,7 +22,8 @@ class Settings:
         version: Release that `/version` tells.
         faults: Whether `/faults` may be used.
         log_file: File for its log, one JSON object a line; empty for standard error.
-        database_timeout_s: Seconds for a connection or a statement.
+        database_timeout_s: Seconds for which a statement may take or a lost database is tried again.
+        probe_timeout_s: The same for a health check, which is to answer soon.
         cache_timeout_s: Seconds for the cache.
         cache_ttl_s: Seconds for which an answer is kept.
         breaker_failures: Failures in a row that open a circuit.
@@ -39,20 +42,24 @@ class Settings:
     version: str = "1.0.0"
     faults: bool = False
     log_file: str = ""
-    database_timeout_s: float = 5.0
+    database_timeout_s: float = 2.0
+    probe_timeout_s: float = 1.0
     cache_timeout_s: float = 1.0
     cache_ttl_s: int = 300
     breaker_failures: int = 5
-    breaker_reset_s: float = 60.0
+    breaker_reset_s: float = 30.0
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings that the environment names; the defaults where it names none.
 
     Raises:
-        ValueError: A number is none.
+        ValueError: A number is none, or the colour is not one of the two.
     """
     defaults = Settings()
+    colour = environment.get("REFERENCE_SERVICE_COLOUR", defaults.colour)
+    if colour not in COLOURS:
+        raise ValueError(f"REFERENCE_SERVICE_COLOUR is {colour!r}; it must be one of {', '.join(COLOURS)}")
     return Settings(
         database_host=environment.get("DATABASE_HOST", defaults.database_host),
         database_port=int(environment.get("DATABASE_PORT", defaults.database_port)),
@@ -62,7 +69,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         cache_host=environment.get("CACHE_HOST", defaults.cache_host),
         cache_port=int(environment.get("CACHE_PORT", defaults.cache_port)),
         cache_password=environment.get("CACHE_PASSWORD", ""),
-        colour=environment.get("REFERENCE_SERVICE_COLOUR", defaults.colour),
+        colour=colour,
         version=environment.get("REFERENCE_SERVICE_VERSION", defaults.version),
         faults=environment.get("REFERENCE_SERVICE_FAULTS", "") == "1",
         log_file=environment.get("REFERENCE_SERVICE_LOG_FILE", ""),

@@ -9,16 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pybreaker
 
 from .faults import Faults
 from .metrics import Metrics
 from .settings import Settings
-from .stores import ServiceUnavailableError
+from .stores import ServiceUnavailableError, StoreUnavailableError
 
-NAMES = ("search_statute", "routellm", "calendar")
+NAMES = ("search_statute", "llm_provider", "vector_search")
 
 
 @dataclass
@@ -27,16 +28,22 @@ class Tool:
 
     name: str
     breaker: pybreaker.CircuitBreaker
+    memory: pybreaker.CircuitMemoryStorage
     calls: int = 0
     failed_calls: int = 0
     rejected_calls: int = 0
     seconds: float = 0.0
-    slowest_s: float = field(default=0.0)
+    slowest_s: float = 0.0
 
     @property
     def state(self) -> str:
-        """`closed`, `half-open` or `open`."""
-        return str(self.breaker.current_state)
+        """`closed`, `half_open` (the next call decides) or `open`."""
+        return "half_open" if self.breaker.current_state == "open" and self._waited() else self.breaker.current_state.replace("-", "_")
+
+    def _waited(self) -> bool:
+        """Whether an open circuit has been open for so long that it lets the next call through."""
+        opened = self.memory.opened_at  # the library tells the state as of the last call
+        return opened is None or datetime.now(UTC) >= opened + timedelta(seconds=self.breaker.reset_timeout)
 
     @property
     def success_rate(self) -> float:
@@ -65,14 +72,20 @@ class Tools:
 
     def __init__(self, settings: Settings, faults: Faults, metrics: Metrics) -> None:
         self._faults, self._metrics = faults, metrics
-        self.by_name = {
-            name: Tool(
-                name,
-                pybreaker.CircuitBreaker(
-                    fail_max=settings.breaker_failures, reset_timeout=settings.breaker_reset_s, name=name, throw_new_error_on_trip=False
-                ),
-            )
-            for name in NAMES
+        self.by_name = {name: _tool(name, settings) for name in NAMES}
+
+    def aggregate(self) -> dict[str, float | int]:
+        """The figures of all tools together."""
+        tools = self.by_name.values()
+        calls, rejected = sum(tool.calls for tool in tools), sum(tool.rejected_calls for tool in tools)
+        failed = sum(tool.failed_calls for tool in tools)
+        made = calls - rejected
+        return {
+            "total_calls": calls,
+            "failed_calls": failed,
+            "rejected_calls": rejected,
+            "success_rate": round(1 - (failed + rejected) / calls, 6) if calls else 1.0,
+            "average_latency_ms": round(sum(tool.seconds for tool in tools) / made * 1000, 3) if made else 0.0,
         }
 
     def states(self) -> dict[str, str]:
@@ -108,3 +121,16 @@ class Tools:
     def _note(tool: Tool, began: float) -> None:
         seconds = time.perf_counter() - began
         tool.seconds, tool.slowest_s = tool.seconds + seconds, max(tool.slowest_s, seconds)
+
+
+def _tool(name: str, settings: Settings) -> Tool:
+    memory = pybreaker.CircuitMemoryStorage(pybreaker.STATE_CLOSED)
+    breaker = pybreaker.CircuitBreaker(
+        fail_max=settings.breaker_failures,
+        reset_timeout=settings.breaker_reset_s,
+        exclude=[StoreUnavailableError],
+        state_storage=memory,
+        name=name,
+        throw_new_error_on_trip=False,
+    )
+    return Tool(name, breaker, memory)

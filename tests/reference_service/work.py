@@ -24,9 +24,12 @@ router = APIRouter()
 _FIND_CASES = """
 SELECT id, case_number, title FROM cases WHERE title ILIKE '%' || $1 || '%' ORDER BY id LIMIT 3
 """
+_FIND_DOCUMENTS = """
+SELECT id FROM documents WHERE case_id = ANY($1::bigint[]) ORDER BY case_id, created_at LIMIT 5
+"""
 _NOTE_ANSWER = """
 INSERT INTO response_history (id, user_id, endpoint, status, duration_ms, tokens, trace_id, created_at)
-VALUES ($1, $2, $3, 200, $4, $5, $6, now())
+VALUES ($1, $2, $3, 200, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 """
 _ONE_CASE = """
 SELECT c.id, c.case_number, c.status::text, c.title, c.tags, c.opened_at, client.name AS client
@@ -58,23 +61,28 @@ async def chat(service: Here, question: Question, x_user_id: Annotated[str, Head
     if not cached:
         answer = await _answer(service, question.message, key)
         await service.cache.put("query_cache", key, answer)
-    await service.cache.note_user(x_user_id, datetime.now(UTC).isoformat(timespec="seconds"))
+    await service.cache.note_user(x_user_id)
     duration_ms = (time.perf_counter() - began) * 1000
+    now = datetime.now(UTC)
     user = int(x_user_id) if re.fullmatch(r"\d{1,9}", x_user_id) else zlib.crc32(x_user_id.encode()) & 0x7FFFFFFF
     tokens = len(question.message.split()) + len(str(answer["text"]).split())
-    await service.database.fetch(_NOTE_ANSWER, time.time_ns() // 1000, user, "/chat", duration_ms, tokens, trace)
+    # Number and time are chosen here, so that a note which is sent again after a lost connection is not there twice.
+    await service.database.fetch(_NOTE_ANSWER, service.next_number(), user, "/chat", duration_ms, tokens, trace, now)
     return {**answer, "cached": cached, "trace_id": str(trace), "colour": service.settings.colour}
 
 
 async def _answer(service: Service, message: str, key: str) -> dict[str, Any]:
     if await service.cache.get("embedding_cache", key) is None:
-        await service.cache.put("embedding_cache", key, [round(byte / 255, 4) for byte in bytes.fromhex(key)[:16]])
+        with service.tools.use("vector_search"):
+            embedding = [round(byte / 255, 4) for byte in bytes.fromhex(key)[:16]]
+        await service.cache.put("embedding_cache", key, embedding)
     word = max(re.findall(r"\w+", message) or [message], key=len)
     with service.tools.use("search_statute"):
         cases = await service.database.fetch(_FIND_CASES, word)
-    with service.tools.use("routellm"):
+        documents = await service.database.fetch(_FIND_DOCUMENTS, [case["id"] for case in cases])
+    with service.tools.use("llm_provider"):
         text = f"{len(cases)} cases speak of {word!r}: " + "; ".join(f"{case['case_number']} {case['title']}" for case in cases)
-    return {"text": text, "cases": [case["id"] for case in cases]}
+    return {"text": text, "cases": [case["id"] for case in cases], "documents": [document["id"] for document in documents]}
 
 
 @router.post("/parse")
@@ -83,7 +91,7 @@ async def parse(service: Here, sentence: Sentence) -> dict[str, Any]:
     key = hashlib.sha256(sentence.text.encode()).hexdigest()
     parsed = await service.cache.get("parse_cache", key)
     if parsed is None:
-        with service.tools.use("calendar"):
+        with service.tools.use("llm_provider"):
             parsed = _parsed(sentence.text)
         await service.cache.put("parse_cache", key, parsed)
     low = parsed["confidence"] < 0.7
@@ -103,6 +111,12 @@ def _parsed(text: str) -> dict[str, Any]:
         "confidence": round(sum(confidence.values()) / len(confidence), 3),
         "confidence_breakdown": confidence,
     }
+
+
+@router.get("/cases/count")
+async def count_cases(service: Here) -> dict[str, int]:
+    """How many cases there are, counted now."""
+    return {"count": (await service.database.fetch("SELECT count(*) AS count FROM cases"))[0]["count"]}
 
 
 @router.get("/cases/{number}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same instance seen as a system of wrappers: every tool is one."""
+"""The same instance seen as a system of wrappers: one around every tool."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from .tools import Tool
 
 router = APIRouter(prefix="/api")
 
+WRAPPERS = {"routellm": "llm_provider", "poml": "vector_search", "external_tools": "search_statute"}
+"""Names by which the wrapper system knows the tools."""
+
 
 @router.get("/system/health")
 async def system_health(service: Here) -> dict[str, Any]:
@@ -26,15 +29,15 @@ async def system_health(service: Here) -> dict[str, Any]:
 @router.get("/wrappers/health")
 async def wrappers_health(service: Here) -> dict[str, Any]:
     """Every wrapper with its state."""
-    return {"success": True, "data": {name: _health(tool) for name, tool in service.tools.by_name.items()}}
+    return {"success": True, "data": {name: _health(tool) for name, tool in _wrappers(service).items()}}
 
 
 @router.get("/wrappers/{name}/metrics")
 async def wrapper_metrics(service: Here, name: str) -> dict[str, Any]:
     """Figures of one wrapper."""
-    tool = service.tools.by_name.get(name)
+    tool = _wrappers(service).get(name)
     if tool is None:
-        raise HTTPException(404, f"no wrapper {name!r}; there are {', '.join(service.tools.by_name)}")
+        raise HTTPException(404, f"no wrapper {name!r}; there are {', '.join(WRAPPERS)}")
     return {"success": True, "data": {"name": name, **_health(tool), **tool.metrics()}}
 
 
@@ -45,13 +48,17 @@ async def export(service: Here) -> dict[str, Any]:
         "success": True,
         "data": {
             "system": await _system(service),
-            "wrappers": {name: {**_health(tool), **tool.metrics()} for name, tool in service.tools.by_name.items()},
+            "wrappers": {name: {**_health(tool), **tool.metrics()} for name, tool in _wrappers(service).items()},
             "latency_ms": service.metrics.latency_ms(),
             "success_rate": round(service.metrics.success_rate, 6),
             "error_rate": round(1 - service.metrics.success_rate, 6),
             "memory_bytes": resident_bytes(),
         },
     }
+
+
+def _wrappers(service: Service) -> dict[str, Tool]:
+    return {name: service.tools.by_name[tool] for name, tool in WRAPPERS.items()}
 
 
 async def _system(service: Service) -> dict[str, Any]:
@@ -61,7 +68,7 @@ async def _system(service: Service) -> dict[str, Any]:
     tools = service.tools.by_name.values()
     return {
         "overall_health_score": round(score, 4),
-        "system_status": "Healthy" if score >= 0.95 else "Degraded" if score >= 0.5 else "Unhealthy",
+        "system_status": "Healthy" if score > 0.95 else "Degraded" if score >= 0.5 else "Unhealthy",
         "active_wrappers": len(tools),
         "healthy_wrappers": sum(tool.state == "closed" for tool in tools),
         "active_operations": service.metrics.in_flight,

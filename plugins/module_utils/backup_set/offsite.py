@@ -12,20 +12,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..command import Command, Place, run
-from ..errors import CommandFailed, SetDamaged, Unreachable
+from ..errors import CommandFailed, DeadlineExceeded, SetDamaged, Unreachable
 from ..files import fsync_tree, require_space
 from ..pipeline import Pipeline
 from ..progress import Progress
+from .catalogue import list_sets
+from .hashing import damaged
 from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
 """In this order, last of all."""
+_LONG_PATIENCE = ("--retries", "3", "--low-level-retries", "5")
+_SHORT_PATIENCE = ("--retries", "1", "--low-level-retries", "2", "--timeout", "10s")
+"""For transfers, and for questions: somebody waits for the answer, and a dead store must be told within seconds."""
+_QUESTION_S = 45.0
 
 
 @dataclass(frozen=True)
@@ -80,38 +88,40 @@ class ObjectStore:
         if not self.access_key:
             environment["RCLONE_CONFIG_OFFSITE_ENV_AUTH"] = "true"
         return Command(
-            [place.program("rclone"), *arguments, "--retries", "3", "--low-level-retries", "5", "--contimeout", "10s", "--timeout", "60s"],
+            [place.program("rclone"), "--contimeout", "10s", "--timeout", "60s", *arguments],
             environment={key: value for key, value in environment.items() if value},
             secrets={key: value for key, value in secrets.items() if value},
         )
 
     def call(self, *arguments: str) -> str:
-        """Run rclone and return what it prints.
+        """Run a short rclone command and return what it prints.
 
         Raises:
             Unreachable: The store did not answer or refused.
         """
         try:
-            return run(self.command(*arguments)).stdout
+            return run(replace(self.command(*arguments, *_SHORT_PATIENCE), timeout_s=_QUESTION_S)).stdout
         except CommandFailed as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error.why) from error
+        except DeadlineExceeded as error:
+            raise self.unreachable(f"it did not answer within {_QUESTION_S:g} s") from error
 
     def transfer(self, progress: Progress, step: str, total: int, *arguments: str) -> None:
         """Run a long rclone command, reporting its progress."""
-        command = self.command(*arguments, "--stats", "1s", "--use-json-log", "--stats-log-level", "NOTICE")
+        command = self.command(*arguments, *_LONG_PATIENCE, "--stats", "1s", "--use-json-log", "--stats-log-level", "NOTICE")
         try:
             with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
                 pipeline.watch(lambda: progress.say(step, _transferred(pipeline.said(0)), total, "bytes"))
         except CommandFailed as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error.why) from error
 
-    def _unreachable(self, error: CommandFailed) -> Unreachable:
+    def unreachable(self, said: str) -> Unreachable:
+        """The error for a call that failed, with the cause among what rclone said."""
         return Unreachable(
             "The object store could not be used",
             where=str(self),
-            why=_errors(error.why),
-            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; "
-            "what was uploaded is kept and completed by the next run",
+            why=_cause(said),
+            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; what was uploaded is kept and completed by the next run",
         )
 
 
@@ -124,17 +134,24 @@ def _transferred(said: str) -> int:
     return 0
 
 
-def _errors(said: str) -> str:
+def _cause(said: str) -> str:
+    """What an S3 service or the network said, without what rclone says around it, each thing once."""
     messages = []
     for part in said.split("; "):
         try:
             entry = json.loads(part)
         except ValueError:
-            messages.append(part)
+            messages.append(_PREFIX.sub("", part))
             continue
         if entry.get("level") in ("error", "critical"):
             messages.append(entry.get("msg", ""))
-    return "; ".join(dict.fromkeys(message.strip() for message in messages if message.strip()))[-600:] or said[-600:]
+    telling = [found for message in messages for found in _TELLING.findall(message)]
+    text = "; ".join(dict.fromkeys(text.strip() for text in telling or messages if text.strip())) or said
+    return text.replace("directory not found", "the bucket was not found")[-600:]
+
+
+_PREFIX = re.compile(r"^\d{4}/\d\d/\d\d [\d:]{8} [A-Z]+ *: *")
+_TELLING = re.compile(r"(?<=api error )\w+: .*?(?=\.?$)|dial tcp.*|x509: .*|tls: .*|net/http: .*|directory not found")
 
 
 def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = False) -> t.Dict[str, t.Any]:
@@ -153,18 +170,21 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
         Unreachable: The store failed.
     """
     remote = store.remote(backup_set.id)
-    if is_complete(store, backup_set.id) and not _differences(store, backup_set, remote, download_check=False):
+    if is_complete(store, backup_set.id) and not _differences(store, backup_set, ["proof.json"]):
         _upload_proof(store, backup_set, remote)
         return {"changed": False, "location": f"s3://{store.path(backup_set.id)}", "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
     backup_set.require_whole()
-    seals = [flag for name in (*_SEALS, "proof.json") for flag in ("--exclude", "/" + name)]
-    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *seals)
+    seals = [*_SEALS, "proof.json"]
+    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *_excluding(seals))
     progress.say("comparing checksums")
-    differences = _differences(store, backup_set, remote, download_check=download_check)
-    if differences:
+    differing = _differences(store, backup_set, seals, download_check=download_check)
+    if differing:
         raise SetDamaged(
-            f"The off-site copy of {backup_set.id} differs", where=str(store), why=differences, next_step="run the off-site copy again"
+            f"The off-site copy of {backup_set.id} differs",
+            where=str(store),
+            why="missing, or with other content: " + ", ".join(differing[:5]),
+            next_step="run the off-site copy again",
         )
     _upload_proof(store, backup_set, remote)
     for name in _SEALS:
@@ -177,24 +197,41 @@ def _upload_proof(store: ObjectStore, backup_set: BackupSet, remote: str) -> Non
         store.call("copyto", backup_set.path("proof.json"), f"{remote}/proof.json")
 
 
-def _differences(store: ObjectStore, backup_set: BackupSet, remote: str, *, download_check: bool) -> str:
-    excluded = [flag for name in (*_SEALS, "proof.json") for flag in ("--exclude", "/" + name)]
+def _excluding(names: t.Sequence[str]) -> t.List[str]:
+    return [flag for name in names for flag in ("--exclude", "/" + name)]
+
+
+def _differences(store: ObjectStore, one: BackupSet, leave_out: t.Sequence[str], *, download_check: bool = False) -> t.List[str]:
+    """The files of a set whose copy is missing or has another checksum."""
     how = ["--download"] if download_check else []
-    done = run(store.command("check", backup_set.folder, remote, "--one-way", *how, *excluded), check=False)
-    return "" if done.status == 0 else (_errors("; ".join(done.stderr.strip().splitlines())) or "they differ")
+    command = store.command(
+        "check", one.folder, store.remote(one.id), "--one-way", "--combined", "-", *how, *_excluding(leave_out), *_LONG_PATIENCE
+    )
+    done = run(command, check=False)
+    differing = [line[2:] for line in done.stdout.splitlines() if line[:2] in ("+ ", "* ")]
+    if done.status != 0 and not differing:
+        raise store.unreachable("; ".join(done.stderr.strip().splitlines()))
+    return differing
 
 
 def is_complete(store: ObjectStore, name: str) -> bool:
     """Whether the store holds the set with its manifest."""
-    return bool(
-        store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json").strip()
-    )
+    return name in list_remote(store, name)
 
 
-def list_remote(store: ObjectStore) -> t.List[str]:
+def list_remote(store: ObjectStore, name: str = "*") -> t.List[str]:
     """Names of the complete sets in the store, the newest first."""
-    found = store.call("lsf", store.remote(), "--files-only", "--recursive", "--max-depth", "2", "--include", "/*/manifest.json")
+    # Without the slash rclone asks whether the prefix is a file, and takes a refusal for a yes.
+    found = store.call("lsf", store.remote() + "/", "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json")
     return sorted((line.split("/")[0] for line in found.splitlines() if line), reverse=True)
+
+
+def remote_sets(store: ObjectStore) -> t.List[BackupSet]:
+    """The complete sets in the store, the newest first, by their manifests and proofs alone: their folders are not here."""
+    with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as folder:
+        seals = [flag for name in (*_SEALS, "proof.json") for flag in ("--include", f"/*/{name}")]
+        store.call("copy", store.remote() + "/", folder, *seals)
+        return [one for one in list_sets(folder) if os.path.exists(one.path("manifest.json"))]
 
 
 def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
@@ -210,8 +247,9 @@ def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
     with SetWriter(backup_folder, "fetched", "offsite") as writer:
         store.transfer(progress, "downloading", size, "copy", store.remote(name), writer.folder)
         progress.say("checking")
-        fetched = read_set(writer.folder)
-        fetched.require_whole()
+        problems = read_set(writer.folder).problems()
+        if problems:
+            raise damaged(os.path.join(os.path.abspath(backup_folder), name), problems)
         fsync_tree(writer.folder)
         final = os.path.join(os.path.abspath(backup_folder), name)
         if os.path.isdir(final):  # the damaged one that this replaces: kept out of the way until the new one is in place

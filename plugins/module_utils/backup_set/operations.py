@@ -10,11 +10,11 @@ import datetime
 import os
 import typing as t
 
-from ..errors import BadInput
+from ..errors import BadInput, SetDamaged
 from ..progress import Progress
-from .catalogue import Choice, Wanted, choose, list_sets, none_found
+from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
 from .hashing import damaged, hash_file
-from .offsite import ObjectStore, download, is_complete, list_remote, upload
+from .offsite import ObjectStore, download, is_complete, remote_sets, upload
 from .prune import Keep, plan_prune, remove_set
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 
@@ -123,23 +123,28 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
         return _selected(here.chosen, here, "here")
     if offsite is None:
         raise none_found(wanted, backup_folder, here.passed_over, sets)
-    names = [name for name in list_remote(offsite) if not wanted.name or name == wanted.name]
-    for name in names:
-        progress.say(f"looking at {name} off-site")
+    there = remote_sets(offsite)
+    here.passed_over += [f"{one.id} off-site: {'; '.join(one.damage) or 'failed its last check'}" for one in there if one.state == "failed"]
+    for one in in_order_of_trust(there, wanted):
         if dry_run:
             return {
                 "changed": True,
                 "location": "offsite",
                 "set_folder": "",
-                "set_id": name,
-                "reason": f"no set here will do; {name} would be fetched from {offsite}",
+                "set_id": one.id,
+                "reason": f"no set here will do; {one.id} would be fetched from {offsite}",
                 "passed_over": here.passed_over,
+                "diff": {"before": "", "after": f"{one.id} would be fetched from {offsite}, and then restored\n"},
             }
-        fetched = download(offsite, name, backup_folder)
-        if wanted.fits(fetched) and not fetched.damage:
-            here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
-            return _selected(fetched, here, "offsite")
-    raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over, sets)
+        progress.say(f"fetching {one.id} from off-site")
+        try:
+            fetched = download(offsite, one.id, backup_folder)
+        except SetDamaged as error:
+            here.passed_over.append(f"{one.id} off-site: {error.why}")
+            continue
+        here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
+        return _selected(fetched, here, "offsite")
+    raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over, [*sets, *there])
 
 
 def _selected(one: BackupSet, choice: Choice, location: str) -> t.Dict[str, t.Any]:

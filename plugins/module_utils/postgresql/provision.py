@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..command import run
 from ..errors import BadInput, CommandFailed, Unreachable
 from .connection import Connection, identifier, literal
+from .server_info import role_exists
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _role_steps(connection: Connection, wanted: Wanted) -> t.List[t.Tuple[str, s
         return []
     quoted = identifier(wanted.owner)
     password = f"PASSWORD {literal(wanted.owner_password)}" if wanted.owner_password else ""
-    if not connection.ask(f"SELECT 1 FROM pg_roles WHERE rolname = {literal(wanted.owner)}").strip():
+    if not role_exists(connection, wanted.owner):
         return [(f"created role {wanted.owner}", f"CREATE ROLE {quoted} LOGIN {password}")]
     if password and not _can_log_in(replace(connection, user=wanted.owner, password=wanted.owner_password)):
         return [(f"set the password of role {wanted.owner}", f"ALTER ROLE {quoted} LOGIN {password}")]
