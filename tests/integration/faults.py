@@ -28,14 +28,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.postgresql_server import PostgresqlServer
 
 SEED = int(os.environ.get("SRE_RUNBOOKS_FAULT_SEED", 0)) or secrets.randbelow(10**6) + 1
 ROUNDS = int(os.environ.get("SRE_RUNBOOKS_FAULT_ROUNDS", 20))
 REPOSITORY = Path(__file__).resolve().parents[2]
-SAMPLE_S = 0.002
-Say = Callable[[str], None]
+SAMPLE_S = 0.008
 
 
 class Operation:
@@ -230,11 +230,12 @@ class Series:
             error.add_note(f"in round {sum(self.outcomes.values())}: {self._last}")
             raise
 
-    def conclude(self, say: Say, more: str = "") -> None:
+    def conclude(self, capsys: pytest.CaptureFixture[str], more: str = "") -> None:
         """Tell what was done, and require that most kills met a running process."""
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         span = f"{self._span[0]:.2f} to {self._span[1]:.2f} s"
-        say(f"kill -9 of {self.name}, {self.rounds} moments in {span}, seed {SEED}: {self.hits} hit; {told}{more}")
+        with capsys.disabled():
+            print(f"\nkill -9 of {self.name}, {self.rounds} moments in {span}, seed {SEED}: {self.hits} hit; {told}{more} ", end="")
         assert self.hits >= 0.6 * self.rounds
 
 
@@ -259,3 +260,9 @@ def serves(server: PostgresqlServer) -> bool:
         return True
     except RunbookError:
         return False
+
+
+def load_logged_reference(server: PostgresqlServer, database: str, megabytes: int = 2) -> None:
+    """The reference database; its unlogged table, which PostgreSQL empties after a crash (manual, CREATE TABLE), becomes a logged one."""
+    server.load_reference(database, megabytes)
+    server.sql("ALTER TABLE session_cache SET LOGGED", database)

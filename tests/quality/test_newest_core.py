@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import socket
 from pathlib import Path
 
@@ -50,10 +51,13 @@ def test_its_ansible_reads_every_playbook_without_a_deprecation(newest_controlle
 @pytest.mark.skipif("local_stack_up" not in [path.stem for path in PLAYBOOKS], reason="there is no playbook local_stack_up yet")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Controller, repository: Path, tmp_path: Path) -> None:
+def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Controller, repository: Path) -> None:
     programs = Path(newest_controller.python).parent
     environment = with_venv(os.environ, newest_controller.python)
-    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(tmp_path / "stack"), **free_ports(repository)})]
+    # As root PostgreSQL runs as another account, which cannot enter pytest's own folders.
+    folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-"))
+    folder.chmod(0o755)
+    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(folder / "stack"), **free_ports(repository)})]
     try:
         up = run_shown(
             [str(programs / "ansible-playbook"), "playbooks/local_stack_up.yml", *settings],

@@ -42,7 +42,8 @@ def create(settings: Settings) -> FastAPI:
     @app.middleware("http")
     async def observe(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         began = time.perf_counter()
-        service.metrics.begin()
+        is_work = request.url.path.startswith(WORK)
+        service.metrics.begin(work=is_work)
         status, error = 500, ""
         try:
             response = await _answer(service, request, call_next)
@@ -51,7 +52,7 @@ def create(settings: Settings) -> FastAPI:
             return response
         finally:
             seconds = time.perf_counter() - began
-            service.metrics.finish(request.method, _pattern(request), status, seconds, work=request.url.path.startswith(WORK))
+            service.metrics.finish(request.method, _pattern(request), status, seconds, work=is_work)
             _log(service, request, status, error, seconds)
 
     return app

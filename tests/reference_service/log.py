@@ -24,6 +24,8 @@ class _JsonLines(logging.Formatter):
         fields = getattr(record, "fields", {})
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"timestamp": when, "level": record.levelname, "colour": self._colour, "message": record.getMessage(), **fields}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

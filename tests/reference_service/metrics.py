@@ -59,14 +59,14 @@ class Metrics:
         finally:
             self.components.labels(name).observe(time.perf_counter() - began)
 
-    def begin(self) -> None:
-        """A request came in."""
-        self.in_flight += 1
+    def begin(self, *, work: bool) -> None:
+        """A request came in; `work` tells it from health checks and the like."""
+        self.in_flight += work
         self.active.inc()
 
     def finish(self, method: str, path: str, status: int, seconds: float, *, work: bool) -> None:
-        """A request was answered; `path` is the route's pattern, `work` tells it from health checks and the like."""
-        self.in_flight -= 1
+        """A request was answered; `path` is the route's pattern."""
+        self.in_flight -= work
         self.active.dec()
         self.total += 1
         self.failed += status >= 500

@@ -29,11 +29,12 @@ _PROBE = "SELECT 1 FROM cases CROSS JOIN documents CROSS JOIN response_history L
 _PAUSE_S = 0.05
 _BATCH = 1000
 _USERS = 1000
-_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _PASSING = (
     ConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection that is cut while it is being made ends with
     asyncpg.InvalidCatalogNameError,
     asyncpg.ObjectNotInPrerequisiteStateError,  # "is not currently accepting connections"
     asyncpg.PostgresConnectionError,

@@ -31,7 +31,7 @@ from .sets import BackupSet, SetWriter, read_set
 _SEALS = ("manifest.json.sha256", "manifest.json")
 """In this order, last of all."""
 _LONG_PATIENCE = ("--retries", "3", "--low-level-retries", "5")
-_SHORT_PATIENCE = ("--retries", "1", "--low-level-retries", "2", "--timeout", "10s")
+_SHORT_PATIENCE = ("--retries", "1", "--low-level-retries", "2", "--timeout", "5s")
 """For transfers, and for questions: somebody waits for the answer, and a dead store must be told within seconds."""
 _QUESTION_S = 45.0
 
@@ -121,7 +121,8 @@ class ObjectStore:
             "The object store could not be used",
             where=str(self),
             why=_cause(said),
-            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; what was uploaded is kept and completed by the next run",
+            next_step="check that it runs, that the bucket exists and that its keys in the inventory's secrets are right; "
+            "what was uploaded is kept and completed by the next run",
         )
 
 
@@ -222,7 +223,8 @@ def is_complete(store: ObjectStore, name: str) -> bool:
 def list_remote(store: ObjectStore, name: str = "*") -> t.List[str]:
     """Names of the complete sets in the store, the newest first."""
     # Without the slash rclone asks whether the prefix is a file, and takes a refusal for a yes.
-    found = store.call("lsf", store.remote() + "/", "--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json")
+    deep = ("--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json")
+    found = store.call("lsf", store.remote() + "/", *deep)
     return sorted((line.split("/")[0] for line in found.splitlines() if line), reverse=True)
 
 

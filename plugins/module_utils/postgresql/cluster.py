@@ -12,8 +12,9 @@ import tempfile
 import typing as t
 
 from ..command import Command, Place, run
+from ..errors import BadInput
 from ..files import write_atomically
-from .scratch import open_to_all, own, server_account
+from .scratch import open_to_all, own, owner_of
 
 
 def create_cluster(folder: str, tool_folder: str, password: str, settings: t.Mapping[str, str]) -> t.Dict[str, t.Any]:
@@ -32,9 +33,12 @@ def create_cluster(folder: str, tool_folder: str, password: str, settings: t.Map
         `changed`, `data_folder`, `tool_folder` (where the server's programs are to be taken from), `account`.
 
     Raises:
+        BadInput: The account that the server has to run as cannot enter the folder; nothing was changed.
         CommandFailed: initdb failed.
     """
-    account = server_account()
+    data = os.path.join(folder, "data")
+    account = owner_of(data)
+    _require_open(os.path.dirname(os.path.abspath(folder)), account)
     os.makedirs(folder, mode=0o755, exist_ok=True)
     own(folder, account)
     programs, copied = tool_folder, False
@@ -42,16 +46,41 @@ def create_cluster(folder: str, tool_folder: str, password: str, settings: t.Map
         programs = os.path.join(folder, "programs", "bin")
         copied = not os.path.isdir(programs)
         if copied:
-            shutil.copytree(os.path.dirname(os.path.abspath(tool_folder)), os.path.join(folder, "programs"), symlinks=True)
-    data = os.path.join(folder, "data")
+            _copy_programs(os.path.dirname(os.path.abspath(tool_folder)), os.path.dirname(programs))
     made = not os.path.exists(os.path.join(data, "PG_VERSION"))
     if made:
         shutil.rmtree(data, ignore_errors=True)
         _initdb(data, programs, account, password)
     changed = _write_settings(data, settings, account)
-    if made or copied or not os.path.exists(os.path.join(folder, "bin")):
+    if made or not _leads_to(os.path.join(folder, "bin"), programs):
         _tell(folder, data, programs)
     return {"changed": made or copied or changed, "data_folder": data, "tool_folder": programs, "account": account}
+
+
+def _require_open(parent: str, account: str) -> None:
+    while not os.path.exists(parent):
+        parent = os.path.dirname(parent)
+    if account and not open_to_all(parent):
+        raise BadInput(
+            f"The account {account}, as which root has to run PostgreSQL, cannot enter the folder",
+            where=parent,
+            next_step="choose a folder that every account may enter, such as one below /var/lib, or do without root; nothing was changed",
+        )
+
+
+def _copy_programs(source: str, target: str) -> None:
+    partial = target + ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial, symlinks=True)
+    os.chmod(partial, 0o755)  # noqa: S103 - the server's account has to read it, and there is nothing secret in it
+    os.rename(partial, target)
+
+
+def _leads_to(link: str, target: str) -> bool:
+    try:
+        return os.readlink(link) == target
+    except OSError:
+        return False
 
 
 def _tell(folder: str, data: str, programs: str) -> None:

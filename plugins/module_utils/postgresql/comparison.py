@@ -71,6 +71,9 @@ def _compare_tables(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any
         after = restored.get(label)
         if after is None:
             result.differences.append(f"table {label} is missing")
+        elif before["hash"] is None and after["hash"] is None and before["rows"] != after["rows"]:
+            # It held what its query gave when it was last refreshed; a restore computes it anew from the tables.
+            result.unknown.append(f"materialised view {label}: it had {before['rows']} rows, its query now gives {after['rows']}")
         elif before["rows"] != after["rows"]:
             result.differences.append(f"table {label} has {after['rows']} rows instead of {before['rows']}")
         elif hashes and before["hash"] != after["hash"]:

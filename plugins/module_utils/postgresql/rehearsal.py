@@ -17,9 +17,10 @@ from .connection import Session
 from .exchange import Service
 from .fingerprint import TableHasher, tables
 from .restore import RestoreRequest, restore_logically
-from .restore_folder import superuser_of, unpack
+from .restore_folder import superuser_of
 from .restore_result import Clock
 from .scratch import open_to_all, own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
+from .unpack import unpack
 
 
 def rehearse(

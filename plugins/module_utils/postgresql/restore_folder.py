@@ -9,24 +9,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
 
-from ..backup_set.hashing import parallel
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
-from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, ToolMissing, WrongTarget
-from ..files import fsync_path, locked, require_space, tree_bytes
-from ..pipeline import Pipeline
+from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, WrongTarget
+from ..files import locked, require_space
 from ..progress import Progress
 from .exchange import Service, complete_interrupted, exchange_folders
 from .restore_result import Clock, told
-from .scratch import own, private_server
+from .scratch import private_server
 from .swap import stamp
-
-_DECOMPRESSORS = {"gz": ["gzip", "-dc"], "zst": ["zstd", "-dcq"], "lz4": ["lz4", "-dcq"], "tar": []}
+from .unpack import decompressor, unpack
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
     for program in ("postgres", "pg_ctl", "pg_verifybackup", "pg_controldata"):
         Place(tool_folder=service.tool_folder).program(program)
     for archive in one.manifest["base_backup"]["archives"]:
-        for program in [*_decompressor(archive)[:1], "tar"]:
+        for program in [*decompressor(archive)[:1], "tar"]:
             Place().program(program)
     _guard_folder(request, live)
     require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05) + (64 << 20))
@@ -137,11 +133,12 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             progress.say("starting it by itself")
             start_by_itself(ready.restoring, service, superuser_of(one))
             clock.lap("start_by_itself")
-            progress.say("exchanging the data folders")
-            cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
         except BaseException:
             shutil.rmtree(ready.restoring, ignore_errors=True)
             raise
+        # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
+        progress.say("exchanging the data folders")
+        cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
     clock.lap("exchange")
     serving_at = time.time()
     return {
@@ -196,38 +193,6 @@ def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) 
     return {**result, "cut_off_s": round(exchange_folders(service, put_back, kept_as), 3)}
 
 
-def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) -> None:
-    """Unpack a set's archives into a new data folder, let pg_verifybackup check every file, and make it durable.
-
-    Raises:
-        SetDamaged: A file is not what the server wrote.
-    """
-    os.mkdir(folder, 0o700)
-    for archive in sorted(one.manifest["base_backup"]["archives"], key=lambda name: "pg_wal" in name):
-        target = os.path.join(folder, "pg_wal") if "pg_wal" in archive else folder
-        _untar(one.path(archive), target, lambda: progress.say("unpacking", tree_bytes(folder), one.manifest["cluster_bytes"], "bytes"))
-    manifest = one.path("base", "backup_manifest")
-    inside = os.path.join(folder, "backup_manifest")
-    if os.path.exists(manifest):
-        shutil.copyfile(manifest, inside)
-    progress.say("checking every file and making it durable")
-    paths = [os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files]] + [folder]
-    for path in paths:
-        own(path, service.account)
-    durable = [lambda p=path: fsync_path(p) for path in paths if not os.path.islink(path)]
-    parallel([lambda: _verify(one, folder, service), *durable], jobs=8)
-    os.unlink(inside)
-    fsync_path(folder)
-
-
-def _verify(one: BackupSet, folder: str, service: Service) -> None:
-    program = Place(tool_folder=service.tool_folder).program("pg_verifybackup")
-    try:
-        run(Command([program, "--quiet", "--no-parse-wal", folder]))
-    except CommandFailed as error:
-        raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
-
-
 def superuser_of(one: BackupSet) -> str:
     """A role of the set that may log in and do everything."""
     return next((role["name"] for role in one.manifest["roles"] if role["superuser"] and role["login"]), "postgres")
@@ -246,23 +211,6 @@ def start_by_itself(folder: str, service: Service, user: str) -> None:
     except CommandFailed as error:
         error.next_step = "use another set; the live server is as it was"
         raise
-
-
-def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:
-    tar = Command(["tar", "--extract", "--file=-", "--blocking-factor=2048", f"--directory={target}"])
-    commands = [Command([*_decompressor(path), path]), tar] if _decompressor(path) else [tar]
-    with (
-        open(path, "rb") as stream,
-        Pipeline(*commands, stdin=subprocess.DEVNULL if len(commands) > 1 else stream, stdout=subprocess.DEVNULL) as pipeline,
-    ):
-        pipeline.watch(look)
-
-
-def _decompressor(archive: str) -> t.List[str]:
-    ending = archive.rsplit(".", 1)[-1]
-    if ending not in _DECOMPRESSORS:
-        raise ToolMissing(f"Nothing is known that unpacks {archive}", next_step="use another set")
-    return _DECOMPRESSORS[ending]
 
 
 def system_identifier_of(folder: str, service: Service) -> str:
