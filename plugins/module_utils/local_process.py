@@ -42,6 +42,7 @@ class Process:
         files: Configuration files in its folder, name -> content; written with mode 0600 before it is started.
         leftovers: Files outside its folder that it leaves when it is killed; removed before it starts and after it has ended.
         stop_signal: Signal that asks it to end.
+        wait: Whether a start waits until it is ready; one that is not waited for is named again in a later start.
         timeout_s: Seconds until it must be ready, and until it must have ended.
     """
 
@@ -58,6 +59,7 @@ class Process:
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     leftovers: t.Sequence[str] = ()
     stop_signal: str = "TERM"
+    wait: bool = True
     timeout_s: float = 60.0
 
     @property

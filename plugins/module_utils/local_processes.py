@@ -151,7 +151,7 @@ def _launch(process: Process) -> "subprocess.Popen[bytes]":
 
 def _wait_until_ready(begun: t.Sequence[t.Tuple[Process, "subprocess.Popen[bytes]"]], running: t.Sequence[Process]) -> None:
     began = time.monotonic()
-    waiting = [*(process for process, _popen in begun), *running]
+    waiting = [process for process in (*(process for process, _popen in begun), *running) if process.wait]
     while True:
         for process, popen in begun:
             if popen.poll() is not None:

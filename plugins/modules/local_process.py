@@ -93,6 +93,10 @@ options:
         description: Signal that asks it to end, without C(SIG).
         type: str
         default: TERM
+      wait:
+        description: Whether to wait until it is ready. One that is not waited for is named again in a later task.
+        type: bool
+        default: true
       timeout_s:
         description: Seconds until it must be ready, and until it must have ended.
         type: float
@@ -143,6 +147,7 @@ PROCESS_OPTIONS = {
     "files": {"type": "dict", "default": {}, "no_log": True},
     "leftovers": {"type": "list", "elements": "path", "default": []},
     "stop_signal": {"type": "str", "default": "TERM"},
+    "wait": {"type": "bool", "default": True},
     "timeout_s": {"type": "float", "default": 60},
 }
 

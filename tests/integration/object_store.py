@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 ACCESS_KEY, SECRET_KEY = "TESTACCESSKEY", "object-store-Okapi4Secret"
 
 
-def start(folder: Path, access_key: str, secret_key: str) -> tuple["subprocess.Popen[bytes]", str]:
+def start(folder: Path, access_key: str, secret_key: str) -> tuple[subprocess.Popen[bytes], str]:
     """Start the service; returns its process and its URL. The caller ends it."""
     ports = [free_port() for _number in range(4)]
     identity = {"name": "tests", "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": ["Admin"]}

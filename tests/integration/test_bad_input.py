@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from integration.playbook_runs import ROOT, Profile, picture, server_picture
@@ -56,7 +57,9 @@ def refused(profile: Profile, server: PostgresqlServer, playbook: str, *options:
     assert (server_picture(server, "reference"), picture(profile.backups)) == before
     assert "Traceback" not in done.output
     assert not list((profile.state / "leases").glob("*.json")) or "Another run works" in done.output
-    headlines = re.findall(r"^\[ERROR\]: (?:Task failed: )?(?:Action failed: |Module failed: )?(.*?)$(?=\nOrigin:|\n\n)", done.output, re.MULTILINE | re.DOTALL)
+    headlines = re.findall(
+        r"^\[ERROR\]: (?:Task failed: )?(?:Action failed: |Module failed: )?(.*?)$(?=\nOrigin:|\n\n)", done.output, re.MULTILINE | re.DOTALL
+    )
     assert headlines, done.output
     core = headlines[0]
     assert all(core in line or line in core for line in headlines), f"more than one message: {headlines}"
@@ -89,7 +92,10 @@ def test_no_set_at_all(profile: Profile, server: PostgresqlServer) -> None:
 def test_only_sets_of_another_server_or_method(profile: Profile, server: PostgresqlServer, good_set: BackupSet) -> None:
     profile.store["system_identifier"] = "1234567890"
     message = refused(profile, server, "restore", *CONFIRM)
-    assert f"{good_set.id} is from another server (127.0.0.1:{server.port}, system identifier {good_set.manifest['server']['system_identifier']})" in message
+    identity = good_set.manifest["server"]["system_identifier"]
+    assert (
+        f"{good_set.id} is from another server (127.0.0.1:{server.port}, system identifier {identity})" in message
+    )
     del profile.store["system_identifier"]
     message = refused(profile, server, "restore", *CONFIRM, "-e", "restore_method=physical")
     assert f"{good_set.id} was taken by the logical method" in message
@@ -215,7 +221,10 @@ def test_a_server_that_is_not_the_one_that_the_inventory_means(profile: Profile,
     for playbook, options in (("backup", ()), ("restore", ("-e", f"restore_set={good_set.id}"))):
         message = refused(profile, server, playbook, *CONFIRM, *options)
         assert "This is not the server that the inventory means" in message
-        assert f"its system identifier is {good_set.manifest['server']['system_identifier']}, the inventory says 7000000000000000001" in message
+        assert (
+            f"its system identifier is {good_set.manifest['server']['system_identifier']}, the inventory says 7000000000000000001"
+            in message
+        )
 
 
 def test_a_value_that_a_role_does_not_know(profile: Profile, server: PostgresqlServer) -> None:

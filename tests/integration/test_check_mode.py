@@ -4,9 +4,9 @@
 
 """`--check --diff` changes nothing and foretells what the real run does.
 
-Compared before and after: the folders of the sets and of the state, byte for byte with modes and times; and of the server the databases with
-owner, rights and settings, the roles, every row of the database, and how much was written to its log of changes. The data folder itself is
-not compared byte by byte: a server writes statistics and hint bits into it whenever it is read.
+Compared before and after: the folders of the sets and of the state, byte for byte with modes and times; and of the server the databases
+with owner, rights and settings, the roles, every row of the database, and how much was written to its log of changes. The data folder
+itself is not compared byte by byte: a server writes statistics and hint bits into it whenever it is read.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import derived_name
 from integration.playbook_runs import Finished, Profile, picture, server_picture
@@ -50,7 +51,7 @@ def everything(profile: Profile, server: PostgresqlServer) -> dict[str, t.Any]:
 
 
 def rehearsed(profile: Profile, server: PostgresqlServer, playbook: str, *options: str) -> tuple[list[str], list[str]]:
-    """Run in check mode, see that nothing was changed; returns the lines of the diffs and the names of the tasks that would change something."""
+    """Run in check mode, see that nothing was changed; returns the diffs' lines and the tasks that would change something."""
     profile.command(playbook)
     profile.state.mkdir(exist_ok=True)
     before = everything(profile, server)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select, verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
@@ -43,7 +44,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ba
 
 
 @pytest.fixture(params=["logical", "physical"])
-def pair(request: pytest.FixtureRequest, originals: dict[str, BackupSet], tmp_path: Path) -> "Pair":
+def pair(request: pytest.FixtureRequest, originals: dict[str, BackupSet], tmp_path: Path) -> Pair:
     """An older good set and a newer one to damage, both proven."""
     return Pair(originals[request.param], tmp_path)
 
@@ -134,7 +135,13 @@ def test_two_files_in_each_other_s_place_are_found(pair: Pair) -> None:
         one.rename(aside)
         two.rename(one)
         aside.rename(two)
-        pair.require_noticed("manifest.json" if {first, second} & {"manifest.json", "manifest.json.sha256"} else first if first not in SEALS else "proof.json")
+        pair.require_noticed(
+            "manifest.json"
+            if {first, second} & {"manifest.json", "manifest.json.sha256"}
+            else first
+            if first not in SEALS
+            else "proof.json"
+        )
         pair.renew()
 
 

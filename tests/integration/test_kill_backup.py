@@ -12,10 +12,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import list_sets
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.backup import back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest
-from integration.faults import Operation, Series, Victim, backends, load_logged_reference, order, own_process, postmaster, programs, serves, wait_until
+from integration.faults import (
+    Operation,
+    Series,
+    Victim,
+    backends,
+    load_logged_reference,
+    order,
+    own_process,
+    postmaster,
+    programs,
+    serves,
+    wait_until,
+)
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = pytest.mark.slow

@@ -6,20 +6,37 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import identifier
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session, identifier
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
-from integration.faults import Operation, Series, Victim, backends, load_logged_reference, order, own_process, postmaster, programs, serves, wait_until
+from integration.faults import (
+    Operation,
+    Series,
+    Victim,
+    backends,
+    load_logged_reference,
+    order,
+    own_process,
+    postmaster,
+    programs,
+    serves,
+    wait_until,
+)
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = pytest.mark.slow
 
-DAMAGE = "TRUNCATE response_history; DROP TABLE billing.invoices; DELETE FROM documents WHERE id % 3 = 0; REFRESH MATERIALIZED VIEW daily_usage"
+DAMAGE = (
+    "TRUNCATE response_history; DROP TABLE billing.invoices; DELETE FROM documents WHERE id % 3 = 0; REFRESH MATERIALIZED VIEW daily_usage"
+)
 
 
 class TwoStates:
@@ -106,3 +123,51 @@ def test_a_restore_that_is_killed_leaves_the_damaged_or_the_restored_database_an
             assert not [name for name in server.names() if "_restoring_" in name]
             states.turn()
     series.conclude(capsys, f"; {swapped} had done the swap, {leftovers} left a database, which the next run dropped")
+
+
+def test_a_killed_run_whose_database_comes_into_being_only_afterwards_leaves_none_behind(states: TwoStates) -> None:
+    server = states.server
+    with Session(server.connection) as blocker:
+        blocker.ask("BEGIN; LOCK TABLE pg_database IN SHARE MODE")
+        killed = Operation(states.order())
+        wait_until(lambda: "CREATE DATABASE" in _active(server), 10, "the killed run creates its database")
+        killed.process.kill()
+        killed.finish()
+        following = Operation(states.order())
+        time.sleep(1.5)  # it looks around and finds nothing to clean up
+        blocker.ask("COMMIT")
+        outcome, told = following.finish()
+    assert outcome == "completed", told
+    assert server.content("reference") == states.restored
+    assert not [name for name in server.names() if "_restoring_" in name]
+    states.turn()
+
+
+def test_what_the_server_still_does_for_a_killed_run_does_not_stop_the_next_one(tmp_path: Path, states: TwoStates) -> None:
+    server = states.server
+    server.sql("CREATE DATABASE slow")
+    # Slow everywhere but here: the restored database has another name while its index is built.
+    server.sql(
+        "CREATE FUNCTION slow(id integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM pg_sleep(0.01) WHERE current_database() <> 'slow'; RETURN id; END $$;"
+        "CREATE TABLE things AS SELECT generate_series(1, 1500) AS id; CREATE INDEX ON things (slow(id))",
+        "slow",
+    )
+    one = back_up_logically(BackupRequest(server.connection, "slow", "slow", str(tmp_path)))
+    killed = Operation(order(server, "restore", database="slow", set_folder=one.folder))
+    wait_until(lambda: "CREATE INDEX" in _active(server), 20, "the killed run builds the index")
+    killed.process.kill()
+    killed.finish()
+    assert "CREATE INDEX" in _active(server)
+    (leftover,) = [name for name in server.names() if "slow_restoring_" in name]
+    following = Operation(order(server, "restore", database="slow", set_folder=one.folder))
+    wait_until(lambda: leftover not in server.names(), 3, "the next run drops what was left")
+    wait_until(lambda: "CREATE INDEX" in _active(server), 20, "the next run builds the index")
+    following.process.kill()
+    following.finish()
+    for name in server.names() - {"reference", "postgres"}:
+        server.sql(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
+
+
+def _active(server: PostgresqlServer) -> str:
+    return server.sql("SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()")

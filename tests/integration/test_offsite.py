@@ -19,10 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, list_remote, remote_sets, upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, select
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged, SetNotFound, Unreachable
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
@@ -68,7 +69,13 @@ def test_a_copy_is_compared_sealed_last_and_not_sent_again(store: ObjectStore, t
     first = upload(store, one)
     assert first == {"changed": True, "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
     there = objects(store)
-    assert {path.split("/", 1)[1] for path in there} == {"dump/toc.dat", "dump/1.dat", "globals.sql", "manifest.json", "manifest.json.sha256"}
+    assert {path.split("/", 1)[1] for path in there} == {
+        "dump/toc.dat",
+        "dump/1.dat",
+        "globals.sql",
+        "manifest.json",
+        "manifest.json.sha256",
+    }
     assert list_remote(store) == [one.id]
     assert upload(store, one)["changed"] is False
     assert objects(store) == there

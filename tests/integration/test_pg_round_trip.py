@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NotTheSame, RunbookError, Unreachable, WrongTarget
@@ -30,7 +31,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap impor
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
 from integration.postgresql_server import PostgresqlServer, running_server
 
-ODD = 'My DB; drop "x" dbname=postgres \'1\' \\ $(id) é'
+ODD = "My DB; drop \"x\" dbname=postgres '1' \\ $(id) é"
 LONG = "a_name_that_needs_all_of_the_sixty_three_bytes_that_there_are_x"
 OWNER = 'Owner; drop "y"'
 ODD_SQL = Path(__file__).with_name("odd_database.sql")
@@ -92,7 +93,8 @@ def everything(server: PostgresqlServer, database: str) -> dict[str, t.Any]:
         "rows": server.sql("SELECT md5(string_agg(r::text, '|' ORDER BY r::text)) FROM rare_types r", database),
         "settings": server.sql("SHOW search_path; SHOW work_mem; SHOW app.some_setting", database),
         "objects": server.sql(
-            "SELECT string_agg(oid || ':' || pg_get_userbyid(lomowner) || ':' || md5(lo_get(oid)), ',' ORDER BY oid) FROM pg_largeobject_metadata",
+            "SELECT string_agg(oid || ':' || pg_get_userbyid(lomowner) || ':' || md5(lo_get(oid)), ',' ORDER BY oid) "
+            "FROM pg_largeobject_metadata",
             database,
         ),
     }
@@ -132,7 +134,7 @@ def test_a_database_that_was_dropped_comes_back_with_its_privileges_settings_com
     result = restore_logically(RestoreRequest(server.connection, ODD, odd_set, analyze=False))
     assert everything(server, ODD) == before
     assert before["properties"]["connection_limit"] == 42
-    assert before["properties"]["comment"] == "It's a \\ \"comment\"; -- with é"
+    assert before["properties"]["comment"] == 'It\'s a \\ "comment"; -- with é'
     assert result["kept_as"] == ""
     assert server.sql("SELECT has_database_privilege('b owner', current_database(), 'CONNECT WITH GRANT OPTION')", ODD) == "t"
 
@@ -174,7 +176,8 @@ def test_while_others_write_the_set_is_still_exactly_one_moment(server: Postgres
             with Session(server.connection, "busy", {}) as session:
                 while not stop.is_set():
                     session.ask(
-                        "INSERT INTO clients (name, email) SELECT 'w', md5(random()::text) || clock_timestamp() FROM generate_series(1, 20);"
+                        "INSERT INTO clients (name, email) SELECT 'w', md5(random()::text) || clock_timestamp() "
+                        "FROM generate_series(1, 20);"
                         f"UPDATE cases SET title = title || '.' WHERE id % 50 = {number};"
                         "SELECT nextval('case_number_seq'), lo_from_bytea(0, 'x');"
                         "DELETE FROM session_cache WHERE ctid IN (SELECT ctid FROM session_cache LIMIT 1)"
@@ -212,9 +215,13 @@ def test_rows_changed_in_the_dump_s_absence_are_noticed_down_to_a_single_value(
     load = restore.load_dump
     before, names = everything(server, ODD), server.names()
 
-    def load_and_change(connection: t.Any, one: t.Any, database: str, *rest: t.Any) -> None:
-        load(connection, one, database, *rest[:-1], lambda label: None)
-        connection.do(statement, database=database)
+    changes: list[str] = []
+
+    def load_and_change(
+        connection: t.Any, one: t.Any, database: str, jobs: t.Any, progress: t.Any, _loaded: t.Any, settings: t.Any
+    ) -> None:
+        load(connection, one, database, jobs, progress, lambda label: None, settings)
+        connection.do(changes[-1], database=database)
 
     monkeypatch.setattr(restore, "load_dump", load_and_change)
     for statement, told in (
@@ -225,6 +232,7 @@ def test_rows_changed_in_the_dump_s_absence_are_noticed_down_to_a_single_value(
         ("DROP POLICY own_rows ON guarded", "the schema"),
         ("CREATE TABLE extra (id integer)", '"extra" was not in the backup'),
     ):
+        changes.append(statement)
         with pytest.raises(NotTheSame) as found:
             restore_logically(RestoreRequest(server.connection, ODD, odd_set, analyze=False))
         assert told in found.value.message
@@ -255,7 +263,9 @@ def test_two_databases_whose_long_names_begin_alike_are_not_taken_for_each_other
             server.sql(f'DROP DATABASE "{name}"')
 
 
-def test_tables_whose_names_a_dump_s_list_of_contents_confuses_are_not_hashed_too_early(server: PostgresqlServer, odd_set: BackupSet) -> None:
+def test_tables_whose_names_a_dump_s_list_of_contents_confuses_are_not_hashed_too_early(
+    server: PostgresqlServer, odd_set: BackupSet
+) -> None:
     labels = list(data_items(server.connection, odd_set).values())
     assert len(labels) == len(set(labels)), "two items of the dump are taken for one table"
     assert '"public"."clients"' in labels
@@ -263,7 +273,28 @@ def test_tables_whose_names_a_dump_s_list_of_contents_confuses_are_not_hashed_to
 
 
 def test_text_survives_every_way_of_quoting(server: PostgresqlServer) -> None:
-    texts = ["", "'", "''", '"', "\\", "\\'", ":name", ":'x'", "$$", "$1", "--", "/*", ";", "\n", "\t\r", "é€😀", "E'", "{}", "%s", "\\\\'';"]
+    texts = [
+        "",
+        "'",
+        "''",
+        '"',
+        "\\",
+        "\\'",
+        ":name",
+        ":'x'",
+        "$$",
+        "$1",
+        "--",
+        "/*",
+        ";",
+        "\n",
+        "\t\r",
+        "é€😀",
+        "E'",
+        "{}",
+        "%s",
+        "\\\\'';",
+    ]
     texts += [first + second for first in texts for second in texts[:8]]
     for conforming in ("on", "off"):
         with Session(server.connection, None, {"standard_conforming_strings": conforming, "client_min_messages": "error"}) as session:

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 import socket
+import tempfile
 from pathlib import Path
 
 import pytest

@@ -32,7 +32,14 @@ def make_set(
 
 
 def described(
-    name: str, at: str, states: t.Sequence[str] = (), *, store: str = "reference", method: str = "logical", server: str = "1", damage: str = ""
+    name: str,
+    at: str,
+    states: t.Sequence[str] = (),
+    *,
+    store: str = "reference",
+    method: str = "logical",
+    server: str = "1",
+    damage: str = "",
 ) -> BackupSet:
     """A set as its manifest and proofs describe it; there is no folder."""
     manifest = {

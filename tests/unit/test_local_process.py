@@ -16,6 +16,7 @@ import sys
 import time
 import typing as t
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,16 @@ def test_processes_start_side_by_side_and_a_second_start_does_nothing(make: Make
     assert not running(slow)
     assert not any(alive(pid) for pid in pids.values())
     assert stop(slow) == []
+
+
+def test_one_that_is_not_waited_for_is_waited_for_by_a_later_start(make: Make) -> None:
+    slow, quick = make("slow", environment={"DELAY": "2"}, wait=False), make("quick")
+    began = time.monotonic()
+    assert start([slow, quick]) == ["slow", "quick"]
+    assert time.monotonic() - began < 1.8
+    assert start([replace(slow, wait=True)]) == []
+    assert time.monotonic() - began > 2
+    assert not slow.answer()
 
 
 def test_a_started_process_leads_a_session_of_its_own_and_so_outlives_whoever_started_it(make: Make) -> None:

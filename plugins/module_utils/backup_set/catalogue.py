@@ -103,14 +103,16 @@ def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[
         if wanted.fits(one) and one.state == "failed" and not wanted.name
     ]
     candidates = in_order_of_trust(sets, wanted)
-    newest = max(candidates, key=lambda one: one.consistent_at, default=None)
+    damaged = set()
     for candidate in candidates:
         problems = problems_of(candidate)
         if problems:
+            damaged.add(candidate.id)
             passed_over.append(f"{candidate.id}: {'; '.join(problems[:3])}")
             continue
         reason = "it was named" if wanted.name else f"it is the newest {'' if wanted.newest else candidate.state + ' '}set"
-        if newest and not wanted.name and newest.consistent_at > candidate.consistent_at and newest.state != candidate.state:
+        newest = max((one for one in candidates if one.id not in damaged), key=lambda one: one.consistent_at)
+        if not wanted.name and newest.consistent_at > candidate.consistent_at and newest.state != candidate.state:
             passed_over.append(f"{newest.id}: newer, but only {newest.state}; name it with restore_set to take it")
         return Choice(candidate, reason, passed_over)
     return Choice(None, "no set will do", passed_over)

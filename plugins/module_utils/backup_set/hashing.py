@@ -179,9 +179,12 @@ class FollowingHasher:
                 relative = os.path.relpath(path, self._folder)
                 growing = self._files.get(relative)
                 if growing is None:
-                    if name in self._rewritten or not stat.S_ISREG(os.lstat(path).st_mode):
+                    try:
+                        if name in self._rewritten or not stat.S_ISREG(os.lstat(path).st_mode):
+                            continue
+                        growing = self._files[relative] = _Growing(path)
+                    except FileNotFoundError:  # renamed since the folder was listed; seen under its new name next time
                         continue
-                    growing = self._files[relative] = _Growing(path)
                 self.written_bytes += growing.advance(block)
 
 

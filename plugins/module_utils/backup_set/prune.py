@@ -37,6 +37,9 @@ class PrunePlan:
     reasons: t.Mapping[str, str]
 
 
+_DAY_S = 86400
+
+
 def plan_prune(sets: t.Sequence[BackupSet], keep: Keep, now: datetime.datetime) -> PrunePlan:
     """Decide which sets go.
 
@@ -54,7 +57,6 @@ def plan_prune(sets: t.Sequence[BackupSet], keep: Keep, now: datetime.datetime) 
             groups.setdefault((str(manifest.get("kind")), str(manifest.get("store")), str(manifest.get("method"))), []).append(one)
     reasons: t.Dict[str, str] = {one.id: "its manifest cannot be read: look at it by hand" for one in sets if not one.manifest}
     remove = []
-    oldest_kept = now - datetime.timedelta(days=keep.days)
     for group in groups.values():
         good = [one for one in group if one.state != "failed"]
         proven = [one for one in group if one.state == "proven"]
@@ -65,7 +67,7 @@ def plan_prune(sets: t.Sequence[BackupSet], keep: Keep, now: datetime.datetime) 
                 reasons[one.id] = "the newest good set always stays"
             elif number < keep.last:
                 reasons[one.id] = f"one of the newest {keep.last}"
-            elif _time(one) >= oldest_kept:
+            elif (now - _time(one)).total_seconds() <= keep.days * _DAY_S:
                 reasons[one.id] = f"younger than {keep.days} days"
             else:
                 reasons[one.id] = f"older than {keep.days} days and not one of the newest {keep.last}"

@@ -56,7 +56,7 @@ def load_dump(
     jobs: int,
     progress: Progress,
     loaded: t.Callable[[str], None] = lambda label: None,
-    settings: t.Mapping[str, str] = LOAD_SETTINGS,
+    settings: t.Optional[t.Mapping[str, str]] = None,
 ) -> None:
     """Load the dump of a set into an empty database.
 
@@ -66,7 +66,7 @@ def load_dump(
         database: The empty database.
         jobs: Parallel jobs.
         progress: Where to report.
-        settings: Settings for the loading sessions.
+        settings: Settings for the loading sessions; None for LOAD_SETTINGS.
         loaded: Called with the label of each table whose data has arrived; its indexes may still be missing. Not called where the dump is
             streamed.
 
@@ -74,6 +74,7 @@ def load_dump(
         BadInput: The dump is a directory, and the client programs are in a container or pod.
         CommandFailed: pg_restore stopped at its first error.
     """
+    settings = LOAD_SETTINGS if settings is None else settings
     dump = backup_set.manifest["dump"]
     path = backup_set.path(dump["path"])
     arguments = [f"--dbname=dbname={connection_value(database)}", "--exit-on-error", "--no-password"]

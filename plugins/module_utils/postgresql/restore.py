@@ -24,6 +24,7 @@ from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare
 from .connection import Connection, Session, connection_value, identifier, literal
+from .early_hashing import EarlyHasher
 from .load import load_dump, load_settings
 from .properties import apply_statements, create_statement, named_roles, read_properties
 from .restore_checks import require_extensions, require_fitting_set, require_rights
@@ -31,6 +32,11 @@ from .restore_result import Clock, told
 from .role_restore import create_missing_roles, missing_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
 from .swap import derived_name, names_derived_from, stamp, swap
+
+_FORCE_SINCE = 13
+"""Major version that learned DROP DATABASE ... WITH (FORCE)."""
+_LOCK_WAIT_S = 5.0
+"""For what the server still does for a killed run; a run that lives takes longer."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +147,14 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
     request.backup_set.require_whole(on_bytes=lambda done: progress.say("checking the set", done, request.backup_set.size_bytes, "bytes"))
     clock.lap("check_set")
     connection = request.connection
-    with _only_restore_of(connection, request.database):
+    with _only_restore_of(connection, request.database) as session:
         ready = plan_restore(request)
         for name in ready.leftovers:
-            connection.do(f"DROP DATABASE {identifier(name)}")
+            session.ask(_drop(name, ready.info))
         manifest = request.backup_set.manifest
         live = read_properties(connection, request.database) if ready.live_exists else None
         create_missing_roles(connection, request.backup_set, ready.new_roles)
-        connection.do(create_statement(ready.restoring_name, live or manifest["database_properties"]))
+        session.ask(create_statement(ready.restoring_name, live or manifest["database_properties"]))
         clock.lap("prepare")
         try:
             comparison = _load_and_compare(request, ready, progress, clock)
@@ -158,10 +164,10 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
                 renames = [(request.database, ready.kept_as)] if ready.live_exists else []
                 cut_off_s = swap(connection, [*renames, (ready.restoring_name, request.database)])
         except BaseException:
-            _drop_quietly(connection, ready.restoring_name)
+            _drop_quietly(connection, _drop(ready.restoring_name, ready.info))
             raise
         if not request.swap:
-            connection.do(f"DROP DATABASE {identifier(ready.restoring_name)}")
+            session.ask(_drop(ready.restoring_name, ready.info))
     clock.lap("swap")
     serving_after_s, serving_at = clock.total(), time.time()
     notes = []
@@ -203,7 +209,7 @@ def analyze(connection: Connection, database: str, jobs: int) -> None:
 
 def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Progress, clock: Clock) -> Comparison:
     connection, manifest = request.connection, request.backup_set.manifest
-    early = _EarlyHasher(connection, ready)
+    early = EarlyHasher(connection, ready.restoring_name, ready.info.version_num, ready.jobs)
     try:
         settings = load_settings(connection, request.toast_compression)
         load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded, settings)
@@ -234,54 +240,38 @@ def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Pro
     return comparison
 
 
-class _EarlyHasher:
-    """Hashes each table as soon as its rows have arrived, while indexes are still being built, and the rest in the end."""
-
-    def __init__(self, connection: Connection, ready: RestorePlan) -> None:
-        self._connection, self._ready = connection, ready
-        self._known: t.Dict[str, fingerprint.Table] = {}
-        self._added: t.Set[str] = set()
-        self._hasher = fingerprint.TableHasher(connection, ready.restoring_name, ready.info.version_num, jobs=ready.jobs)
-
-    def loaded(self, label: str) -> None:
-        if not self._known:
-            with Session(self._connection, self._ready.restoring_name) as session:
-                self._known = {table.label: table for table in fingerprint.tables(session)}
-        if label in self._known and label not in self._added:
-            self._added.add(label)
-            self._hasher.add(self._known[label])
-
-    def rest(self, tables: t.Sequence[fingerprint.Table]) -> t.Callable[[], t.Dict[str, t.Dict[str, t.Any]]]:
-        for table in tables:
-            if table.label not in self._added:
-                self._hasher.add(table)
-        return self._hasher.finish
-
-    def abandon(self) -> None:
-        self._hasher.abandon()
-
-
 @contextmanager
-def _only_restore_of(connection: Connection, database: str) -> t.Iterator[None]:
-    """Hold an advisory lock in the server, which ends with this session, however that ends."""
-    key = literal("sre.runbooks restore of " + database)
+def _only_restore_of(connection: Connection, database: str) -> t.Iterator[Session]:
+    """Hold an advisory lock in the server, which ends with this session, however that ends.
+
+    Databases are made and dropped in that very session: what the server still does for a killed run keeps the lock until it is done, so
+    that the next run sees what came of it.
+    """
+    key, give_up = literal("sre.runbooks restore of " + database), time.monotonic() + _LOCK_WAIT_S
     with Session(connection) as session:
-        if session.ask(f"SELECT pg_try_advisory_lock(hashtextextended({key}, 0))").strip() != "t":
-            raise LeaseHeld(
-                f"Another restore of {database!r} is running on this server",
-                where=str(connection),
-                next_step="wait for it, or end it; its session is the one with an advisory lock in pg_locks",
-            )
-        yield
+        while session.ask(f"SELECT pg_try_advisory_lock(hashtextextended({key}, 0))").strip() != "t":
+            if time.monotonic() > give_up:
+                raise LeaseHeld(
+                    f"Another restore of {database!r} is running on this server",
+                    where=str(connection),
+                    next_step="wait for it, or end it; its session is the one with an advisory lock in pg_locks",
+                )
+            time.sleep(0.1)
+        yield session
 
 
 def _give(connection: Connection, database: str, properties: t.Mapping[str, t.Any]) -> None:
     connection.do("BEGIN;\n" + ";\n".join(apply_statements(database, properties)) + ";\nCOMMIT;")
 
 
-def _drop_quietly(connection: Connection, database: str) -> None:
+def _drop(database: str, info: ServerInfo) -> str:
+    """DROP DATABASE, however much the server still does there for a killed run (manual, DROP DATABASE: FORCE)."""
+    return f"DROP DATABASE IF EXISTS {identifier(database)}" + (" WITH (FORCE)" if info.major >= _FORCE_SINCE else "")
+
+
+def _drop_quietly(connection: Connection, statement: str) -> None:
     # The error that brought us here matters more; a database that stays is dropped by the next run.
     try:
-        connection.do(f"DROP DATABASE IF EXISTS {identifier(database)}")
+        connection.do(statement)
     except RunbookError:
         pass
