@@ -39,6 +39,7 @@ class Process:
         http_path: Path that must answer with a status below 500 when it is ready; empty to be content with a connection.
         own_pid_file: Pid file that the program writes itself, in its working folder (PostgreSQL: postmaster.pid), for programs that
             others restart.
+        ready_word: Word that is in `own_pid_file` once it is ready, for programs that listen before they serve (PostgreSQL: `ready`).
         files: Configuration files in its folder, name -> content; written with mode 0600 before it is started.
         leftovers: Files outside its folder that it leaves when it is killed; removed before it starts and after it has ended.
         stop_signal: Signal that asks it to end.
@@ -56,6 +57,7 @@ class Process:
     account: str = ""
     http_path: str = ""
     own_pid_file: str = ""
+    ready_word: str = ""
     files: t.Mapping[str, str] = field(default_factory=dict, repr=False)
     leftovers: t.Sequence[str] = ()
     stop_signal: str = "TERM"
@@ -120,7 +122,7 @@ class Process:
         try:
             if not self.http_path:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-                return ""
+                return self._waits_for_ready_word()
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
             connection.request("GET", self.http_path)
             status = connection.getresponse().status
@@ -128,6 +130,16 @@ class Process:
         except (OSError, http.client.HTTPException) as error:
             return f"port {self.port} does not answer ({error})"
         return "" if status < _SERVER_ERROR else f"{self.http_path} on port {self.port} answers with status {status}"
+
+    def _waits_for_ready_word(self) -> str:
+        if not self.ready_word:
+            return ""
+        try:
+            # It listens, so the file is no longer that of a process before it.
+            with open(self.own_pid_file, encoding="ascii", errors="replace") as stream:
+                return "" if self.ready_word in stream.read().split() else f"{self.own_pid_file} does not say {self.ready_word!r}"
+        except OSError as error:
+            return f"{self.own_pid_file} cannot be read ({error.strerror})"
 
     def last_words(self, lines: int = 5) -> str:
         """The end of its log on one line."""

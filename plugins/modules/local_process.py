@@ -80,6 +80,10 @@ options:
       own_pid_file:
         description: Pid file that the program writes itself, for programs that others may restart.
         type: path
+      ready_word:
+        description: Word that is in O(processes[].own_pid_file) once it is ready, for programs that listen before they serve.
+        type: str
+        default: ""
       files:
         description: Configuration files in O(processes[].folder), name and content; written with mode 0600 before the program is started.
         type: dict
@@ -144,6 +148,7 @@ PROCESS_OPTIONS = {
     "ports": {"type": "dict", "default": {}},
     "http_path": {"type": "str", "default": ""},
     "own_pid_file": {"type": "path"},
+    "ready_word": {"type": "str", "default": ""},
     "files": {"type": "dict", "default": {}, "no_log": True},
     "leftovers": {"type": "list", "elements": "path", "default": []},
     "stop_signal": {"type": "str", "default": "TERM"},

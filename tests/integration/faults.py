@@ -52,6 +52,7 @@ class Operation:
         with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
             json.dump({**order, "began_fd": writer}, stream)
             stream.flush()
+            self._order = stream.name
             self._said = tempfile.TemporaryFile()
             environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "collections"), **({"TMPDIR": temporary} if temporary else {})}
             self.process = subprocess.Popen(
@@ -75,6 +76,10 @@ class Operation:
     def elapsed(self) -> float:
         """Seconds since it began."""
         return time.monotonic() - self.began
+
+    def remains(self) -> list[int]:
+        """Processes that it forked and that live; they bear its command line."""
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._order in _title(pid)]
 
     def finish(self, timeout_s: float = 60) -> tuple[str, dict[str, t.Any]]:
         """Wait for it: `completed` with its result, `failed` with its message, or `killed`.
@@ -207,7 +212,7 @@ class Series:
         part = len(seen) / self.rounds
         self._moments = [seen[min(int((number + self._random.random()) * part), len(seen) - 1)] for number in range(self.rounds)]
         self._random.shuffle(self._moments)
-        yield from self._moments  # grows while it is walked
+        return iter(self._moments)  # which grows while it is walked
 
     def strike(self, operation: Operation, moment: float) -> tuple[str, dict[str, t.Any]]:
         """kill -9 of one victim at that moment, or as soon after it as there is one; then the end of the operation."""

@@ -49,15 +49,15 @@ def profile(server: PostgresqlServer, good_set: BackupSet, tmp_path: Path) -> Pr
     return one
 
 
-def refused(profile: Profile, server: PostgresqlServer, playbook: str, *options: str, **environment: str) -> str:
+def refused(profile: Profile, server: PostgresqlServer, playbook: str, *options: str) -> str:
     """Run a playbook that must fail before it changes anything; returns its one message."""
     before = server_picture(server, "reference"), picture(profile.backups)
-    done = profile.run(playbook, *options, **environment)
+    done = profile.run(playbook, *options)
     assert done.status == 2, done.output
     assert (server_picture(server, "reference"), picture(profile.backups)) == before
     assert "Traceback" not in done.output
     assert not list((profile.state / "leases").glob("*.json")) or "Another run works" in done.output
-    headlines = re.findall(
+    headlines: list[str] = re.findall(
         r"^\[ERROR\]: (?:Task failed: )?(?:Action failed: |Module failed: )?(.*?)$(?=\nOrigin:|\n\n)", done.output, re.MULTILINE | re.DOTALL
     )
     assert headlines, done.output
@@ -93,9 +93,7 @@ def test_only_sets_of_another_server_or_method(profile: Profile, server: Postgre
     profile.store["system_identifier"] = "1234567890"
     message = refused(profile, server, "restore", *CONFIRM)
     identity = good_set.manifest["server"]["system_identifier"]
-    assert (
-        f"{good_set.id} is from another server (127.0.0.1:{server.port}, system identifier {identity})" in message
-    )
+    assert f"{good_set.id} is from another server (127.0.0.1:{server.port}, system identifier {identity})" in message
     del profile.store["system_identifier"]
     message = refused(profile, server, "restore", *CONFIRM, "-e", "restore_method=physical")
     assert f"{good_set.id} was taken by the logical method" in message

@@ -89,7 +89,13 @@ def flip(path: Path, position: float) -> None:
         stream.write(bytes([byte ^ 1 << offset % 8]))
 
 
-FAULTS: dict[str, Callable[[Path], None]] = {
+def folder_instead(path: Path) -> None:
+    """Put a folder where a file was."""
+    path.unlink()
+    path.mkdir()
+
+
+FAULTS: dict[str, Callable[[Path], object]] = {
     "the first byte": lambda path: flip(path, 0),
     "a bit in the middle": lambda path: flip(path, 0.5),
     "the last byte": lambda path: flip(path, 1),
@@ -97,7 +103,7 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "emptied": lambda path: os.truncate(path, 0),
     "a byte too many": lambda path: path.write_bytes(path.read_bytes() + b"\n"),
     "removed": lambda path: path.unlink(),
-    "a folder in its place": lambda path: (path.unlink(), path.mkdir()),  # type: ignore[func-returns-value]
+    "a folder in its place": folder_instead,
 }
 
 

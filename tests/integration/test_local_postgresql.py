@@ -10,7 +10,9 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import tempfile
+import time
 import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
@@ -155,3 +157,21 @@ def test_a_missing_script_stops_it_before_anything_is_made(server: PostgresqlSer
     with pytest.raises(BadInput, match=r"missing\.sql"):
         provide(server.connection, Wanted("fourth", scripts=[Script(str(tmp_path / "missing.sql"))]))
     assert "fourth" not in server.names()
+
+
+def test_a_server_that_was_killed_is_ready_only_once_it_has_replayed_its_log(open_folder: Path) -> None:
+    folder, port, password = open_folder / "postgresql", free_port(), secrets.token_hex(8)
+    process = replace(server_of(folder, make(folder, tool_folder(), port, password), port), ready_word="ready")
+    start([process])
+    try:
+        connection = Connection(host="127.0.0.1", port=port, password=password, place=Place(tool_folder=str(folder / "bin")))
+        connection.do("CREATE TABLE filler AS SELECT repeat(md5(i::text), 20) AS text FROM generate_series(1, 200000) AS i")
+        os.killpg(process.pid(), signal.SIGKILL)
+        until = time.monotonic() + 10
+        while process.pid() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(0.5)  # its children let go of their shared memory
+        start([process])
+        assert connection.ask("SELECT count(*) FROM filler").strip() == "200000"
+    finally:
+        stop([process])

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,11 +198,11 @@ def test_a_store_that_refuses_says_why_in_one_line_within_seconds(
 ) -> None:
     one = make_set(tmp_path / "here")
     wrong = replace(store, **{key: value.format(free=free_port()) for key, value in changed.items()})
-    calls = (
+    calls: list[Callable[[], object]] = [
         lambda: upload(wrong, one),
         lambda: select(str(tmp_path / "away"), Wanted(store="reference"), wrong),
         lambda: copy_offsite(wrong, one, dry_run=True),
-    )
+    ]
     for call in calls:
         began = time.monotonic()
         with pytest.raises(Unreachable) as found:

@@ -23,7 +23,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backu
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session, identifier, literal
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprint import Table, schema_digest, sequences, small_parts
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.load import data_items
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.load import data_items, load_dump
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.properties import read_properties
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder, undo_folder
@@ -212,7 +212,7 @@ def test_rows_changed_in_the_dump_s_absence_are_noticed_down_to_a_single_value(
 ) -> None:
     from ansible_collections.sre.runbooks.plugins.module_utils.postgresql import restore
 
-    load = restore.load_dump
+    load = load_dump
     before, names = everything(server, ODD), server.names()
 
     changes: list[str] = []

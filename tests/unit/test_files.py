@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils import files
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.files import (
     exchange,
@@ -54,7 +53,7 @@ def test_whatever_step_fails_the_old_content_stays(tmp_path: Path, monkeypatch: 
     def fail(*_arguments: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(files.os, step, fail)
+    monkeypatch.setattr(os, step, fail)
     with pytest.raises(OSError if code == errno.EIO else NoSpace):
         write_atomically(str(path), b"new")
     monkeypatch.undo()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Quoting and the statements that carry a database's properties over. (That a server reads them so: tests/integration/test_pg_round_trip.py.)"""
+"""Quoting, and the statements that carry a database's properties over. tests/integration/test_pg_round_trip.py asks a server."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def split(statements: t.Sequence[str]) -> list[str]:
     return parts
 
 
-@given(name=TRICKY, owner=TRICKY, comment=st.none() | TRICKY, role=TRICKY, value=TRICKY, limit=st.integers(-2, 1000))
+@given(name=TRICKY, owner=TRICKY, comment=st.none() | TRICKY, role=TRICKY.filter(bool), value=TRICKY, limit=st.integers(-2, 1000))
 def test_no_text_breaks_out_of_its_statement(name: str, owner: str, comment: str | None, role: str, value: str, limit: int) -> None:
     properties = {
         **PLAIN,
@@ -92,7 +92,7 @@ def test_no_text_breaks_out_of_its_statement(name: str, owner: str, comment: str
     assert split([create_statement(name, properties)]) == [create_statement(name, properties)]
     assert all(identifier(name) in statement for statement in statements)
     assert f"GRANT CONNECT ON DATABASE {identifier(name)} TO {identifier(role)} WITH GRANT OPTION" in statements
-    assert statements[-1] == f"ALTER ROLE {identifier(role)} IN DATABASE {identifier(name)} SET \"app\".\"x\" TO {literal(value)}"
+    assert statements[-1] == f'ALTER ROLE {identifier(role)} IN DATABASE {identifier(name)} SET "app"."x" TO {literal(value)}'
     assert named_roles(properties) == {owner, role}
 
 
