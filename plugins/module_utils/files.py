@@ -159,6 +159,23 @@ def locked(path: str, wait_s: float = 0.0) -> t.Iterator[bool]:
         os.close(descriptor)
 
 
+def remove_tree(path: str, wait_s: float = 10.0) -> None:
+    """Remove a folder. What a killed run had started may work in it for another moment: that is waited for.
+
+    Raises:
+        OSError: It could not be removed within `wait_s` seconds.
+    """
+    give_up = time.monotonic() + wait_s
+    while os.path.lexists(path):
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            # A file came or went meanwhile.
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.05)
+
+
 def require_space(folder: str, needed_bytes: int) -> None:
     """Raise NoSpace unless `needed_bytes` can be written below `folder`, or below its nearest existing parent."""
     free = free_bytes(folder)

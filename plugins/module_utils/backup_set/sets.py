@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import BadInput, NoSpace, SetNotFound
-from ..files import fsync_path, write_atomically
+from ..files import fsync_path, remove_tree, write_atomically
 from .hashing import check_files, damaged
 
 FORMAT = "sre.runbooks/backup-set/1"
@@ -254,7 +254,7 @@ def remove_leftovers(backup_folder: str, *, dry_run: bool = False) -> t.List[str
             path = os.path.join(backup_folder, name)
             if _PARTIAL.match(name) and os.path.isdir(path) and _is_free(path):
                 if not dry_run:
-                    shutil.rmtree(path)
+                    remove_tree(path)
                 removed.append(name)
     return removed
 

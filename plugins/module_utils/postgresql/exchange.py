@@ -49,11 +49,21 @@ class Service:
     def is_running(self) -> bool:
         """Whether the postmaster that the folder's pid file names is alive."""
         try:
-            with open(os.path.join(self.data_folder, "postmaster.pid"), encoding="ascii", errors="replace") as stream:
-                pid = abs(int(stream.readline()))
-            with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as stream:
-                return stream.read().strip() in ("postgres", "postmaster")
-        except (OSError, ValueError):
+            with open(f"/proc/{abs(int(self._pid_file()[0]))}/stat", encoding="ascii", errors="replace") as stream:
+                name, _parenthesis, rest = stream.read().partition("(")[2].rpartition(")")
+        except (OSError, ValueError, IndexError):
+            return False
+        # A dead process whose parent has not looked after it yet (Z) is still listed (proc(5)).
+        return name in ("postgres", "postmaster") and rest.split()[0] not in ("Z", "X")
+
+    def _pid_file(self) -> t.List[str]:
+        with open(os.path.join(self.data_folder, "postmaster.pid"), encoding="ascii", errors="replace") as stream:
+            return stream.read().splitlines()
+
+    def _is_stopping(self) -> bool:
+        try:
+            return self.is_running() and self._pid_file()[7].strip() == "stopping"  # LOCK_FILE_LINE_PM_STATUS, pidfile.h
+        except (OSError, IndexError):
             return False
 
     def stop(self) -> None:
@@ -66,7 +76,10 @@ class Service:
             pg_ctl(self.tool_folder, self.account, "stop", self.data_folder, "--mode=fast", timeout_s=self.timeout_s)
 
     def start(self) -> None:
-        """Start it and wait until it accepts connections; nothing happens when it runs."""
+        """Start it and wait until it accepts connections; nothing happens when it runs. One that is just going down is waited for."""
+        give_up = time.monotonic() + self.timeout_s
+        while self._is_stopping() and time.monotonic() < give_up:
+            time.sleep(0.1)
         if self.is_running():
             return
         if self.start_command:
@@ -161,7 +174,7 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     live, other, kept_as = journal["live"], journal["other"], journal["kept_as"]
     exchanged = os.path.isdir(live) and os.stat(live).st_ino == journal["inode_of_other"]
     if not exchanged:
-        service.stop()
+        _stop(service)
         if kept_as:
             exchange(live, other)
         else:
@@ -181,6 +194,15 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
         os.rename(other, kept_as)
     fsync_path(os.path.dirname(live))
     os.unlink(journal_path(live))
+
+
+def _stop(service: Service) -> None:
+    try:
+        service.stop()
+    except RunbookError:
+        time.sleep(0.5)  # it may have been asked to go down and not have begun yet
+        service.start()
+        raise
 
 
 def complete_interrupted(service: Service) -> str:

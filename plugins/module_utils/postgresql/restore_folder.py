@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, WrongTarget
-from ..files import locked, require_space
+from ..files import locked, remove_tree, require_space
 from ..progress import Progress
 from .exchange import Service, complete_interrupted, exchange_folders
 from .restore_result import Clock, told
@@ -126,7 +126,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         clock.lap("check_set")
         ready = plan_folder(request)
         for path in ready.leftovers:
-            shutil.rmtree(path)
+            remove_tree(path)
         try:
             unpack(one, ready.restoring, service, progress)
             clock.lap("unpack")
