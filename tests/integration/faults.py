@@ -35,6 +35,8 @@ from integration.postgresql_server import PostgresqlServer
 
 SEED = int(os.environ.get("SRE_RUNBOOKS_FAULT_SEED", 0)) or secrets.randbelow(10**6) + 1
 ROUNDS = int(os.environ.get("SRE_RUNBOOKS_FAULT_ROUNDS", 20))
+FEWER = max(ROUNDS * 2 // 5, 1)
+"""For victims beyond those that every operation must bear: itself, its main tool and the server."""
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE_S = 0.008
 

@@ -55,11 +55,12 @@ class PostgresqlServer:
         folder: Where everything of it is; its parent must be one that any account may enter.
         port: Its loopback port.
         password: Of the superuser `postgres`.
+        log_folder: Where its write-ahead log lies, when not in the data folder.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str] | None = None, log_folder: Path | None = None) -> None:
         self.folder, self.port, self.password = folder, free_port(), "pw-" + secrets.token_hex(12)
-        self.account = server_account()
+        self.account, self.log_folder = server_account(), log_folder
         self.tools = tool_folder()
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -98,6 +99,10 @@ class PostgresqlServer:
         own(str(secret), self.account)
         secret.chmod(0o600)
         words = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"]
+        if self.log_folder is not None:
+            self.log_folder.mkdir()
+            own(str(self.log_folder), self.account)
+            words.append(f"--waldir={self.log_folder}")
         initdb = [os.path.join(self.tools, "initdb"), f"--pgdata={self.data}", "--data-checksums", *words]
         run(Command(initdb, account=self.account))
         with (self.data / "postgresql.conf").open("a") as stream:
@@ -164,11 +169,13 @@ class PostgresqlServer:
 
 
 @contextlib.contextmanager
-def running_server(settings: dict[str, str] | None = None, parent: str | None = None) -> Iterator[PostgresqlServer]:
+def running_server(
+    settings: dict[str, str] | None = None, parent: str | None = None, log_folder: Path | None = None
+) -> Iterator[PostgresqlServer]:
     """A server in a temporary folder that any account may enter, gone when the block is left."""
     folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-", dir=parent))
     folder.chmod(0o755)
-    server = PostgresqlServer(folder / "postgresql", settings)
+    server = PostgresqlServer(folder / "postgresql", settings, log_folder)
     try:
         yield server.create()
     finally:

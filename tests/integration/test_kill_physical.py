@@ -19,6 +19,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backu
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
 from integration.faults import (
+    FEWER,
+    ROUNDS,
     Operation,
     Series,
     Victim,
@@ -32,10 +34,7 @@ from integration.faults import (
 )
 from integration.postgresql_server import PostgresqlServer, running_server
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skip(reason="not finished: its moments are not yet right on a machine that is busy with something else"),
-]
+pytestmark = pytest.mark.slow
 
 
 class TwoFolders:
@@ -103,12 +102,13 @@ VICTIMS: dict[str, Victim] = {
 def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_the_next_one_cleans_up(
     what: str, folders: TwoFolders, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server, series = folders.server, Series(f"{what} in a physical restore", VICTIMS[what])
+    server, series = folders.server, Series(f"{what} in a physical restore", VICTIMS[what], FEWER if "tool" in what else ROUNDS)
     moments = series.moments(folders.start())
     folders.turn()
     exchanged = completed_by_next = left = 0
     for moment in moments:
         with series.round():
+            damaged_folder = server.data.stat().st_ino
             operation = folders.start()
             outcome, told = series.strike(operation, moment)
             wait_until(lambda current=operation: not current.remains(), 60, "what runs in a session of its own ends")
@@ -123,6 +123,7 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
             restore_folder(FolderRequest(server.service, folders.set))
             assert server.content("reference") == folders.restored
             assert folders.leftovers() == set()
+            assert damaged_folder in [path.stat().st_ino for path in server.folder.glob("data_before_*")]
             folders.turn()
     more = f"; {exchanged} had exchanged the folders, {left} left something, which the next run removed"
     series.conclude(capsys, more + (f"; {completed_by_next} times the server was down until the next run" if completed_by_next else ""))

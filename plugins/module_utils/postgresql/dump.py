@@ -260,13 +260,20 @@ def _ranges(before: t.Mapping[str, t.Mapping[str, t.Any]], after: t.Mapping[str,
     }
 
 
-def full_disk(error: RunbookError, folder: str) -> RunbookError:
-    """`error` as `NoSpace` where a full disk was its cause."""
+def full_disk(error: RunbookError, where: str, work: str = "backup", left: str = "the half-written set was removed") -> RunbookError:
+    """`error` as `NoSpace` where a full disk was its cause.
+
+    Args:
+        error: What a client program told.
+        where: The folder or database that was written.
+        work: What was being done.
+        left: What became of what was written so far.
+    """
     if "No space left on device" in error.why or "Disk quota exceeded" in error.why:
         return NoSpace(
-            "The disk became full during the backup",
-            where=folder,
+            f"The disk became full during the {work}",
+            where=where,
             why=error.why,
-            next_step="free space, prune old sets or choose another folder; the half-written set was removed",
+            next_step=f"free space, prune old sets or choose another folder; {left}",
         )
     return error

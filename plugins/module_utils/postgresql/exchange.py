@@ -11,6 +11,7 @@ should even that process die, the next run completes it.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import signal
@@ -118,7 +119,7 @@ def exchange_folders(service: Service, other: str, kept_as: str) -> float:
         "inode_of_other": os.stat(other).st_ino,
     }
     write_json(journal_path(live), journal)
-    outcome = os.path.join(os.path.dirname(journal_path(live)), f".{os.path.basename(live)}.exchange.{os.getpid()}.json")
+    outcome = f"{journal_path(live)[: -len('.json')]}.{os.getpid()}.json"
     child = os.fork()
     if child == 0:
         _in_own_session(service, journal, outcome)
@@ -174,7 +175,7 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     live, other, kept_as = journal["live"], journal["other"], journal["kept_as"]
     exchanged = os.path.isdir(live) and os.stat(live).st_ino == journal["inode_of_other"]
     if not exchanged:
-        _stop(service)
+        _stop(service, live)
         if kept_as:
             exchange(live, other)
         else:
@@ -196,18 +197,21 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     os.unlink(journal_path(live))
 
 
-def _stop(service: Service) -> None:
+def _stop(service: Service, live: str) -> None:
     try:
         service.stop()
     except RunbookError:
         time.sleep(0.5)  # it may have been asked to go down and not have begun yet
         service.start()
+        os.unlink(journal_path(live))
         raise
 
 
 def complete_interrupted(service: Service) -> str:
     """Complete an exchange whose process died; returns a sentence about it, or nothing when there was none."""
     path = journal_path(service.data_folder)
+    for untold in glob.glob(glob.escape(path[: -len("json")]) + "*.json"):
+        os.unlink(untold)  # the run that asked was killed before it was told
     try:
         with open(path, encoding="utf-8") as stream:
             journal = json.load(stream)

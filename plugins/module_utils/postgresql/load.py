@@ -95,7 +95,8 @@ def load_dump(
         with Pipeline(command, stdin=stdin, stdout=subprocess.DEVNULL) as pipeline:
             pipeline.watch(lambda: account.read(pipeline.new_words(0)), interval_s=0.1)
     except CommandFailed as error:
-        raise full_disk(connection.explain(_without_chatter(error), database), database) from error
+        told = connection.explain(_without_chatter(error), database)
+        raise full_disk(told, f"{connection}, database {database}", "restore", "the live database is as it was") from error
     finally:
         if stdin is not subprocess.DEVNULL:
             stdin.close()

@@ -115,7 +115,7 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
     require_rights(connection, info)
     if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory):
         require_space(info.data_directory, int(manifest["database_bytes"] * 1.1))
-    now = stamp()
+    now = stamp(lambda at: any(derived_name(request.database, word, at) in known for word in ("restoring", "before")))
     live = request.database in known
     properties = read_properties(connection, request.database) if live else manifest["database_properties"]
     return RestorePlan(

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, WrongTarget
-from ..files import locked, remove_tree, require_space
+from ..files import locked, no_space_or, remove_tree, require_space
 from ..progress import Progress
+from .dump import full_disk
 from .exchange import Service, complete_interrupted, exchange_folders
 from .restore_result import Clock, told
 from .scratch import private_server
@@ -90,7 +91,7 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
             Place().program(program)
     _guard_folder(request, live)
     require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05) + (64 << 20))
-    now = stamp()
+    now = stamp(lambda at: any(os.path.lexists(f"{live}_{word}_{at}") for word in ("restoring", "before")))
     return FolderPlan(
         live_exists=os.path.isdir(live),
         restoring=f"{live}_restoring_{now}",
@@ -133,8 +134,12 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             progress.say("starting it by itself")
             start_by_itself(ready.restoring, service, superuser_of(one))
             clock.lap("start_by_itself")
-        except BaseException:
+        except BaseException as error:
             shutil.rmtree(ready.restoring, ignore_errors=True)
+            if isinstance(error, CommandFailed):
+                raise full_disk(error, ready.restoring, "restore", "the live server is as it was") from error.__cause__
+            if isinstance(error, OSError):
+                raise no_space_or(error, ready.restoring) from error
             raise
         # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
         progress.say("exchanging the data folders")
@@ -180,7 +185,7 @@ def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) 
             why="there are " + (", ".join(kept) or "none"),
             next_step="restore an earlier backup set instead (restore_set=...)",
         )
-    put_back, kept_as = replaced or kept[0], f"{live}_undone_{stamp()}"
+    put_back, kept_as = replaced or kept[0], f"{live}_undone_{stamp(lambda at: os.path.lexists(f'{live}_undone_{at}'))}"
     result = {
         "changed": True,
         "put_back": put_back,

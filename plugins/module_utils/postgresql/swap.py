@@ -28,9 +28,12 @@ _STAMP = r"\d{8}T\d{6}Z"
 _ATTEMPTS = 3
 
 
-def stamp() -> str:
-    """UTC time now, in the form that derived names end with (`YYYYmmddTHHMMSSZ`)."""
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+def stamp(is_taken: t.Callable[[str], bool] = lambda time_stamp: False) -> str:
+    """UTC time now, in the form that derived names end with (`YYYYmmddTHHMMSSZ`); the next second that is not taken, if that one is."""
+    moment = datetime.datetime.now(datetime.timezone.utc)
+    while is_taken(f"{moment:%Y%m%dT%H%M%SZ}"):
+        moment += datetime.timedelta(seconds=1)
+    return f"{moment:%Y%m%dT%H%M%SZ}"
 
 
 def derived_name(database: str, word: str, time_stamp: str) -> str:

@@ -35,7 +35,7 @@ def undo(
     guard_identity(server_info(connection), expected_identifier, connection)
     known = databases(connection)
     put_back = choose_replaced(database, known, replaced)
-    kept_as = derived_name(database, "undone", stamp()) if database in known else ""
+    kept_as = _name_for_undone(database, known) if database in known else ""
     renames = ([(database, kept_as)] if kept_as else []) + [(put_back, database)]
     plan = [f"rename {old} to {new}" for old, new in renames]
     result = {
@@ -46,3 +46,7 @@ def undo(
         "diff": {"before": "".join(f"{old}\n" for old, _new in renames), "after": "".join(f"{new}\n" for _old, new in renames)},
     }
     return result if dry_run else {**result, "cut_off_s": round(swap(connection, renames), 3)}
+
+
+def _name_for_undone(database: str, known: t.Container[str]) -> str:
+    return derived_name(database, "undone", stamp(lambda at: derived_name(database, "undone", at) in known))

@@ -1,0 +1,239 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A disk that is full before, or becomes full in the middle of, a backup or a restore: small file systems in memory, filled for real."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import list_sets
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.backup import back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backup import back_up_physically
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
+from integration.faults import Operation, load_logged_reference, order, serves
+from integration.postgresql_server import PostgresqlServer, running_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
+MEGABYTES = 16
+
+
+@contextlib.contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    """A file system of so many megabytes, mounted while the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-disk-"))
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0755", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        folder.rmdir()
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        if subprocess.run(["umount", str(folder)], check=False).returncode != 0:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        folder.rmdir()
+
+
+class Filler:
+    """Takes all the room on a disk, and keeps it, as soon as something has happened.
+
+    Attributes:
+        filled: Whether it came to that.
+    """
+
+    def __init__(self, disk: Path, when: Callable[[], bool]) -> None:
+        self._path, self._when = disk / "filler", when
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work)
+        self.filled = False
+
+    def __enter__(self) -> Filler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._path.unlink(missing_ok=True)
+
+    def _work(self) -> None:
+        while not self._when():
+            if self._done.wait(0.002):
+                return
+        self.filled = True
+        with self._path.open("wb", buffering=0) as stream:
+            while not self._done.wait(0.001):
+                free = shutil.disk_usage(self._path.parent).free
+                with contextlib.suppress(OSError):
+                    if free:
+                        os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, free)
+
+
+def free(disk: Path) -> int:
+    """Free bytes."""
+    return shutil.disk_usage(disk).free
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    """A server whose data lies on a large disk."""
+    with running_server() as one:
+        one.load_reference("reference", MEGABYTES)
+        yield one
+
+
+@pytest.mark.parametrize("method", ["logical", "physical"])
+def test_a_disk_that_becomes_full_in_the_middle_of_a_backup_is_told_in_one_message_and_nothing_is_left(
+    method: str, server: PostgresqlServer, tmp_path: Path
+) -> None:
+    part = "dump" if method == "logical" else "base"
+    with small_disk(64) as disk:
+        before = free(disk)
+        wanted = order(server, "backup", database="reference", backup_folder=str(disk), method=method)
+        with Filler(disk, lambda: any(path.stat().st_size for path in disk.glob(f".*.partial/{part}/*"))) as filler:
+            outcome, told = Operation(wanted).finish()
+            assert filler.filled
+            assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
+            assert told["message"].startswith("The disk ")
+            assert [path.name for path in disk.iterdir()] == ["filler"]
+        assert free(disk) == before
+    back_up(BackupRequest(server.connection, "reference", "reference", str(tmp_path)), method)
+    assert [one.problems() for one in list_sets(str(tmp_path))] == [[]]
+
+
+@pytest.mark.parametrize("method", ["logical", "physical"])
+def test_a_backup_for_which_there_is_too_little_room_is_refused_before_it_begins(method: str, server: PostgresqlServer) -> None:
+    with small_disk(16) as disk:
+        with pytest.raises(NoSpace, match="There is too little room"):
+            back_up(BackupRequest(server.connection, "reference", "reference", str(disk)), method)
+        assert list(disk.iterdir()) == []
+
+
+class OnSmallDisk:
+    """A server on a small disk, its database, and a set of it that is kept elsewhere."""
+
+    def __init__(self, disk: Path, server: PostgresqlServer, folder: Path) -> None:
+        self.disk, self.server = disk, server
+        load_logged_reference(server, "reference", MEGABYTES)
+        request = BackupRequest(server.connection, "reference", "reference", str(folder))
+        self.logical: BackupSet = back_up_logically(request)
+        self.physical: BackupSet = back_up_physically(request)
+        self.backed_up = server.content("reference")
+        server.sql("TRUNCATE response_history", "reference")
+        self.live = server.content("reference")
+
+    def take(self, left_bytes: int) -> Path:
+        """Take all room but so many bytes."""
+        path = self.disk / "taken"
+        with path.open("wb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, free(self.disk) - left_bytes)
+        return path
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[OnSmallDisk]:
+    """The log has a disk of its own, as on servers that are well kept."""
+    elsewhere = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-wal-"))
+    elsewhere.chmod(0o755)
+    try:
+        with small_disk(300) as disk, running_server(parent=str(disk), log_folder=elsewhere / "wal") as server:
+            yield OnSmallDisk(disk, server, tmp_path)
+    finally:
+        shutil.rmtree(elsewhere)
+
+
+def test_a_servers_disk_that_becomes_full_in_the_middle_of_a_restore_leaves_the_live_database_serving(small: OnSmallDisk) -> None:
+    server = small.server
+    tables = small.disk.rglob("base")
+    base = next(tables)
+    known = {path.name for path in base.iterdir()}
+    wanted = order(server, "restore", database="reference", set_folder=small.logical.folder)
+
+    def loading() -> bool:
+        return any(bytes_in(path) > 8_500_000 for path in base.iterdir() if path.name not in known)
+
+    with Filler(small.disk, loading) as filler:
+        outcome, told = Operation(wanted).finish()
+        assert filler.filled
+        assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
+        assert told["message"].startswith("The disk became full during the restore")
+        assert server.content("reference") == small.live
+        assert not [name for name in server.names() if name.startswith("reference_")]
+    restore_logically(RestoreRequest(server.connection, "reference", small.logical, analyze=False))
+    assert server.content("reference") == small.backed_up
+
+
+def bytes_in(folder: Path) -> int:
+    """Bytes of the files in a folder, some of which may go meanwhile."""
+    total = 0
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
+
+
+def test_a_disk_that_becomes_full_in_the_middle_of_a_physical_restore_leaves_the_live_server_serving(small: OnSmallDisk) -> None:
+    server, before = small.server, free(small.disk)
+    wanted = order(server, "restore", set_folder=small.physical.folder)
+    with Filler(small.disk, lambda: any(server.folder.glob("data_restoring_*/base/*"))) as filler:
+        outcome, told = Operation(wanted).finish()
+        assert filler.filled
+        assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
+        assert server.content("reference") == small.live
+        assert not list(server.folder.glob("data_restoring_*"))
+    assert abs(free(small.disk) - before) < 1_000_000
+    restore_folder(FolderRequest(server.service, small.physical))
+    assert server.content("reference") == small.backed_up
+
+
+@pytest.mark.parametrize("method", ["logical", "physical"])
+def test_a_restore_for_which_there_is_too_little_room_is_refused_before_it_begins(method: str, small: OnSmallDisk) -> None:
+    server = small.server
+    taken, names = small.take(10_000_000), server.names()
+    with pytest.raises(NoSpace, match="There is too little room"):
+        if method == "logical":
+            restore_logically(RestoreRequest(server.connection, "reference", small.logical))
+        else:
+            restore_folder(FolderRequest(server.service, small.physical))
+    assert server.names() == names
+    assert server.content("reference") == small.live
+    assert not list(server.folder.glob("data_restoring_*"))
+    taken.unlink()
+
+
+def test_a_server_whose_log_lies_on_the_full_disk_has_its_live_database_unchanged_when_there_is_room_again(tmp_path: Path) -> None:
+    with small_disk(400) as disk, running_server(parent=str(disk)) as server:
+        small = OnSmallDisk(disk, server, tmp_path)
+        known = {path.name for path in (server.data / "base").iterdir()}
+        wanted: dict[str, t.Any] = order(server, "restore", database="reference", set_folder=small.logical.folder)
+        with Filler(disk, lambda: any(path.name not in known for path in (server.data / "base").iterdir())) as filler:
+            outcome, told = Operation(wanted).finish()
+            assert filler.filled
+            assert outcome == "failed", told
+            with pytest.raises(RunbookError, match=r"server closed the connection|the database system is|Connection refused"):
+                for _megabyte in range(200):
+                    server.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 1000000))")
+        if not serves(server):
+            server.wait_until_gone()
+            server.restart_after_kill()
+        assert server.content("reference") == small.live
+        restore_logically(RestoreRequest(server.connection, "reference", small.logical, analyze=False))
+        assert server.content("reference") == small.backed_up
+        assert not [name for name in server.names() if "_restoring_" in name]
