@@ -132,12 +132,16 @@ class PostgresqlServer:
 
     def wait_until_gone(self) -> None:
         """Wait until no process works in the data folder."""
-        folder = os.path.realpath(self.data)
         deadline = time.monotonic() + 30
-        while any(_working_folder(entry) == folder for entry in os.listdir("/proc") if entry.isdigit()):
+        while not self.is_gone():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"processes of a killed server still work in {folder}")
+                raise TimeoutError(f"processes of a killed server still work in {self.data}")
             time.sleep(0.01)
+
+    def is_gone(self) -> bool:
+        """Whether no process works in the data folder."""
+        folder = os.path.realpath(self.data)
+        return all(_working_folder(entry) != folder for entry in os.listdir("/proc") if entry.isdigit())
 
     def restart_after_kill(self) -> None:
         """Start it again after `kill`. A dead postmaster that nobody has reaped yet would pass for a running one, so its file goes."""

@@ -37,9 +37,9 @@ class Controller:
 def describe(python: str) -> Controller:
     """Ask an interpreter what it holds."""
     question = "import sys, sysconfig, ansible.release as r; print(*sys.version_info[:2], r.__version__, sysconfig.get_path('purelib'))"
-    major, minor, core, packages = subprocess.run(
-        [python, "-c", question], stdout=subprocess.PIPE, text=True, check=True
-    ).stdout.split(maxsplit=3)
+    major, minor, core, packages = subprocess.run([python, "-c", question], stdout=subprocess.PIPE, text=True, check=True).stdout.split(
+        maxsplit=3
+    )
     return Controller(python, f"{major}.{minor}", core, Path(packages.strip()))
 
 

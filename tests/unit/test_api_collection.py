@@ -141,9 +141,20 @@ def test_a_record_is_read_into_types(tmp_path: Path) -> None:
     }
     content: dict[str, Any] = {
         **dict.fromkeys(("title", "profile", "target", "who", "reason"), "x"),
-        "format": "sre.runbooks/run/1", "run_id": "RUN-1", "procedure": "backup", "status": "failed", "incident": None,
-        "started_at": "2026-03-01T03:15:00Z", "finished_at": None, "duration_s": None, "versions": {}, "decisions": ["chose zstd"],
-        "steps": [{"started_at": None, **step}], "measurements": {}, "error": error, "diffs": [],
+        "format": "sre.runbooks/run/1",
+        "run_id": "RUN-1",
+        "procedure": "backup",
+        "status": "failed",
+        "incident": None,
+        "started_at": "2026-03-01T03:15:00Z",
+        "finished_at": None,
+        "duration_s": None,
+        "versions": {},
+        "decisions": ["chose zstd"],
+        "steps": [{"started_at": None, **step}],
+        "measurements": {},
+        "error": error,
+        "diffs": [],
     }
     folder = tmp_path / "runs" / "RUN-1"
     folder.mkdir(parents=True)
