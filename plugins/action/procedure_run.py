@@ -44,13 +44,11 @@ class ActionModule(ActionBase):
             result.update(self._execute_module(module_name="sre.runbooks.procedure_run", module_args=arguments, task_vars=task_vars))
         else:
             result.update(self._here(arguments))
+            result["warnings"] = [*result.get("warnings", []), *(result.get("notes") or [])]
         if arguments.get("operation") == "fail":
             # The reader gets the message and the report; the parts of the message are in the record.
             told = result.pop("error", {})
             result.update({name: told[name] for name in ("run_id", "record", "report") if name in told})
-        notes = result.get("notes") or []
-        if notes:
-            result["warnings"] = [*result.get("warnings", []), *notes]
         return result
 
     def _arguments(self, task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:

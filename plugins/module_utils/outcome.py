@@ -20,12 +20,14 @@ def conclude(module: AnsibleModule, operation: t.Callable[[], t.Mapping[str, t.A
 
     Args:
         module: The module that was called.
-        operation: Does the work and returns the module's result, `changed` included.
+        operation: Does the work and returns the module's result, `changed` included. Its `notes` are shown as warnings.
     """
     try:
         result = dict(operation())
     except (RunbookError, OSError) as error:
         module.fail_json(**failure(error))
+    for note in result.get("notes") or []:
+        module.warn(note)
     module.exit_json(**result)
 
 

@@ -24,7 +24,7 @@ _LEASE_S = 4 * 3600
 """Longer than the longest restore that a profile of this collection allows (RTO 2 h), so that a lease does not run out under a run."""
 
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
-    "operation": {"type": "str", "required": True, "choices": ["begin", "finish", "fail"]},
+    "operation": {"type": "str", "required": True, "choices": ["begin", "finish", "fail", "clean_up"]},
     "state_folder": {"type": "path"},
     "procedure": {"type": "str"},
     "title": {"type": "str", "default": ""},
@@ -77,9 +77,8 @@ def operate(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.A
         ProcedureFailed: Always, for the operation `fail`.
         RunbookError: The state folder cannot be used, or an option makes no sense.
     """
-    if options["operation"] == "begin":
-        return begin(options, check_mode)
-    return finish(options, check_mode) if options["operation"] == "finish" else fail(options, check_mode)
+    operations = {"begin": begin, "finish": finish, "fail": fail, "clean_up": clean_up}
+    return operations[options["operation"]](options, check_mode)
 
 
 def begin(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -177,6 +176,17 @@ def fail(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]
         except (RunbookError, OSError) as trouble:
             message += f" Besides, the record of the run could not be completed: {trouble}"
     raise ProcedureFailed(Cleaner(options["secrets"]).text(message), facts)
+
+
+def clean_up(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Mark the runs that were killed as abandoned and free their leases."""
+    state = state_folder(options["state_folder"])
+    leases, runs = Leases(state), Runs(state)
+    if check_mode:
+        notes = [f"Would mark the run {marker['run_id']} as abandoned: {why}" for marker, why in runs.dead()]
+    else:
+        notes = _abandon_dead(state, leases, runs, Cleaner(options["secrets"])) if os.path.isdir(state) else []
+    return {"changed": False, "msg": "; ".join(notes) or "No run was killed.", "notes": notes}
 
 
 def _confirmation(options: t.Mapping[str, t.Any], check_mode: bool) -> t.List[str]:

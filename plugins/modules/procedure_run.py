@@ -16,7 +16,7 @@ description:
     record, writes the reports and gives the lease back; V(fail) does so for a run in which a step failed, and then fails with that
     step's own message.
   - The role P(sre.runbooks.procedure#role) calls it; use that in playbooks.
-  - When a run begins, earlier runs that were killed are marked as abandoned and their leases are freed.
+  - When a run begins, earlier runs that were killed are marked as abandoned and their leases are freed; V(clean_up) does that alone.
   - An action plugin of the same name does the work on the controller itself when the task is delegated to it.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
@@ -36,7 +36,7 @@ options:
     description: What to do.
     type: str
     required: true
-    choices: [begin, finish, fail]
+    choices: [begin, finish, fail, clean_up]
   state_folder:
     description:
       - Folder of leases and records.

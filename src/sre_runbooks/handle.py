@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import ansible_runner
 
+from .aftermath import close_record
 from .errors import RunNotFound
 from .events import Event, Progress
 from .preparation import OneReading, Request, new_folder, new_run_id
@@ -236,6 +237,9 @@ class Handle:
     def _conclude(self) -> Result:
         status, error = self._outcome()
         record = self._record()
+        if self._stop is not None and record is not None and record.status == "running":
+            close_record(record.folder, self._environment)
+            record = self._record()
         failure = self._tally.failure if status in ("failed", "unreachable") else None
         task = failure.task if failure else ""
         if status == "failed" and record is not None and record.error is not None:

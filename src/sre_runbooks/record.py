@@ -89,7 +89,8 @@ class RunRecord:
         target: Name of what it was done to.
         who: The person or robot behind it.
         reason: Why it was done.
-        status: `running` (also after it was ended from outside, until the next run notices), `succeeded`, `failed` or `abandoned`.
+        status: `running` (also after it was killed, until the next run notices), `succeeded`, `failed` or `abandoned` (a cancelled run,
+            or one whose time was over, is that at once).
         started_at: UTC, ISO 8601.
         finished_at: UTC, ISO 8601; None while it runs.
         duration_s: Seconds from begin to finish; None while it runs.

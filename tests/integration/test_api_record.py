@@ -42,16 +42,18 @@ def test_a_failed_procedure_tells_the_step_that_failed_not_the_one_that_closed_t
     assert result.record.status == "failed"
 
 
-def test_after_a_cancel_the_next_run_gets_the_lease_and_marks_the_first_as_abandoned(framed: FramedTrial) -> None:
+def test_a_cancelled_run_is_marked_as_abandoned_at_once_and_the_next_one_gets_the_lease(framed: FramedTrial) -> None:
     events: list[sre_runbooks.Event] = []
     handle = framed.start("framed", extra_vars={"endless": True}, on_event=events.append)
     until(lambda: any(event.task == "Beat for ever" for event in events), 30)
     handle.cancel()
     first = handle.wait()
     assert first.record is not None
-    assert (first.status, first.record.status) == ("canceled", "running")
-    assert framed.run("framed").ok
-    assert sre_runbooks.read_record(first.run_id, framed.state).status == "abandoned"
+    assert (first.status, first.record.status) == ("canceled", "abandoned")
+    assert first.record.error is not None and "ended before it could finish" in first.record.error.message
+    following = framed.run("framed")
+    assert following.ok and following.record is not None
+    assert following.record.content["decisions"] == [], "there was no lease to take over"
 
 
 def test_a_profile_may_keep_its_records_in_a_folder_of_its_own(framed: FramedTrial, monkeypatch: pytest.MonkeyPatch) -> None:

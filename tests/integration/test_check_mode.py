@@ -104,17 +104,18 @@ def test_a_rehearsed_restore_changes_nothing_and_foretells_the_real_one(profile:
     assert profile.run("backup").status == 0
     (name,) = profile.sets()
     leftover = derived_name("reference", "restoring", "20200101T000000Z")
-    server.sql(f'CREATE DATABASE "{leftover}"; CREATE ROLE gone')
+    server.sql(f'CREATE DATABASE "{leftover}"; CREATE ROLE gone SUPERUSER; CREATE ROLE unused')
+    server.sql("GRANT SELECT ON clients TO gone", "reference")
     back_up_logically(BackupRequest(server.connection, "reference", "reference", str(profile.folder / "newer")))
     (newer,) = (profile.folder / "newer").glob("2*")
     shutil.move(newer, profile.backups / newer.name)
-    server.sql("DROP ROLE gone")
+    server.sql("DROP OWNED BY gone; DROP ROLE gone, unused", "reference")
     option = ("-e", f"restore_set={newer.name}")
 
     told, would_change = rehearsed(profile, server, "restore", *CONFIRM, *option)
     before = server.names()
     assert f"drop the leftover database {leftover} of a run that was killed" in told
-    assert "create the role gone" in told
+    assert "create the role gone (superuser)" in told and not any("unused" in line for line in told)
     assert any(line.startswith(f"restore {newer.name} into the new database reference_restoring_") for line in told)
     promised = next(line for line in told if line.startswith("in one transaction rename reference to reference_before_"))
 

@@ -45,6 +45,7 @@ def server() -> Iterator[PostgresqlServer]:
             CREATE ROLE {identifier(OWNER)} LOGIN CONNECTION LIMIT 7 PASSWORD 'owner-password';
             CREATE ROLE "b owner" NOINHERIT CREATEDB;
             CREATE ROLE "Reader 'r' \\" LOGIN BYPASSRLS IN ROLE "b owner", pg_monitor;
+            CREATE ROLE unrelated LOGIN SUPERUSER;
         """)
         one.load_reference("reference", 1)
         run(one.connection.command("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(ODD_SQL), database="reference"))
@@ -158,7 +159,7 @@ def test_a_set_of_another_server_is_refused_and_when_it_is_meant_the_roles_come_
     query = (
         "SELECT json_agg(q) FROM (SELECT rolname, rolsuper, rolinherit, rolcreatedb, rolcanlogin, rolbypassrls, rolconnlimit,"
         " (SELECT json_agg(g.rolname ORDER BY g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = r.oid)"
-        " FROM pg_roles r WHERE rolname !~ '^pg_' ORDER BY rolname) q"
+        " FROM pg_roles r WHERE rolname !~ '^pg_' AND rolname <> 'unrelated' ORDER BY rolname) q"
     )
     assert json.loads(other.sql(query)) == json.loads(server.sql(query))
     as_owner = replace(other.connection, user=OWNER, password="owner-password")
@@ -323,6 +324,8 @@ def test_a_physical_set_brings_the_whole_server_back_and_can_be_undone(tmp_path:
         before[0]['"public"."session_cache"'] = {"rows": 0, "hash": "0"}
         assert (server.content("reference"), server.content("second")) == before
         assert replace(server.connection, user="clerk", password="clerk-password").ask("SELECT 1").strip() == "1"
+        (note,) = result["notes"]
+        assert note.startswith("unlogged tables and their indexes")
         assert Path(result["kept_as"]).is_dir()
         undone = undo_folder(server.service)
         assert undone["put_back"] == result["kept_as"]
@@ -340,7 +343,8 @@ def test_a_physical_set_brings_the_whole_server_back_and_can_be_undone(tmp_path:
             assert "runs on its former data folder" in failed.value.next_step
             assert stranger.names() == {"postgres"}
             server.stop()
-            restore_folder(FolderRequest(stranger.service, taken, from_other_server=True))
+            result = restore_folder(FolderRequest(stranger.service, taken, from_other_server=True))
+            assert "not as in the replaced folder: postgresql.conf" in result["notes"][1]
             assert (server.content("reference"), server.content("second")) == before
 
 

@@ -21,7 +21,7 @@ from ..progress import Progress
 from . import fingerprint
 from .connection import STEADY_SETTINGS, Connection, Session
 from .properties import read_properties
-from .server_info import ServerInfo, guard_identity, require_database, require_tool, roles, server_info
+from .server_info import ServerInfo, guard_identity, require_database, require_tool, roles, server_info, used_roles
 
 _ZSTD_SINCE = 16
 """pg_dump learned zstd with PostgreSQL 16 (release notes, E.1.3.8)."""
@@ -170,6 +170,7 @@ def common_manifest(request: BackupRequest, ready: BackupPlan, method: str) -> t
         "table_bytes": ready.table_bytes,
         "database_properties": read_properties(request.connection, request.database),
         "roles": roles(request.connection),
+        "used_roles": used_roles(request.connection, request.database),
         "role_passwords": request.role_passwords,
     }
 

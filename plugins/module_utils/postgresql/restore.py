@@ -29,7 +29,7 @@ from .load import load_dump, load_settings
 from .properties import apply_statements, create_statement, named_roles, read_properties
 from .restore_checks import require_extensions, require_fitting_set, require_rights
 from .restore_result import Clock, told
-from .role_restore import create_missing_roles, missing_roles
+from .role_restore import create_missing_roles, missing_roles, told_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
 from .swap import derived_name, names_derived_from, stamp, swap
 
@@ -82,7 +82,7 @@ class RestorePlan:
     def steps(self, request: RestoreRequest) -> t.List[str]:
         """The plan in sentences, for dry runs."""
         lines = [f"drop the leftover database {name} of a run that was killed" for name in self.leftovers]
-        lines += [f"create the role {name}" for name in self.new_roles]
+        lines += [f"create the role {role}" for role in told_roles(request.backup_set.manifest, self.new_roles)]
         lines.append(f"restore {request.backup_set.id} into the new database {self.restoring_name} with {self.jobs} jobs and compare it")
         if not request.swap:
             lines.append(f"drop {self.restoring_name}")

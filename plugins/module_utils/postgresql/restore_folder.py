@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import glob
 import os
 import re
 import shutil
@@ -24,6 +26,9 @@ from .restore_result import Clock, told
 from .scratch import private_server
 from .swap import stamp
 from .unpack import decompressor, unpack
+
+_CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
+"""Files that belong to the data folder unless the server is told otherwise (manual, 19.2)."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,9 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         RunbookError: Something failed; the live server is as it was.
     """
     clock, service, one = Clock(), request.service, request.backup_set
+    live_folder = os.path.abspath(service.data_folder)
     progress = Progress(f"Restoring the server in {service.data_folder}")
-    with locked(os.path.abspath(service.data_folder) + ".restore.lock") as free:
+    with locked(live_folder + ".restore.lock") as free:
         if not free:
             raise LeaseHeld("Another restore of this data folder is running", where=service.data_folder, next_step="wait for it, or end it")
         note = complete_interrupted(service)
@@ -141,6 +147,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             if isinstance(error, OSError):
                 raise no_space_or(error, ready.restoring) from error
             raise
+        notes = [*([note] if note else []), *_notes(live_folder, ready.restoring)]
         # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
         progress.say("exchanging the data folders")
         cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
@@ -155,8 +162,24 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         "serving_after_s": clock.total(),
         "serving_at": serving_at,
         "durations_s": clock.laps,
-        "notes": [note] if note else [],
+        "notes": notes,
     }
+
+
+def _notes(live: str, restored: str) -> t.List[str]:
+    """What is not as it was, though the restore did all that it should."""
+    notes = []
+    emptied = glob.glob(os.path.join(glob.escape(restored), "base", "*", "*_init"))
+    if emptied:
+        notes.append(f"unlogged tables and their indexes, {len(emptied)} files, are empty: a physical backup does not hold their rows")
+    other = [name for name in _CONFIGURATION if _differs(os.path.join(live, name), os.path.join(restored, name))]
+    if other:
+        notes.append(f"the server's configuration is the set's, not the latest one; not as in the replaced folder: {', '.join(other)}")
+    return notes
+
+
+def _differs(here: str, there: str) -> bool:
+    return os.path.exists(here) and not (os.path.exists(there) and filecmp.cmp(here, there, shallow=False))
 
 
 def describe_folder(request: FolderRequest) -> t.Dict[str, t.Any]:

@@ -15,10 +15,22 @@ from .server_info import roles
 
 
 def missing_roles(connection: Connection, manifest: t.Mapping[str, t.Any], also: t.Iterable[str] = ()) -> t.List[str]:
-    """Names of roles that the manifest, or `also`, knows and the server does not."""
-    present = {role["name"] for role in roles(connection)}
-    needed = {role["name"] for role in manifest["roles"]} | set(also)
-    return sorted(needed - present)
+    """Names of the roles that the database uses, or `also` names, with all their members, as far as the server does not have them."""
+    return sorted(_with_members({*manifest.get("used_roles", []), *also}, manifest["roles"]) - {role["name"] for role in roles(connection)})
+
+
+def _with_members(names: t.Set[str], known: t.Sequence[t.Mapping[str, t.Any]]) -> t.Set[str]:
+    """`names` and, at any depth, the roles that have rights through them, such as a service's login role through its group."""
+    members = {role["name"] for role in known if names.intersection(role["member_of"])}
+    return names if members <= names else _with_members(names | members, known)
+
+
+def told_roles(manifest: t.Mapping[str, t.Any], names: t.Sequence[str]) -> t.List[str]:
+    """The roles with what makes them powerful, for plans."""
+    words = {"superuser": "superuser", "create_role": "may create roles", "replication": "may replicate", "bypass_rls": "sees all rows"}
+    known = {role["name"]: role for role in manifest["roles"]}
+    powers = {name: [word for key, word in words.items() if known.get(name, {}).get(key)] for name in names}
+    return [name + (f" ({', '.join(powers[name])})" if powers[name] else "") for name in names]
 
 
 def role_statements(role: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -38,17 +50,22 @@ def role_statements(role: t.Mapping[str, t.Any]) -> t.List[str]:
 
 
 def create_missing_roles(connection: Connection, backup_set: BackupSet, names: t.Sequence[str]) -> None:
-    """Create roles with the rights, memberships and, where the set holds them, passwords that they had."""
+    """Create roles with the rights and, where the set holds them, passwords that they had, as members of the groups that are here, too."""
     if not names:
         return
     known = {role["name"]: role for role in backup_set.manifest["roles"]}
+    groups = {role["name"] for role in roles(connection)} | set(names)
     statements: t.List[str] = []
     for name in names:
         statements += role_statements(known[name]) if name in known else [f"CREATE ROLE {identifier(name)}"]
     for name in names:
-        statements += [f"GRANT {identifier(group)} TO {identifier(name)}" for group in known.get(name, {}).get("member_of", [])]
+        statements += [f"GRANT {identifier(group)} TO {identifier(name)}" for group in _groups_of(known.get(name), groups)]
     statements += _passwords(backup_set, names)
     connection.do("BEGIN;\n" + ";\n".join(statements) + ";\nCOMMIT;")
+
+
+def _groups_of(role: t.Optional[t.Mapping[str, t.Any]], here: t.Container[str]) -> t.List[str]:
+    return [group for group in (role or {}).get("member_of", []) if group in here or group.startswith("pg_")]
 
 
 def _passwords(backup_set: BackupSet, names: t.Sequence[str]) -> t.List[str]:

@@ -160,6 +160,26 @@ def roles(connection: Connection) -> t.List[t.Dict[str, t.Any]]:
     return list(connection.ask_json(_ROLES))
 
 
+# Dependencies on roles are recorded for all databases together; pinned roles are not among them: the one that initdb made (10,
+# BOOTSTRAP_SUPERUSERID, pg_authid.dat) counts where it owns what a user has made (from 16384 on, FirstNormalObjectId, access/transam.h).
+_USED_ROLES = """
+WITH this AS (SELECT oid FROM pg_database WHERE datname = current_database())
+SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]') FROM pg_roles WHERE oid IN (
+    SELECT refobjid FROM pg_shdepend, this WHERE refclassid = 'pg_authid'::regclass
+        AND (dbid = this.oid OR classid = 'pg_database'::regclass AND objid = this.oid)
+    UNION SELECT relowner FROM pg_class WHERE oid >= 16384
+    UNION SELECT proowner FROM pg_proc WHERE oid >= 16384
+    UNION SELECT typowner FROM pg_type WHERE oid >= 16384
+    UNION SELECT nspowner FROM pg_namespace WHERE oid >= 16384
+) AND rolname !~ '^pg_'
+"""
+
+
+def used_roles(connection: Connection, database: str) -> t.List[str]:
+    """Names of the roles that own something in a database, have rights there, or are named by its policies."""
+    return list(connection.ask_json(_USED_ROLES, database=database))
+
+
 def role_exists(connection: Connection, name: str) -> bool:
     """Whether the server knows the role `name`."""
     return connection.ask(f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)}").strip() == "1"
