@@ -142,7 +142,8 @@ def _run(options: argparse.Namespace) -> int:
         variables["confirm"] = options.confirm
     display = Display(sys.stderr if options.json else sys.stdout)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # under nohup(1) a run shall outlive the terminal
+            signal.signal(number, signal.default_int_handler)
     handle: Handle | None = None
     try:
         handle = run_async(

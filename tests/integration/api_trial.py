@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,18 @@ class Trial:
     def start(self, name: str, **options: Any) -> sre_runbooks.Handle:
         return sre_runbooks.run_async(name, **{**self.options, **options})
 
-    def console(self, *argv: str, **environment: str) -> subprocess.Popen[str]:
+    def console(self, *argv: str, ignored: Collection[signal.Signals] = (), **environment: str) -> subprocess.Popen[str]:
+        def as_from_a_shell() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
+
         return subprocess.Popen(
             [sys.executable, "-m", "sre_runbooks.cli", *argv],
             env=self.environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=as_from_a_shell,
         )
 
     def environment(self, **more: str) -> dict[str, str]:

@@ -97,6 +97,17 @@ def test_a_signal_to_the_console_ends_the_whole_tree_and_says_where_the_traces_a
     assert not trial.still_beats("orphan")
 
 
+def test_under_nohup_a_run_outlives_the_terminal(trial: Trial) -> None:
+    process = trial.console("run", "beat", "-i", str(trial.inventory), ignored=[signal.SIGHUP])
+    trial.wait_for("module")
+    process.send_signal(signal.SIGHUP)
+    assert trial.still_beats("module")
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert not trial.still_beats("module")
+
+
 def test_on_a_terminal_progress_rewrites_one_line_and_in_a_log_it_does_not(trial: Trial) -> None:
     argv = [sys.executable, "-m", "sre_runbooks.cli", "run", "dump", "-i", str(trial.inventory)]
     leader, follower = pty.openpty()
