@@ -20,6 +20,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from .errors import BadInput, CommandFailed, DeadlineExceeded, ToolMissing
+from .process_tree import below, end_all
 
 RUN_MARK = "SRE_RUNBOOKS_RUN_ID"
 """Variable that marks every process of a run: when the Python API cancels a run it ends all that carry the mark."""
@@ -266,14 +267,16 @@ def run(command: Command, *, stdin: t.Union[str, bytes, None] = None, check: boo
 
 
 def end(process: "subprocess.Popen[bytes]", grace_s: float = 2.0) -> None:
-    """End a process that may still run: politely, after `grace_s` seconds for good; its pipes are closed."""
+    """End a process that may still run, and what it leaves behind: politely, after `grace_s` seconds for good; its pipes are closed."""
     if process.poll() is None:
+        children = below(process.pid)
         process.terminate()
         try:
             process.wait(grace_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        end_all(children, grace_s)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             try:

@@ -22,6 +22,10 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 """renameat2(2): `AT_FDCWD` from fcntl.h, `RENAME_EXCHANGE` from linux/fs.h."""
 
+RESERVE_BYTES = 64 << 20
+"""Stays free on every disk that is written to. A PostgreSQL server on a disk without any room panics at its next checkpoint, and a program
+that is told to stop goes on for a tenth of a second or two."""
+
 
 def fsync_path(path: str) -> None:
     """Make a file's content, or a folder's list of names, survive a power cut.
@@ -177,15 +181,28 @@ def remove_tree(path: str, wait_s: float = 10.0) -> None:
 
 
 def require_space(folder: str, needed_bytes: int) -> None:
-    """Raise NoSpace unless `needed_bytes` can be written below `folder`, or below its nearest existing parent."""
-    free = free_bytes(folder)
-    if free < needed_bytes:
+    """Raise NoSpace unless `needed_bytes`, and the reserve, can be written below `folder`, or below its nearest existing parent."""
+    free, wanted = free_bytes(folder), needed_bytes + RESERVE_BYTES
+    if free < wanted:
         raise NoSpace(
             "There is too little room",
             where=folder,
-            why=f"about {needed_bytes / 1e6:.0f} MB are needed, {free / 1e6:.0f} MB are free",
+            why=f"about {wanted / 1e6:.0f} MB are needed, of which {RESERVE_BYTES / 1e6:.0f} MB stay free; {free / 1e6:.0f} MB are free",
             next_step="free space, prune old sets or choose another folder; nothing was changed",
             facts={"needed_bytes": needed_bytes, "free_bytes": free},
+        )
+
+
+def keep_reserve(folder: str) -> None:
+    """Raise NoSpace when no more than the reserve is left on the disk of `folder`; to be called often while something is written."""
+    free = free_bytes(folder)
+    if free < RESERVE_BYTES:
+        raise NoSpace(
+            "The disk is almost full, the work was stopped before it was",
+            where=folder,
+            why=f"{free / 1e6:.0f} MB are free, and {RESERVE_BYTES / 1e6:.0f} MB must stay free for the servers on this disk",
+            next_step="free space or choose another folder, then run the procedure again; it cleans up what is half done",
+            facts={"free_bytes": free},
         )
 
 

@@ -19,6 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import local_ports
+from .process_tree import start_of
 
 _SERVER_ERROR = 500
 
@@ -148,13 +149,3 @@ class Process:
                 return "; ".join(line.strip() for line in stream.readlines()[-lines:] if line.strip())
         except OSError:
             return ""
-
-
-def start_of(pid: int) -> str:
-    """When a process was started, in clock ticks since the machine was (proc(5), /proc/pid/stat, field 22); empty when there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
-            fields = stream.read().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in ("Z", "X") else fields[19]

@@ -18,7 +18,8 @@ from . import local_ports
 from .command import RUN_MARK
 from .errors import BadInput, RunbookError
 from .files import write_atomically, write_json
-from .local_process import Process, start_of
+from .local_process import Process
+from .process_tree import start_of
 
 _POLL_S = 0.03
 _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

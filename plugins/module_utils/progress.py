@@ -17,6 +17,7 @@ import time
 import typing as t
 
 VARIABLE = "SRE_RUNBOOKS_PROGRESS_FILE"
+Amount = t.Union[float, t.Callable[[], float], None]
 _INTERVAL_S = 0.5
 
 
@@ -32,19 +33,21 @@ class Progress:
         self._path = os.environ.get(VARIABLE, "") if path is None else path
         self._next = 0.0
 
-    def say(self, step: str, done: t.Optional[float] = None, total: t.Optional[float] = None, unit: str = "") -> None:
+    def say(self, step: str, done: Amount = None, total: t.Optional[float] = None, unit: str = "") -> None:
         """Report a step; repeated reports of a running step are thinned to two a second.
 
         Args:
             step: What is done now.
-            done: How much of it is done, in `unit`.
+            done: How much of it is done, in `unit`; a function is only asked when its answer is due.
             total: How much there is in all, in `unit`; None when it is not known.
             unit: `bytes`, `tables`, `files`, ...
         """
         now = time.monotonic()
-        finished = done is None or (total is not None and done >= total)
+        finished = done is None or (not callable(done) and total is not None and done >= total)
         if not self._path or (not finished and now < self._next):
             return
+        if callable(done):
+            done = done()
         self._next = now + _INTERVAL_S
         line = json.dumps({"work": self.work, "step": step, "done": done, "total": total, "unit": unit, "time": time.time()})
         try:

@@ -151,6 +151,12 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def naming(text: str) -> list[str]:
+    """The command lines of the living processes that name a text, such as a folder."""
+    titles = {pid: _title(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()}
+    return [title for pid, title in titles.items() if text in title and pid != str(os.getpid())]
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat behind the name: state, parent, group, session, ... (proc(5)); none when it is gone."""
     try:

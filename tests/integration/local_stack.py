@@ -23,7 +23,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
-from ansible_collections.sre.runbooks.plugins.module_utils.local_process import start_of
+from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from integration.playbook_runs import ROOT, Finished
 
 PORTS = {

@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import list_sets
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.files import RESERVE_BYTES
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.backup import back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backup import back_up_physically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
@@ -30,7 +31,7 @@ from integration.faults import Operation, load_logged_reference, order, serves, 
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
-MEGABYTES = 16
+MEGABYTES = 40
 
 
 @contextlib.contextmanager
@@ -52,14 +53,14 @@ def small_disk(megabytes: int) -> Iterator[Path]:
 
 
 class Filler:
-    """Takes all the room on a disk, and keeps it, as soon as something has happened.
+    """Takes the room on a disk, and keeps it, as soon as something has happened: once but for `leave` bytes, or again and again all of it.
 
     Attributes:
         filled: Whether it came to that.
     """
 
-    def __init__(self, disk: Path, when: Callable[[], bool]) -> None:
-        self._path, self._when = disk / "filler", when
+    def __init__(self, disk: Path, when: Callable[[], bool], leave: int = 0) -> None:
+        self._path, self._when, self._leave = disk / "filler", when, leave
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.filled = False
@@ -80,10 +81,12 @@ class Filler:
         self.filled = True
         with self._path.open("wb", buffering=0) as stream:
             while not self._done.wait(0.001):
-                free = shutil.disk_usage(self._path.parent).free
+                room = free(self._path.parent) - self._leave
                 with contextlib.suppress(OSError):
-                    if free:
-                        os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, free)
+                    if room > 0:
+                        os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, room)
+                    if self._leave:
+                        return
 
 
 def free(disk: Path) -> int:
@@ -104,7 +107,7 @@ def test_a_disk_that_becomes_full_in_the_middle_of_a_backup_is_told_in_one_messa
     method: str, server: PostgresqlServer, tmp_path: Path
 ) -> None:
     part = "dump" if method == "logical" else "base"
-    with small_disk(64) as disk:
+    with small_disk(160) as disk:
         before = free(disk)
         wanted = order(server, "backup", database="reference", backup_folder=str(disk), method=method)
         with Filler(disk, lambda: any(path.stat().st_size for path in disk.glob(f".*.partial/{part}/*"))) as filler:
@@ -113,7 +116,7 @@ def test_a_disk_that_becomes_full_in_the_middle_of_a_backup_is_told_in_one_messa
             assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
             assert told["message"].startswith("The disk ")
             assert [path.name for path in disk.iterdir()] == ["filler"]
-        assert free(disk) == before
+        assert free(disk) == before, "nothing that pg_basebackup has started holds a file open"
     back_up(BackupRequest(server.connection, "reference", "reference", str(tmp_path)), method)
     assert [one.problems() for one in list_sets(str(tmp_path))] == [[]]
 
@@ -139,6 +142,17 @@ class OnSmallDisk:
         server.sql("TRUNCATE response_history", "reference")
         self.live = server.content("reference")
 
+    def has_the_live_database_and_can_restore_it(self) -> None:
+        """Now that there is room again: the server comes back, by itself or started anew; nothing is lost."""
+        server = self.server
+        wait_until(lambda: server.is_gone() or serves(server), 30, "the server has given up or come back by itself")
+        if server.is_gone():
+            server.restart_after_kill()
+        assert server.content("reference") == self.live
+        restore_logically(RestoreRequest(server.connection, "reference", self.logical, analyze=False))
+        assert server.content("reference") == self.backed_up
+        assert not [name for name in server.names() if "_restoring_" in name]
+
     def take(self, left_bytes: int) -> Path:
         """Take all room but so many bytes."""
         path = self.disk / "taken"
@@ -153,31 +167,58 @@ def small(tmp_path: Path) -> Iterator[OnSmallDisk]:
     elsewhere = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-wal-"))
     elsewhere.chmod(0o755)
     try:
-        with small_disk(300) as disk, running_server(parent=str(disk), log_folder=elsewhere / "wal") as server:
-            yield OnSmallDisk(disk, server, tmp_path)
+        with small_disk(600) as disk, running_server(parent=str(disk), log_folder=elsewhere / "wal") as server:
+            one = OnSmallDisk(disk, server, tmp_path)
+            one.take(200_000_000)  # what is left to be filled is filled at once
+            yield one
     finally:
         shutil.rmtree(elsewhere)
 
 
-def test_a_servers_disk_that_becomes_full_in_the_middle_of_a_restore_leaves_the_live_database_serving(small: OnSmallDisk) -> None:
-    server = small.server
-    tables = small.disk.rglob("base")
-    base = next(tables)
+def new_database(server: PostgresqlServer, at_bytes: int = 0) -> Callable[[], bool]:
+    """Whether a database has come into being, and has so many bytes."""
+    base = server.data / "base"
     known = {path.name for path in base.iterdir()}
+    return lambda: any(path.name not in known and bytes_in(path) >= at_bytes for path in base.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("at_bytes", "left_bytes"),
+    [(0, 2_000_000), (8_000_000, 2_000_000), (8_000_000, 40_000_000)],
+    ids=["while the database is created", "while it is loaded", "but for the reserve"],
+)
+def test_a_servers_disk_that_becomes_full_in_the_middle_of_a_restore_leaves_the_live_database_serving(
+    at_bytes: int, left_bytes: int, small: OnSmallDisk
+) -> None:
+    server = small.server
     wanted = order(server, "restore", database="reference", set_folder=small.logical.folder)
-
-    def loading() -> bool:
-        return any(bytes_in(path) > 8_500_000 for path in base.iterdir() if path.name not in known)
-
-    with Filler(small.disk, loading) as filler:
+    log, before = server.folder / "server.log", (server.folder / "server.log").stat().st_size
+    with Filler(small.disk, new_database(server, at_bytes), left_bytes) as filler:
         outcome, told = Operation(wanted).finish()
         assert filler.filled
         assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
-        assert told["message"].startswith("The disk became full during the restore")
+        assert told["message"].startswith("The disk ")
         assert server.content("reference") == small.live
-        assert not [name for name in server.names() if name.startswith("reference_")]
+        left = [name for name in server.names() if name.startswith("reference_")]
+        assert not left or left_bytes < RESERVE_BYTES // 10, "what cannot be dropped without a checkpoint stays until there is room"
+    said = log.read_text()[before:]
+    assert "PANIC" not in said, "the clean-up itself must not stop the server"
+    assert "No space left" not in said or left_bytes < RESERVE_BYTES // 10, "the load was stopped before the server felt it"
     restore_logically(RestoreRequest(server.connection, "reference", small.logical, analyze=False))
     assert server.content("reference") == small.backed_up
+    assert not [name for name in server.names() if "_restoring_" in name]
+
+
+def test_a_server_that_cannot_even_start_for_want_of_room_has_its_live_database_unchanged_when_there_is_room_again(
+    small: OnSmallDisk,
+) -> None:
+    server = small.server
+    wanted = order(server, "restore", database="reference", set_folder=small.logical.folder)
+    with Filler(small.disk, new_database(server)) as filler:
+        outcome, told = Operation(wanted).finish()
+        assert filler.filled
+        assert outcome == "failed", told
+    small.has_the_live_database_and_can_restore_it()
 
 
 def bytes_in(folder: Path) -> int:
@@ -220,21 +261,14 @@ def test_a_restore_for_which_there_is_too_little_room_is_refused_before_it_begin
 
 
 def test_a_server_whose_log_lies_on_the_full_disk_has_its_live_database_unchanged_when_there_is_room_again(tmp_path: Path) -> None:
-    with small_disk(400) as disk, running_server(parent=str(disk)) as server:
+    with small_disk(700) as disk, running_server(parent=str(disk)) as server:
         small = OnSmallDisk(disk, server, tmp_path)
-        known = {path.name for path in (server.data / "base").iterdir()}
         wanted: dict[str, t.Any] = order(server, "restore", database="reference", set_folder=small.logical.folder)
-        with Filler(disk, lambda: any(path.name not in known for path in (server.data / "base").iterdir())) as filler:
+        with Filler(disk, new_database(server)) as filler:
             outcome, told = Operation(wanted).finish()
             assert filler.filled
             assert outcome == "failed", told
             write_log = "SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1000000))) FROM generate_series(1, 200)"
             with pytest.raises(RunbookError, match=r"server closed the connection|Connection refused|No space left|database system is"):
                 server.sql(write_log)
-        wait_until(lambda: server.is_gone() or serves(server), 30, "the server has given up or come back by itself")
-        if server.is_gone():
-            server.restart_after_kill()
-        assert server.content("reference") == small.live
-        restore_logically(RestoreRequest(server.connection, "reference", small.logical, analyze=False))
-        assert server.content("reference") == small.backed_up
-        assert not [name for name in server.names() if "_restoring_" in name]
+        small.has_the_live_database_and_can_restore_it()

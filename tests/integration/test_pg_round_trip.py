@@ -219,9 +219,9 @@ def test_rows_changed_in_the_dump_s_absence_are_noticed_down_to_a_single_value(
     changes: list[str] = []
 
     def load_and_change(
-        connection: t.Any, one: t.Any, database: str, jobs: t.Any, progress: t.Any, _loaded: t.Any, settings: t.Any
+        connection: t.Any, one: t.Any, database: str, jobs: t.Any, progress: t.Any, _loaded: t.Any, settings: t.Any, folder: str
     ) -> None:
-        load(connection, one, database, jobs, progress, lambda label: None, settings)
+        load(connection, one, database, jobs, progress, lambda label: None, settings, folder)
         connection.do(changes[-1], database=database)
 
     monkeypatch.setattr(restore, "load_dump", load_and_change)

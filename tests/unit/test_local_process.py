@@ -23,8 +23,9 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free, listener, owner
-from ansible_collections.sre.runbooks.plugins.module_utils.local_process import Process, start_of
+from ansible_collections.sre.runbooks.plugins.module_utils.local_process import Process
 from ansible_collections.sre.runbooks.plugins.module_utils.local_processes import plan_start, running, start, stop
+from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 
 SERVER = """
 import http.server, os, signal, sys, time

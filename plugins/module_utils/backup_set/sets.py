@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 
 from ..errors import BadInput, NoSpace, SetNotFound
 from ..files import fsync_path, remove_tree, write_atomically
+from ..process_tree import end_all, writers_below
 from .hashing import check_files, damaged
 
 FORMAT = "sre.runbooks/backup-set/1"
@@ -219,6 +220,7 @@ class SetWriter:
 
     def __exit__(self, *_error: t.Any) -> None:
         if os.path.isdir(self.folder):
+            end_all(writers_below(self.folder))
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock >= 0:
             os.close(self._lock)
@@ -245,7 +247,7 @@ class SetWriter:
 
 
 def remove_leftovers(backup_folder: str, *, dry_run: bool = False) -> t.List[str]:
-    """Remove what killed runs left half written; folders whose writer lives are kept. Returns their names."""
+    """Remove what killed runs left half written, and end what still writes there; folders whose run lives are kept. Returns their names."""
     if not os.path.isdir(backup_folder):
         return []
     removed = []
@@ -254,6 +256,7 @@ def remove_leftovers(backup_folder: str, *, dry_run: bool = False) -> t.List[str
             path = os.path.join(backup_folder, name)
             if _PARTIAL.match(name) and os.path.isdir(path) and _is_free(path):
                 if not dry_run:
+                    end_all(writers_below(path))
                     remove_tree(path)
                 removed.append(name)
     return removed

@@ -15,6 +15,7 @@ from ..backup_set.hashing import FollowingHasher, copy_hashed
 from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
 from ..command import Command
 from ..errors import BadInput, CommandFailed
+from ..files import keep_reserve
 from ..pipeline import Pipeline
 from ..progress import Progress
 from . import fingerprint
@@ -83,9 +84,7 @@ def _copy(
             "pg_basebackup", "--pgdata=-", "--format=tar", "--wal-method=fetch", "--checkpoint=fast", "--no-password"
         )
         with Pipeline(command, Command(["gzip", "-1"])) as pipeline:
-            entry = copy_hashed(
-                pipeline.stdout, os.path.join(folder, "base.tar.gz"), on_bytes=lambda n: progress.say("copying", n, None, "bytes")
-            )
+            entry = copy_hashed(pipeline.stdout, os.path.join(folder, "base.tar.gz"), on_bytes=lambda n: _look(folder, progress, n))
         return {"compression": "gzip:1", "archives": ["base.tar.gz"]}, {"base.tar.gz": entry}
     compression = request.compression
     if compression == "auto":
@@ -118,8 +117,13 @@ def _copy_here(
     # pg_basebackup goes back into pg_wal.tar to complete its headers.
     with FollowingHasher(target, rewritten=["pg_wal.tar"]) as hasher:
         with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
-            pipeline.watch(lambda: progress.say("copying", hasher.written_bytes, None, "bytes"))
+            pipeline.watch(lambda: _look(folder, progress, hasher.written_bytes), interval_s=0.1)
         progress.say("making it durable")
         files = hasher.finish()
     archives = sorted(f"base/{name}" for name in files if ".tar" in name)
     return {"compression": compression, "archives": archives}, {f"base/{name}": entry for name, entry in files.items()}
+
+
+def _look(folder: str, progress: Progress, copied_bytes: int) -> None:
+    keep_reserve(folder)
+    progress.say("copying", copied_bytes, None, "bytes")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ..backup_set.hashing import FollowingHasher, copy_hashed
 from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
 from ..errors import CommandFailed, NoSpace, RunbookError
-from ..files import require_folder_writable, require_space
+from ..files import keep_reserve, require_folder_writable, require_space
 from ..pipeline import Pipeline
 from ..progress import Progress
 from . import fingerprint
@@ -87,7 +87,7 @@ def plan(
     table_bytes = int(
         connection.ask("SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind IN ('r', 'm')", database=request.database)
     )
-    needed = int(table_bytes * ratio) + (16 << 20)
+    needed = int(table_bytes * ratio)
     require_space(request.backup_folder, needed)
     return BackupPlan(
         info=info,
@@ -199,14 +199,15 @@ def _dump_with(
     shared = [f"--snapshot={snapshot}", f"--compress={_words(compression, major)}", "--no-password", "--quote-all-identifiers"]
     connection = request.connection
     description = {"compression": compression, "jobs": ready.jobs}
+
+    def look(written_bytes: int) -> None:
+        keep_reserve(folder)
+        progress.say("writing the dump", written_bytes, None, "bytes")
+
     if not connection.place.is_host:
         command = connection.command("pg_dump", "--format=custom", *shared, database=request.database, settings=STEADY_SETTINGS)
         with Pipeline(command) as pipeline:
-            entry = copy_hashed(
-                pipeline.stdout,
-                os.path.join(folder, "database.dump"),
-                on_bytes=lambda n: progress.say("writing the dump", n, None, "bytes"),
-            )
+            entry = copy_hashed(pipeline.stdout, os.path.join(folder, "database.dump"), on_bytes=look)
         return {**description, "format": "custom", "path": "database.dump", "jobs": 1}, {"database.dump": entry}
     target = os.path.join(folder, "dump")
     command = connection.command(
@@ -221,7 +222,7 @@ def _dump_with(
     )
     with FollowingHasher(target) as hasher:
         with Pipeline(command, stdout=subprocess.DEVNULL) as pipeline:
-            pipeline.watch(lambda: progress.say("writing the dump", hasher.written_bytes, None, "bytes"))
+            pipeline.watch(lambda: look(hasher.written_bytes), interval_s=0.1)
         progress.say("making it durable")
         files = hasher.finish()
     return {**description, "format": "directory", "path": "dump"}, {f"dump/{name}": entry for name, entry in files.items()}

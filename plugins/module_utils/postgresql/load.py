@@ -13,10 +13,10 @@ import typing as t
 from ..backup_set.sets import BackupSet
 from ..command import run
 from ..errors import BadInput, CommandFailed
+from ..files import keep_reserve
 from ..pipeline import Pipeline
 from ..progress import Progress
 from .connection import Connection, connection_value
-from .dump import full_disk
 
 LOAD_SETTINGS = {
     "synchronous_commit": "off",
@@ -33,6 +33,8 @@ QUICK_STORAGE = {"default_toast_compression": "lz4"}
 """Where the server can: compressing long values by lz4 instead of pglz made 7.2 s of 10.5 s for a database of documents. What they
 hold stays the same, and columns with a method of their own keep it (manual, 19.11.1, default_toast_compression)."""
 
+_TELLING = re.compile(r"error:|ERROR:|DETAIL:|HINT:")
+_TELLING_LINES = 6
 _FINISHED = re.compile(r"finished item (\d+) TABLE DATA ")
 
 
@@ -57,6 +59,7 @@ def load_dump(
     progress: Progress,
     loaded: t.Callable[[str], None] = lambda label: None,
     settings: t.Optional[t.Mapping[str, str]] = None,
+    data_folder: str = "",
 ) -> None:
     """Load the dump of a set into an empty database.
 
@@ -69,8 +72,10 @@ def load_dump(
         settings: Settings for the loading sessions; None for LOAD_SETTINGS.
         loaded: Called with the label of each table whose data has arrived; its indexes may still be missing. Not called where the dump is
             streamed.
+        data_folder: The server's, when it lies on this host: the load ends before it has taken the last room there.
 
     Raises:
+        NoSpace: The disk of the data folder is almost full.
         BadInput: The dump is a directory, and the client programs are in a container or pod.
         CommandFailed: pg_restore stopped at its first error.
     """
@@ -91,12 +96,18 @@ def load_dump(
             f"The set {backup_set.id} holds a dump in directory format, which cannot be streamed into {connection.place}",
             next_step="restore it with client programs on this host, or use a set that was taken through the container",
         )
+
+    def look() -> None:
+        if data_folder:
+            keep_reserve(data_folder)
+        account.read(pipeline.new_words(0))
+
     try:
         with Pipeline(command, stdin=stdin, stdout=subprocess.DEVNULL) as pipeline:
-            pipeline.watch(lambda: account.read(pipeline.new_words(0)), interval_s=0.1)
+            pipeline.watch(look, interval_s=0.1)
+            account.read(pipeline.new_words(0) + "\n")
     except CommandFailed as error:
-        told = connection.explain(_without_chatter(error), database)
-        raise full_disk(told, f"{connection}, database {database}", "restore", "the live database is as it was") from error
+        raise connection.explain(account.explained(error), database) from error
     finally:
         if stdin is not subprocess.DEVNULL:
             stdin.close()
@@ -129,20 +140,21 @@ class _Account:
     def __init__(self, items: t.Mapping[str, str], progress: Progress, loaded: t.Callable[[str], None]) -> None:
         self._items, self._progress, self._loaded = items, progress, loaded
         self._done, self._rest = 0, ""
+        self._telling: t.List[str] = []
 
     def read(self, words: str) -> None:
         lines = (self._rest + words).split("\n")
         self._rest = lines.pop()
         for line in lines:
+            if _TELLING.search(line) and len(self._telling) < _TELLING_LINES:
+                self._telling.append(line.strip())
             finished = _FINISHED.search(line)
             if finished and finished.group(1) in self._items:
                 self._done += 1
                 self._loaded(self._items[finished.group(1)])
         self._progress.say("loading", self._done, len(self._items) or None, "tables")
 
-
-def _without_chatter(error: CommandFailed) -> CommandFailed:
-    """The failure with pg_restore's error lines alone, not its account of every object."""
-    parts = [part.strip() for part in error.why.split(";")]
-    telling = [part for part in parts if "error:" in part or "ERROR:" in part or "DETAIL:" in part or "HINT:" in part]
-    return CommandFailed(error.what, where=error.where, why="; ".join(telling) or error.why, next_step=error.next_step, facts=error.facts)
+    def explained(self, error: CommandFailed) -> CommandFailed:
+        """The failure with pg_restore's first error lines, not its account of every object, nor the statements that it quotes."""
+        why = "; ".join(self._telling) or error.why
+        return CommandFailed(error.what, where=error.where, why=why, next_step=error.next_step, facts=error.facts)

@@ -44,7 +44,7 @@ def rehearse(
     """
     work_folder = work_folder or default_work_folder(one.folder, server_account(account))
     need = int(one.manifest.get("cluster_bytes") or one.manifest.get("database_bytes") or 0)
-    require_space(work_folder, int(need * 1.1) + (64 << 20))
+    require_space(work_folder, int(need * 1.1))
     remove_scratch_folders(work_folder)
     try:
         result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)

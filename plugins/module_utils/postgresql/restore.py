@@ -18,12 +18,14 @@ from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet
 from ..command import run
-from ..errors import BadInput, LeaseHeld, NotTheSame, RunbookError
+from ..errors import BadInput, LeaseHeld, NoSpace, NotTheSame, RunbookError
 from ..files import require_space
 from ..progress import Progress
 from . import fingerprint
 from .comparison import Comparison, compare
-from .connection import Connection, Session, connection_value, identifier, literal
+from .connection import Connection, Session, connection_value, literal
+from .discard import discard, drop_statement
+from .dump import full_disk
 from .early_hashing import EarlyHasher
 from .load import load_dump, load_settings
 from .properties import apply_statements, create_statement, named_roles, read_properties
@@ -33,8 +35,6 @@ from .role_restore import create_missing_roles, missing_roles, told_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
 from .swap import derived_name, names_derived_from, stamp, swap
 
-_FORCE_SINCE = 13
-"""Major version that learned DROP DATABASE ... WITH (FORCE)."""
 _LOCK_WAIT_S = 5.0
 """For what the server still does for a killed run; a run that lives takes longer."""
 
@@ -113,8 +113,9 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
     known = databases(connection)
     require_extensions(connection, manifest["fingerprint"]["extensions"])
     require_rights(connection, info)
-    if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory):
-        require_space(info.data_directory, int(manifest["database_bytes"] * 1.1))
+    if _local_data_folder(connection, info):
+        log_bytes = _log_growth(connection, info.data_directory, manifest["database_bytes"])
+        require_space(info.data_directory, int(manifest["database_bytes"] * 1.1) + log_bytes)
     now = stamp(lambda at: any(derived_name(request.database, word, at) in known for word in ("restoring", "before")))
     live = request.database in known
     properties = read_properties(connection, request.database) if live else manifest["database_properties"]
@@ -128,6 +129,20 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
         new_roles=missing_roles(connection, manifest, named_roles(properties)),
         same_versions=info.major == manifest["server"]["version_num"] // 10000 and major == int(manifest["tools"]["pg_dump"].split(".")[0]),
     )
+
+
+def _local_data_folder(connection: Connection, info: ServerInfo) -> str:
+    """The server's data folder when it lies on this host, else nothing."""
+    return info.data_directory if connection.place.is_host and info.data_directory and os.path.isdir(info.data_directory) else ""
+
+
+def _log_growth(connection: Connection, data_folder: str, database_bytes: int) -> int:
+    """Bytes by which the write-ahead log may grow meanwhile, when it shares the data folder's disk (manual, 19.5.2, max_wal_size)."""
+    try:
+        shared = os.stat(os.path.join(data_folder, "pg_wal")).st_dev == os.stat(data_folder).st_dev
+    except OSError:
+        shared = True  # we may not look into the folder, and usually it is so
+    return min(int(connection.ask("SELECT pg_size_bytes(current_setting('max_wal_size'))")), database_bytes) if shared else 0
 
 
 def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
@@ -150,24 +165,27 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
     with _only_restore_of(connection, request.database) as session:
         ready = plan_restore(request)
         for name in ready.leftovers:
-            session.ask(_drop(name, ready.info))
+            session.ask(drop_statement(name, ready.info.major))
         manifest = request.backup_set.manifest
         live = read_properties(connection, request.database) if ready.live_exists else None
         create_missing_roles(connection, request.backup_set, ready.new_roles)
-        session.ask(create_statement(ready.restoring_name, live or manifest["database_properties"]))
-        clock.lap("prepare")
         try:
+            session.ask(create_statement(ready.restoring_name, live or manifest["database_properties"]))
+            clock.lap("prepare")
             comparison = _load_and_compare(request, ready, progress, clock)
             cut_off_s = 0.0
             if request.swap:
                 _give(connection, ready.restoring_name, live or manifest["database_properties"])
                 renames = [(request.database, ready.kept_as)] if ready.live_exists else []
                 cut_off_s = swap(connection, [*renames, (ready.restoring_name, request.database)])
-        except BaseException:
-            _drop_quietly(connection, _drop(ready.restoring_name, ready.info))
-            raise
+        except BaseException as error:
+            failure, data_folder = error, _local_data_folder(connection, ready.info)
+            if isinstance(error, RunbookError):
+                failure = full_disk(error, ready.restoring_name, "restore", "the live database is as it was")
+            discard(connection, ready.restoring_name, ready.info.major, disk_is_full=isinstance(failure, NoSpace), data_folder=data_folder)
+            raise failure from error.__cause__
         if not request.swap:
-            session.ask(_drop(ready.restoring_name, ready.info))
+            session.ask(drop_statement(ready.restoring_name, ready.info.major))
     clock.lap("swap")
     serving_after_s, serving_at = clock.total(), time.time()
     notes = []
@@ -212,7 +230,8 @@ def _load_and_compare(request: RestoreRequest, ready: RestorePlan, progress: Pro
     early = EarlyHasher(connection, ready.restoring_name, ready.info.version_num, ready.jobs)
     try:
         settings = load_settings(connection, request.toast_compression)
-        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded, settings)
+        folder = _local_data_folder(connection, ready.info)
+        load_dump(connection, request.backup_set, ready.restoring_name, ready.jobs, progress, early.loaded, settings, folder)
         clock.lap("load")
         progress.say("comparing with the backup")
         with Session(connection, ready.restoring_name) as session:
@@ -262,16 +281,3 @@ def _only_restore_of(connection: Connection, database: str) -> t.Iterator[Sessio
 
 def _give(connection: Connection, database: str, properties: t.Mapping[str, t.Any]) -> None:
     connection.do("BEGIN;\n" + ";\n".join(apply_statements(database, properties)) + ";\nCOMMIT;")
-
-
-def _drop(database: str, info: ServerInfo) -> str:
-    """DROP DATABASE, however much the server still does there for a killed run (manual, DROP DATABASE: FORCE)."""
-    return f"DROP DATABASE IF EXISTS {identifier(database)}" + (" WITH (FORCE)" if info.major >= _FORCE_SINCE else "")
-
-
-def _drop_quietly(connection: Connection, statement: str) -> None:
-    # The error that brought us here matters more; a database that stays is dropped by the next run.
-    try:
-        connection.do(statement)
-    except RunbookError:
-        pass

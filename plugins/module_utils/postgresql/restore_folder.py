@@ -95,7 +95,7 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
         for program in [*decompressor(archive)[:1], "tar"]:
             Place().program(program)
     _guard_folder(request, live)
-    require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05) + (64 << 20))
+    require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05))
     now = stamp(lambda at: any(os.path.lexists(f"{live}_{word}_{at}") for word in ("restoring", "before")))
     return FolderPlan(
         live_exists=os.path.isdir(live),

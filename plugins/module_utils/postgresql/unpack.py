@@ -15,7 +15,7 @@ from ..backup_set.hashing import parallel
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
 from ..errors import CommandFailed, SetDamaged, ToolMissing
-from ..files import fsync_path, tree_bytes
+from ..files import fsync_path, keep_reserve, tree_bytes
 from ..pipeline import Pipeline
 from ..progress import Progress
 from .exchange import Service
@@ -31,9 +31,14 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
         SetDamaged: A file is not what the server wrote.
     """
     os.mkdir(folder, 0o700)
+
+    def look() -> None:
+        keep_reserve(folder)
+        progress.say("unpacking", lambda: tree_bytes(folder), one.manifest["cluster_bytes"], "bytes")
+
     for archive in sorted(one.manifest["base_backup"]["archives"], key=lambda name: "pg_wal" in name):
         target = os.path.join(folder, "pg_wal") if "pg_wal" in archive else folder
-        _untar(one.path(archive), target, lambda: progress.say("unpacking", tree_bytes(folder), one.manifest["cluster_bytes"], "bytes"))
+        _untar(one.path(archive), target, look)
     manifest = one.path("base", "backup_manifest")
     inside = os.path.join(folder, "backup_manifest")
     if os.path.exists(manifest):
@@ -63,7 +68,7 @@ def _untar(path: str, target: str, look: t.Callable[[], None]) -> None:
         open(path, "rb") as stream,
         Pipeline(*commands, stdin=subprocess.DEVNULL if len(commands) > 1 else stream, stdout=subprocess.DEVNULL) as pipeline,
     ):
-        pipeline.watch(look)
+        pipeline.watch(look, interval_s=0.1)
 
 
 def decompressor(archive: str) -> t.List[str]:
