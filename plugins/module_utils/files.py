@@ -22,7 +22,7 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 """renameat2(2): `AT_FDCWD` from fcntl.h, `RENAME_EXCHANGE` from linux/fs.h."""
 
-RESERVE_BYTES = 64 << 20
+RESERVE_BYTES = 64_000_000
 """Stays free on every disk that is written to. A PostgreSQL server on a disk without any room panics at its next checkpoint, and a program
 that is told to stop goes on for a tenth of a second or two."""
 

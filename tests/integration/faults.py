@@ -151,10 +151,10 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def naming(text: str) -> list[str]:
-    """The command lines of the living processes that name a text, such as a folder."""
-    titles = {pid: _title(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()}
-    return [title for pid, title in titles.items() if text in title and pid != str(os.getpid())]
+def naming(*texts: str) -> dict[int, str]:
+    """The command lines of the living processes, other than this one, that name all the texts, such as a program and a folder."""
+    titles = {int(pid): _title(int(pid)) for pid in os.listdir("/proc") if pid.isdigit() and int(pid) != os.getpid()}
+    return {pid: title for pid, title in titles.items() if all(text in title for text in texts)}
 
 
 def _stat(pid: int) -> list[str]:

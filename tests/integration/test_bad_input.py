@@ -149,7 +149,7 @@ def test_too_little_room_for_the_set(profile: Profile, server: PostgresqlServer)
     try:
         message = refused(profile, server, "backup")
         assert f"There is too little room ({profile.backups})" in message
-        assert re.search(r"about \d+ MB are needed, [34] MB are free", message)
+        assert re.search(r"about \d+ MB are needed, of which 64 MB stay free; [34] MB are free", message)
         assert "Next: free space, prune old sets or choose another folder" in message
     finally:
         subprocess.run(["umount", str(profile.backups)], check=True)

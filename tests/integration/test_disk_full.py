@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backu
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
-from integration.faults import Operation, load_logged_reference, order, serves, wait_until
+from integration.faults import Operation, load_logged_reference, naming, order, serves, wait_until
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
@@ -55,12 +56,14 @@ def small_disk(megabytes: int) -> Iterator[Path]:
 class Filler:
     """Takes the room on a disk, and keeps it, as soon as something has happened: once but for `leave` bytes, or again and again all of it.
 
+    The processes that name all of `holding` are held up meanwhile, so that they cannot be done before.
+
     Attributes:
         filled: Whether it came to that.
     """
 
-    def __init__(self, disk: Path, when: Callable[[], bool], leave: int = 0) -> None:
-        self._path, self._when, self._leave = disk / "filler", when, leave
+    def __init__(self, disk: Path, when: Callable[[], bool], leave: int = 0, holding: tuple[str, ...] = ()) -> None:
+        self._path, self._when, self._leave, self._holding = disk / "filler", when, leave, holding
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self.filled = False
@@ -78,15 +81,34 @@ class Filler:
         while not self._when():
             if self._done.wait(0.002):
                 return
-        self.filled = True
+        held = naming(*self._holding) if self._holding else {}
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            self._fill(list(held))
+        finally:
+            release(held)
+
+    def _fill(self, held: list[int]) -> None:
         with self._path.open("wb", buffering=0) as stream:
             while not self._done.wait(0.001):
-                room = free(self._path.parent) - self._leave
-                with contextlib.suppress(OSError):
-                    if room > 0:
-                        os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, room)
-                    if self._leave:
-                        return
+                while (room := free(self._path.parent) - self._leave) > 0 and not self._done.is_set():
+                    # Somebody may take a part of it meanwhile: then half of it, and the rest in the next round.
+                    for part in (room, max(room // 2, 1)):
+                        with contextlib.suppress(OSError):
+                            os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, part)
+                            break
+                self.filled = True
+                release(held)
+                if self._leave:
+                    return
+
+
+def release(pids: Iterable[int]) -> None:
+    """Let processes that were stopped go on."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def free(disk: Path) -> int:
@@ -110,7 +132,8 @@ def test_a_disk_that_becomes_full_in_the_middle_of_a_backup_is_told_in_one_messa
     with small_disk(160) as disk:
         before = free(disk)
         wanted = order(server, "backup", database="reference", backup_folder=str(disk), method=method)
-        with Filler(disk, lambda: any(path.stat().st_size for path in disk.glob(f".*.partial/{part}/*"))) as filler:
+        holding = ("pg_dump" if method == "logical" else "pg_basebackup", str(disk))
+        with Filler(disk, lambda: any(path.stat().st_size for path in disk.glob(f".*.partial/{part}/*")), holding=holding) as filler:
             outcome, told = Operation(wanted).finish()
             assert filler.filled
             assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
@@ -193,7 +216,7 @@ def test_a_servers_disk_that_becomes_full_in_the_middle_of_a_restore_leaves_the_
     server = small.server
     wanted = order(server, "restore", database="reference", set_folder=small.logical.folder)
     log, before = server.folder / "server.log", (server.folder / "server.log").stat().st_size
-    with Filler(small.disk, new_database(server, at_bytes), left_bytes) as filler:
+    with Filler(small.disk, new_database(server, at_bytes), left_bytes, ("pg_restore", small.logical.folder)) as filler:
         outcome, told = Operation(wanted).finish()
         assert filler.filled
         assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
@@ -233,7 +256,8 @@ def bytes_in(folder: Path) -> int:
 def test_a_disk_that_becomes_full_in_the_middle_of_a_physical_restore_leaves_the_live_server_serving(small: OnSmallDisk) -> None:
     server, before = small.server, free(small.disk)
     wanted = order(server, "restore", set_folder=small.physical.folder)
-    with Filler(small.disk, lambda: any(server.folder.glob("data_restoring_*/base/*"))) as filler:
+    unpacking = ("tar --extract", str(server.folder))
+    with Filler(small.disk, lambda: any(server.folder.glob("data_restoring_*/base/*")), holding=unpacking) as filler:
         outcome, told = Operation(wanted).finish()
         assert filler.filled
         assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told

@@ -82,6 +82,6 @@ def test_a_backup_that_is_killed_leaves_a_whole_set_or_none_and_the_next_one_cle
             made = back_up(request, method)["backup_set"]["id"]
             assert [one.problems() for one in list_sets(str(tmp_path / "sets"))] == [[]] * (len(sets) + 1)
             assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == sorted([made, *(one.id for one in sets)])
-            assert naming(str(tmp_path / "sets")) == [], "nothing of a killed run works on"
+            assert not naming(str(tmp_path / "sets")), "nothing of a killed run works on"
             assert server.content("reference") == before
     series.conclude(capsys, f"; {leftovers} left half a set, which the next run removed")

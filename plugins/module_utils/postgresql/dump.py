@@ -25,6 +25,8 @@ from .server_info import ServerInfo, guard_identity, require_database, require_t
 
 _ZSTD_SINCE = 16
 """pg_dump learned zstd with PostgreSQL 16 (release notes, E.1.3.8)."""
+_FULL = ("No space left on device", "Disk quota exceeded", "Wrote only")
+"""strerror(3) of ENOSPC and EDQUOT, and what tar says when a part of a block could still be written."""
 _EXPECTED_RATIO = 0.75
 """Part of the tables' size that a dump is expected to need at most; measured dumps are 0.2 to 0.6."""
 
@@ -271,7 +273,7 @@ def full_disk(error: RunbookError, where: str, work: str = "backup", left: str =
         work: What was being done.
         left: What became of what was written so far.
     """
-    if "No space left on device" in error.why or "Disk quota exceeded" in error.why:
+    if any(words in error.why for words in _FULL):
         return NoSpace(
             f"The disk became full during the {work}",
             where=where,

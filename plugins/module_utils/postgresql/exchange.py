@@ -17,11 +17,12 @@ import os
 import signal
 import time
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..command import Command, run
-from ..errors import RunbookError
-from ..files import exchange, fsync_path, write_json
+from ..errors import LeaseHeld, RunbookError
+from ..files import exchange, fsync_path, locked, write_json
 from .scratch import pg_ctl
 
 
@@ -88,6 +89,20 @@ class Service:
             return
         log = self.log_file or os.path.join(self.data_folder, "server.log")
         pg_ctl(self.tool_folder, self.account, "start", self.data_folder, f"--log={log}", timeout_s=self.timeout_s)
+
+
+@contextmanager
+def nobody_else_in(data_folder: str) -> t.Iterator[None]:
+    """Hold the lock of everything that replaces, puts back or removes data folders of this name.
+
+    Raises:
+        LeaseHeld: Another run holds it.
+    """
+    live = os.path.abspath(data_folder)
+    with locked(live + ".restore.lock") as free:
+        if not free:
+            raise LeaseHeld("Another restore of this data folder is running", where=live, next_step="wait for it, or end it")
+        yield
 
 
 def journal_path(data_folder: str) -> str:

@@ -10,10 +10,10 @@ import os
 import typing as t
 from dataclasses import replace
 
-from ..errors import BadInput, LeaseHeld
-from ..files import locked, remove_tree, tree_bytes
+from ..errors import BadInput
+from ..files import remove_tree, tree_bytes
 from .connection import Connection, identifier
-from .exchange import Service
+from .exchange import Service, nobody_else_in
 from .restore_folder import folders_derived_from
 from .server_info import databases, guard_identity, server_info
 from .swap import names_derived_from
@@ -60,9 +60,7 @@ def prune_folders(service: Service, keep: int, *, dry_run: bool = False) -> t.Di
         LeaseHeld: A restore of the data folder is running.
     """
     live = os.path.abspath(service.data_folder)
-    with locked(live + ".restore.lock") as free:
-        if not free:
-            raise LeaseHeld("A restore of this data folder is running", where=live, next_step="wait for it, or end it")
+    with nobody_else_in(live):
         kept, superfluous = _parted((path for word in _WORDS for path in folders_derived_from(live, word)), keep)
         used = [path for path in superfluous if replace(service, data_folder=path).is_running()]
         if used:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
-from ..errors import BadInput, CommandFailed, LeaseHeld, SetDamaged, WrongTarget
-from ..files import locked, no_space_or, remove_tree, require_space
+from ..errors import BadInput, CommandFailed, SetDamaged, WrongTarget
+from ..files import no_space_or, remove_tree, require_space
 from ..progress import Progress
 from .dump import full_disk
-from .exchange import Service, complete_interrupted, exchange_folders
+from .exchange import Service, complete_interrupted, exchange_folders, nobody_else_in
 from .restore_result import Clock, told
 from .scratch import private_server
 from .swap import stamp
@@ -125,9 +125,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     clock, service, one = Clock(), request.service, request.backup_set
     live_folder = os.path.abspath(service.data_folder)
     progress = Progress(f"Restoring the server in {service.data_folder}")
-    with locked(live_folder + ".restore.lock") as free:
-        if not free:
-            raise LeaseHeld("Another restore of this data folder is running", where=service.data_folder, next_step="wait for it, or end it")
+    with nobody_else_in(live_folder):
         note = complete_interrupted(service)
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
         clock.lap("check_set")
@@ -217,8 +215,9 @@ def undo_folder(service: Service, replaced: str = "", *, dry_run: bool = False) 
     }
     if dry_run:
         return result
-    complete_interrupted(service)
-    return {**result, "cut_off_s": round(exchange_folders(service, put_back, kept_as), 3)}
+    with nobody_else_in(live):
+        complete_interrupted(service)
+        return {**result, "cut_off_s": round(exchange_folders(service, put_back, kept_as), 3)}
 
 
 def superuser_of(one: BackupSet) -> str:
