@@ -28,6 +28,8 @@ OLDEST_PYTHON = (3, 11)
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICE_REQUIREMENTS = "tests/reference_service/requirements.txt"
 STAMP = "ready.json"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Debian's and Ubuntu's, from the package ca-certificates."""
 
 
 class NotReady(Exception):
@@ -127,7 +129,11 @@ def _install(interpreter: Path, extras: list[str], repository: Path) -> None:
         command = [uv, "pip", "install", "--quiet", "--python", str(interpreter), *requirements]
     else:
         command = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
-    _run(command, "The packages could not be installed")
+    environment = dict(os.environ)
+    if CERTIFICATES.exists():
+        # Like pip, trust what the machine trusts: behind a company's proxy that is more than uv's own list.
+        environment.setdefault("UV_SYSTEM_CERTS", "true")
+    _run(command, "The packages could not be installed", environment)
 
 
 def _uv_inside(interpreter: Path) -> str | None:
