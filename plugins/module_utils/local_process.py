@@ -14,6 +14,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import socket
 import typing as t
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ from . import local_ports
 from .process_tree import start_of
 
 _SERVER_ERROR = 500
+_GO_TRACE = re.compile(r"goroutine \d+ \[")
+_GO_TRACE_LINES = 60
+"""Lines from the trace on, above which the log has gone on without it."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +147,12 @@ class Process:
             return f"{self.own_pid_file} cannot be read ({error.strerror})"
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of its log on one line."""
+        """The end of its log on one line; up to the trace where it is that of a Go program that gave up, which says why before."""
         try:
             with open(self.log_file, encoding="utf-8", errors="replace") as stream:
-                return "; ".join(line.strip() for line in stream.readlines()[-lines:] if line.strip())
+                said = [line.strip() for line in stream if line.strip()]
         except OSError:
             return ""
+        traces = [number for number, line in enumerate(said) if _GO_TRACE.match(line)]
+        end = traces[-1] + 1 if traces and len(said) - traces[-1] < _GO_TRACE_LINES else len(said)
+        return "; ".join(said[max(end - lines, 0) : end])

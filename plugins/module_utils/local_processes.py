@@ -159,6 +159,9 @@ def _wait_until_ready(begun: t.Sequence[t.Tuple[Process, "subprocess.Popen[bytes
                 raise _not_ready(process, f"it ended with status {popen.returncode}")
         if not waiting:
             return
+        for process in running:
+            if not process.pid():
+                raise _not_ready(process, "it ended")
         wrong = [(process, process.answer()) for process in waiting]
         waiting = [process for process, answer in wrong if answer]
         for process, answer in wrong:

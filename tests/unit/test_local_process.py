@@ -43,6 +43,15 @@ print("speaking on", sys.argv[1], flush=True)
 time.sleep(float(os.environ.get("DELAY", "0")))
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+GO_TRACE = """I1121 11:36:21 filer.go:448 starting
+F1121 11:36:21 filer.go:461 failed to listen on grpc port 31558: address already in use
+goroutine 141 [running]:
+example.com/glog.stacks(0x0)
+	example.com/glog/glog.go:832 +0x85
+created by example.com/command.run in goroutine 1
+	example.com/command/server.go:395 +0x1210
+I1121 11:36:21 meta.go:335 reading
+"""
 Make = Callable[..., Process]
 
 
@@ -100,6 +109,16 @@ def test_one_that_is_not_waited_for_is_waited_for_by_a_later_start(make: Make) -
     assert start([replace(slow, wait=True)]) == []
     assert time.monotonic() - began > 2
     assert not slow.answer()
+
+
+def test_one_that_ends_before_a_later_start_has_waited_for_it_is_an_error_at_once(make: Make) -> None:
+    ends = make("ends", argv=[sys.executable, "-c", f"import time; time.sleep(1); print({GO_TRACE!r}); raise SystemExit(3)"], wait=False)
+    start([ends])
+    began = time.monotonic()
+    with pytest.raises(RunbookError, match=r"it ended; its last words: .*address already in use; goroutine 141") as caught:
+        start([replace(ends, wait=True)])
+    assert time.monotonic() - began < 10
+    assert "glog.go" not in caught.value.message
 
 
 def test_a_started_process_leads_a_session_of_its_own_and_so_outlives_whoever_started_it(make: Make) -> None:
