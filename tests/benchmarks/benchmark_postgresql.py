@@ -23,19 +23,20 @@ import sys
 import tempfile
 import threading
 import time
+import typing as t
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "collections")]
+sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "collections")]
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set  # noqa: E402
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session  # noqa: E402
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprint import tables  # noqa: E402
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.load import load_settings  # noqa: E402
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo  # noqa: E402
-from tests.integration.postgresql_server import PostgresqlServer, running_server  # noqa: E402
+from integration.postgresql_server import PostgresqlServer, running_server  # noqa: E402
 
 DATABASE = "reference"
 
@@ -133,7 +134,7 @@ class Bench:
         """pg_restore's work on a logical set, until the restored database serves."""
         whole, result = self._ours({"operation": "restore", "database": DATABASE, "set_folder": self.sets["logical"]})
         # What follows serving (the end of the process) is not waiting time; what precedes the clock (its start) is.
-        took = result["serving_after_s"] + max(0.0, whole - sum(result["durations_s"].values()))
+        took: float = result["serving_after_s"] + max(0.0, whole - sum(result["durations_s"].values()))
         self.server.connection.do(f'DROP DATABASE "{result["kept_as"]}"')
         return took
 
@@ -165,15 +166,13 @@ class Bench:
         subprocess.run(argv, check=True, env={**self.environment, **environment})
         return time.monotonic() - began
 
-    def _ours(self, wanted: dict[str, object]) -> tuple[float, dict]:
+    def _ours(self, wanted: dict[str, object]) -> tuple[float, dict[str, t.Any]]:
         order = self.folder / "order.json"
         order.write_text(json.dumps({**wanted, "connection": asdict(self.server.connection)}))
         out = self.folder / "result.json"
         began = time.monotonic()
         with out.open("wb") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.operation", str(order)], stdout=stream, env=self.environment
-            )
+            process = subprocess.Popen([sys.executable, "-m", "integration.operation", str(order)], stdout=stream, env=self.environment)
             _pid, status, usage = os.wait4(process.pid, 0)
         took = time.monotonic() - began
         process.returncode = status

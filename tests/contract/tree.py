@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from tools.ansible_test import files_of_the_tree
 from tools.process import run_shown
 

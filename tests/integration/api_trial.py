@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import sre_runbooks
-from ansible_collections.sre.runbooks.tests.integration.api_playbooks import (
+from integration.api_playbooks import (
     CATALOGUE,
     DUMP,
     FRAMED,

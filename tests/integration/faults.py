@@ -83,6 +83,10 @@ class Operation:
         """Processes that it forked and that live; they bear its command line."""
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._order in _title(pid)]
 
+    def has_ended(self) -> bool:
+        """Whether neither it nor what it forked lives."""
+        return not self.remains()
+
     def finish(self, timeout_s: float = 60) -> tuple[str, dict[str, t.Any]]:
         """Wait for it: `completed` with its result, `failed` with its message, or `killed`.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import typing as t
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_fo
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import swap
 
 
-def carry_out(wanted: dict) -> object:
+def carry_out(wanted: dict[str, t.Any]) -> object:
     """The operation that `wanted` describes."""
     connection = Connection(**{**wanted["connection"], "place": Place(**wanted["connection"]["place"])})
     if wanted["operation"] == "backup":

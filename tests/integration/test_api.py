@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import sre_runbooks
-from ansible_collections.sre.runbooks.tests.integration.api_trial import Trial, files_with
+from integration.api_trial import Trial, files_with
 from sre_runbooks.processes import processes_of
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.tests.integration.api_trial import Trial
+from integration.api_trial import Trial
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import sre_runbooks
-from ansible_collections.sre.runbooks.tests.integration.api_trial import Trial, until
+from integration.api_trial import Trial, until
 from sre_runbooks.processes import processes_of
 
 

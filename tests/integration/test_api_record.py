@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import sre_runbooks
-from ansible_collections.sre.runbooks.tests.integration.api_trial import FramedTrial, until
+from integration.api_trial import FramedTrial, until
 
 
 @pytest.fixture

@@ -64,13 +64,13 @@ class TwoFolders:
         return self._contents[1 - self._now]
 
     @property
-    def set(self) -> BackupSet:
+    def wanted(self) -> BackupSet:
         """The set to restore."""
         return self._sets[1 - self._now]
 
     def start(self) -> Operation:
         """The restore, in a process of its own."""
-        return Operation(order(self.server, "restore", set_folder=self.set.folder), str(self.temporary))
+        return Operation(order(self.server, "restore", set_folder=self.wanted.folder), str(self.temporary))
 
     def leftovers(self) -> set[str]:
         """What lies around beside the data folder, but for what was replaced."""
@@ -111,7 +111,7 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
             damaged_folder = server.data.stat().st_ino
             operation = folders.start()
             outcome, told = series.strike(operation, moment)
-            wait_until(lambda current=operation: not current.remains(), 60, "what runs in a session of its own ends")
+            wait_until(operation.has_ended, 60, "what runs in a session of its own ends")
             if what == "the operation" or serves(server):
                 live = server.content("reference")
                 assert live == folders.restored if outcome == "completed" else live in (folders.damaged, folders.restored), told
@@ -120,7 +120,7 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
                 completed_by_next += 1
             assert serves(server) or outcome == "failed", told
             left += bool(folders.leftovers())
-            restore_folder(FolderRequest(server.service, folders.set))
+            restore_folder(FolderRequest(server.service, folders.wanted))
             assert server.content("reference") == folders.restored
             assert folders.leftovers() == set()
             assert damaged_folder in [path.stat().st_ino for path in server.folder.glob("data_before_*")]
@@ -132,7 +132,7 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
 def test_a_server_that_was_killed_is_replaced_like_one_that_runs(folders: TwoFolders) -> None:
     folders.server.kill()
     began = time.monotonic()
-    restore_folder(FolderRequest(folders.server.service, folders.set))
+    restore_folder(FolderRequest(folders.server.service, folders.wanted))
     assert time.monotonic() - began < 60
     assert folders.server.content("reference") == folders.restored
     folders.turn()

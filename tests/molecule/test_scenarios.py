@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tools.engine import NoEngine, docker_engine
 from tools.image import postgresql_image
 from tools.process import run_shown

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tools.environment import ensure, find_python
 
 NEWEST_FIRST = (14, 13, 12)

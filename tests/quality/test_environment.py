@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tools.environment import STAMP, NotReady, ensure
 
 PROJECT = """\

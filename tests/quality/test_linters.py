@@ -10,15 +10,17 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tools.process import run_shown
 
 LIBRARY = "ansible_collections.sre.runbooks.plugins.module_utils"
+ROOMS = ("tools", "quality", "contract", "unit", "integration", "molecule", "benchmarks")
 
 LINTERS = {
     "ruff": ["ruff", "check", "."],
     "mypy-library": ["mypy", "--package", LIBRARY],
     "mypy-api": ["mypy", "src/sre_runbooks"],
-    "mypy-tests": ["mypy", "tests/tools", "tests/quality", "tests/contract", "tests/molecule", "tests/conftest.py"],
+    "mypy-tests": ["mypy", *(f"tests/{room}" for room in ROOMS), "tests/conftest.py"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint": ["ansible-lint", "--offline", "--profile", "production"],
     "antsibull-changelog": ["antsibull-changelog", "lint"],

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from tools.environment import find_python
 from tools.process import run_shown
 

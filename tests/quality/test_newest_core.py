@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import socket
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from integration.local_stack import free_ports
 from tools.process import run_shown, with_venv
 
 from .conftest import Controller
@@ -57,7 +57,7 @@ def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Co
     # As root PostgreSQL runs as another account, which cannot enter pytest's own folders.
     folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-"))
     folder.chmod(0o755)
-    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(folder / "stack"), **free_ports(repository)})]
+    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(folder / "stack"), **free_ports()})]
     try:
         up = run_shown(
             [str(programs / "ansible-playbook"), "playbooks/local_stack_up.yml", *settings],
@@ -72,22 +72,3 @@ def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Co
             environment=environment,
         )
     assert down.returncode == 0, down.last_words()
-
-
-def free_ports(repository: Path) -> dict[str, int]:
-    """Give every port of the stack a free one, so that a person's own stack is not in the way. Its servers also use port + 10000."""
-    defaults = (repository / "roles/local_stack/defaults/main.yml").read_text(encoding="utf-8")
-    names = re.findall(r"^(local_stack_\w+_port):", defaults, re.MULTILINE)
-    free = (port for port in range(21250, 22250) if is_free(port) and is_free(port + 10000))
-    return dict(zip(names, free, strict=False))
-
-
-def is_free(port: int) -> bool:
-    """Whether nothing listens on the port of the loopback address."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -7,32 +7,57 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from tools.ansible_test import copy_tree, seed_installer
-from tools.process import run_shown, with_venv
+from tools.process import Done, run_shown, with_venv
 
 from .conftest import Controller
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_ansible_test_finds_nothing(controller: Controller, repository: Path, cache: Path, tmp_path: Path) -> None:
-    home = cache / "ansible-test"
-    seed_installer(home, controller.site_packages)
-    tree = copy_tree(repository, tmp_path)
-    # Its environments and downloads are kept in a home folder of our own; pip goes on to read the person's settings.
+def sanity(controller: Controller, home: Path, tree: Path) -> Done:
+    """Run every test of ansible-test, whose environments and downloads are kept in `home`."""
+    # pip goes on to read the person's settings.
     pip_settings = Path.home() / ".config" / "pip" / "pip.conf"
     environment = {**os.environ, "HOME": str(home), "PIP_CACHE_DIR": str(home / "pip")}
     if pip_settings.exists() and "PIP_CONFIG_FILE" not in environment:
         environment["PIP_CONFIG_FILE"] = str(pip_settings)
-    done = run_shown(
+    return run_shown(
         ["ansible-test", "sanity", "--venv", "--python", controller.version, "--color", "no"],
         folder=tree,
         environment=with_venv(environment, controller.python),
         timeout_s=850,
     )
+
+
+@pytest.fixture(scope="module")
+def runs(
+    request: pytest.FixtureRequest, repository: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Done]]]:
+    """The run on each controller asked for, side by side, as each keeps one processor busy."""
+    asked = {item.callspec.params["controller"] for item in request.session.items if item.path == request.path}  # type: ignore[attr-defined]
+    found: dict[str, Controller] = {}
+    for name in sorted(asked):
+        try:
+            found[name] = request.getfixturevalue(f"{name}_controller")
+        except pytest.skip.Exception:  # said by the test itself
+            continue
+    home = cache / "ansible-test"
+    for controller in found.values():
+        seed_installer(home, controller.site_packages)
+    trees = {name: copy_tree(repository, tmp_path_factory.mktemp(name)) for name in found}
+    with ThreadPoolExecutor() as pool:
+        yield {name: pool.submit(sanity, controller, home, trees[name]) for name, controller in found.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ansible_test_finds_nothing(controller: Controller, runs: dict[str, Future[Done]], request: pytest.FixtureRequest) -> None:
+    done = runs[request.node.callspec.params["controller"]].result()
     errors = [line for line in done.output.splitlines() if line.startswith(("ERROR", "FATAL"))]
     assert done.returncode == 0, "\n".join([f"ansible-core {controller.core}:", *errors]) if errors else done.last_words()
     assert "All targets skipped" not in done.output, done.last_words()
