@@ -19,7 +19,8 @@ import subprocess
 import typing as t
 from dataclasses import dataclass, field
 
-from .errors import BadInput, CommandFailed, DeadlineExceeded, ToolMissing
+from .errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError, ToolMissing
+from .pod import kubectl_failure, own_status, own_words, telling_its_end
 from .process_tree import below, end_all
 
 RUN_MARK = "SRE_RUNBOOKS_RUN_ID"
@@ -180,7 +181,7 @@ class Command:
                     where=str(self.place),
                     next_step="let the client in the pod log in without a password, or through a password file that is in the pod",
                 )
-            argv = ["env", *(f"{key}={value}" for key, value in visible.items()), *argv] if visible else argv
+            argv = telling_its_end(["env", *(f"{key}={value}" for key, value in visible.items()), *argv] if visible else argv)
         full = self.place.argv(argv, [*visible, *self.secrets], stdin=stdin is not subprocess.DEVNULL)
         inherited = {key: value for key, value in os.environ.items() if key not in self.without}
         environment = {**inherited, "LC_ALL": "C", **visible, **self.secrets}
@@ -211,8 +212,16 @@ class Command:
         environment.update(HOME=entry.pw_dir, USER=self.account, LOGNAME=self.account)
         return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": os.getgrouplist(self.account, entry.pw_gid)}
 
-    def failure(self, status: int, said: str) -> CommandFailed:
+    def status(self, ended: "subprocess.Popen[bytes]") -> int:
+        """The program's exit status, wherever it ran."""
+        return own_status(ended.returncode) if self.place.pod else ended.returncode
+
+    def failure(self, status: int, said: str) -> RunbookError:
         """The error for an exit status other than 0, with the end of what the program said."""
+        if self.place.pod:
+            unreachable, said = kubectl_failure(self.name, str(self.place), status, said), own_words(said)
+            if unreachable:
+                return unreachable
         why = _last_words(said) or f"exit status {status}"
         if status < 0:
             why = f"ended by signal {signal.Signals(-status).name}" + (f"; {_last_words(said)}" if said.strip() else "")
@@ -260,7 +269,7 @@ def run(command: Command, *, stdin: t.Union[str, bytes, None] = None, check: boo
         ) from None
     finally:
         end(process)
-    done = Completed(out.decode(errors="replace"), err.decode(errors="replace"), process.returncode)
+    done = Completed(out.decode(errors="replace"), err.decode(errors="replace"), command.status(process))
     if check and done.status != 0:
         raise command.failure(done.status, done.stderr)
     return done

@@ -93,9 +93,9 @@ class Pipeline:
             except subprocess.TimeoutExpired:
                 raise DeadlineExceeded(f"{command.name} did not end within {timeout_s:g} s", where=str(command.place)) from None
         failures = [
-            (process.returncode == -signal.SIGPIPE, number, command.failure(process.returncode, self.said(number)))
+            (process.returncode == -signal.SIGPIPE, number, command.failure(command.status(process), self.said(number)))
             for number, (command, process) in enumerate(zip(self.commands, self.processes))
-            if process.returncode != 0
+            if command.status(process) != 0
         ]
         if failures:
             raise min(failures, key=lambda failure: failure[:2])[2]

@@ -91,6 +91,18 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoFolders]:
         yield TwoFolders(one, tmp_path_factory.mktemp("physical"))
 
 
+def running_postmaster(server: PostgresqlServer) -> Victim:
+    """The server of whichever data folder is in place; there is none while the folders change places."""
+
+    def find(operation: Operation) -> list[int]:
+        try:
+            return [server.pid()] if operation.runs else []
+        except (FileNotFoundError, IndexError):
+            return []
+
+    return find
+
+
 VICTIMS: dict[str, Victim] = {
     "the operation": own_process,
     "what exchanges the folders": own_session,
@@ -127,6 +139,33 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
             folders.turn()
     more = f"; {exchanged} had exchanged the folders, {left} left something, which the next run removed"
     series.conclude(capsys, more + (f"; {completed_by_next} times the server was down until the next run" if completed_by_next else ""))
+
+
+def test_a_server_that_is_killed_during_a_physical_restore_has_the_old_or_the_new_data_and_the_next_one_cleans_up(
+    folders: TwoFolders, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = folders.server
+    series = Series("the server in a physical restore", running_postmaster(server))
+    moments = series.moments(folders.start())
+    folders.turn()
+    exchanged = was_down = 0
+    for moment in moments:
+        with series.round():
+            operation = folders.start()
+            outcome, told = series.strike(operation, moment)
+            wait_until(operation.has_ended, 60, "what runs in a session of its own ends")
+            if not serves(server):
+                was_down += 1
+                server.wait_until_gone()
+                server.restart_after_kill()
+            live = server.content("reference")
+            assert live == folders.restored if outcome == "completed" else live in (folders.damaged, folders.restored), told
+            exchanged += live == folders.restored
+            restore_folder(FolderRequest(server.service, folders.wanted))
+            assert server.content("reference") == folders.restored
+            assert folders.leftovers() == set()
+            folders.turn()
+    series.conclude(capsys, f"; {exchanged} had exchanged the folders; {was_down} times the server was down")
 
 
 def test_a_server_that_was_killed_is_replaced_like_one_that_runs(folders: TwoFolders) -> None:

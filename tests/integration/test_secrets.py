@@ -10,7 +10,7 @@ import os
 import threading
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -45,12 +45,16 @@ STEPS: list[tuple[str, tuple[str, ...], dict[str, str], str, int]] = [
 class Watcher:
     """Reads the command line of every process, over and over.
 
+    Args:
+        telltales: What must not be seen on one.
+
     Attributes:
         programs: Names of what was seen.
         told: Command lines that show a secret.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, telltales: Iterable[str] = TELLTALES) -> None:
+        self._needles = [text.encode() for text in telltales]
         self.programs: set[str] = set()
         self.told: list[str] = []
         self.looks = 0
@@ -66,7 +70,6 @@ class Watcher:
         self._thread.join()
 
     def _watch(self) -> None:
-        needles = [text.encode() for text in TELLTALES]
         while not self._done.wait(0.004):
             self.looks += 1
             for name in os.listdir("/proc"):
@@ -78,7 +81,7 @@ class Watcher:
                 except OSError:
                     continue
                 self.programs.add(os.path.basename(line.split(b"\0", 1)[0]).decode(errors="replace"))
-                if any(needle in line for needle in needles):
+                if any(needle in line for needle in self._needles):
                     self.told.append(line.replace(b"\0", b" ").decode(errors="replace"))
 
 

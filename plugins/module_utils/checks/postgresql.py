@@ -25,6 +25,7 @@ _NOT_REACHED = (
     "permission denied while trying to connect",
     "unable to connect to the server",
     "the connection to the server",
+    "kubectl exec ended first",
     "could not translate host name",
     "executable file not found",
 )

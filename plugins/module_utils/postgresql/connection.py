@@ -154,9 +154,9 @@ class Connection:
         """Run SQL for its effect."""
         self.ask(sql, database=database)
 
-    def explain(self, error: CommandFailed, database: t.Optional[str] = None) -> RunbookError:
+    def explain(self, error: RunbookError, database: t.Optional[str] = None) -> RunbookError:
         """`error` of a client program as `Unreachable` where that is what it was."""
-        if not any(words in error.why.lower() for words in _UNREACHABLE):
+        if not isinstance(error, CommandFailed) or not any(words in error.why.lower() for words in _UNREACHABLE):
             return error
         wrong_login = "authentication failed" in error.why or "no password" in error.why
         return Unreachable(
@@ -237,7 +237,7 @@ class Session:
         return json.loads(text) if text else None
 
     def _fail(self) -> t.NoReturn:
-        status = self._process.wait()
+        self._process.wait()
         self._said.seek(0)
         said = self._said.read().decode(errors="replace")
-        raise self.connection.explain(self._command.failure(status, said), self.database)
+        raise self.connection.explain(self._command.failure(self._command.status(self._process), said), self.database)
