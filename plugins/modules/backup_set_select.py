@@ -72,6 +72,10 @@ set_folder:
   description: Where it is; empty in check mode when it would have to be fetched.
   returned: success
   type: str
+set_manifest:
+  description: Its manifest, for a rehearsal of what comes next.
+  returned: in check mode, when it would have to be fetched
+  type: dict
 location:
   description: Where it was found.
   returned: success

@@ -38,9 +38,14 @@ options:
     type: str
     required: true
   set_folder:
-    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one.
+    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one. Needed unless O(set_manifest) is given.
     type: path
-    required: true
+  set_manifest:
+    description:
+      - Manifest of a set that would have to be fetched first, as M(sre.runbooks.backup_set_select) gives it. For check mode alone, which
+        then looks at everything but the set's files.
+    type: dict
+    default: {}
   from_other_server:
     description: Whether the set may come from a server with another system identifier.
     type: bool
@@ -119,7 +124,8 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import (
     CONNECTION_OPTIONS,
@@ -131,6 +137,14 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore im
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, describe_folder, restore_folder
 
 
+def _wanted_set(folder: str, manifest: dict, check_mode: bool) -> BackupSet:
+    if folder:
+        return read_set(folder)
+    if not (manifest and check_mode):
+        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
+    return BackupSet(manifest["id"], manifest, is_here=False)
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -138,7 +152,8 @@ def main() -> None:
             **CONNECTION_OPTIONS,
             **DATA_FOLDER_OPTIONS,
             "database": {"type": "str", "required": True},
-            "set_folder": {"type": "path", "required": True},
+            "set_folder": {"type": "path"},
+            "set_manifest": {"type": "dict", "default": {}},
             "from_other_server": {"type": "bool", "default": False},
             "jobs": {"type": "int", "default": 0},
             "toast_compression": {"type": "str", "choices": ["auto", "server"], "default": "auto"},
@@ -149,7 +164,7 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
-        one = read_set(options["set_folder"])
+        one = _wanted_set(options["set_folder"], options["set_manifest"], module.check_mode)
         if one.manifest.get("method") == "physical":
             folder_request = FolderRequest(service_from(options), one, options["system_identifier"], options["from_other_server"])
             return describe_folder(folder_request) if module.check_mode else restore_folder(folder_request)

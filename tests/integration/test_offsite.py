@@ -253,6 +253,7 @@ def test_from_the_backup_to_the_restore_when_all_that_is_left_is_the_copy(store:
         assert rehearsed.status == 0, rehearsed.output
         assert not profile.backups.exists()
         assert f"{name} would be fetched from" in rehearsed.output
+        assert f"restore {name} into the new database reference_restoring_" in rehearsed.output
         done = profile.run("restore", "-e", "confirm=reference")
         assert done.status == 0, done.output
         assert server.content("reference") == before

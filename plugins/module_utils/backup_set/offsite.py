@@ -30,6 +30,8 @@ from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
 """In this order, last of all."""
+_SEALS_BYTES = 1 << 20
+"""Room for what is not among a set's files: manifest, its checksum, proofs."""
 _LONG_PATIENCE = ("--retries", "3", "--low-level-retries", "5")
 _SHORT_PATIENCE = ("--retries", "1", "--low-level-retries", "2", "--timeout", "5s")
 """For transfers, and for questions: somebody waits for the answer, and a dead store must be told within seconds."""
@@ -236,6 +238,11 @@ def remote_sets(store: ObjectStore) -> t.List[BackupSet]:
         return [one for one in list_sets(folder) if os.path.exists(one.path("manifest.json"))]
 
 
+def require_room(one: BackupSet, backup_folder: str) -> None:
+    """Raise NoSpace unless a set of the store fits into the backup folder, which may not exist yet."""
+    require_space(backup_folder, one.size_bytes + _SEALS_BYTES)
+
+
 def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
     """Fetch a set from the store into the backup folder; it gets its name only when every file has its checksum.
 
@@ -245,7 +252,7 @@ def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
     """
     progress = Progress(f"Fetching {name} from off-site")
     size = int(json.loads(store.call("size", store.remote(name), "--json"))["bytes"])
-    require_space(backup_folder, size + (1 << 20))
+    require_space(backup_folder, size + _SEALS_BYTES)
     with SetWriter(backup_folder, "fetched", "offsite") as writer:
         store.transfer(progress, "downloading", size, "copy", store.remote(name), writer.folder)
         progress.say("checking")

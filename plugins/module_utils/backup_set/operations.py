@@ -14,7 +14,7 @@ from ..errors import BadInput, SetDamaged
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
 from .hashing import damaged, hash_file
-from .offsite import ObjectStore, download, is_complete, remote_sets, upload
+from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload
 from .prune import Keep, plan_prune, remove_set
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 
@@ -127,11 +127,13 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
     here.passed_over += [f"{one.id} off-site: {'; '.join(one.damage) or 'failed its last check'}" for one in there if one.state == "failed"]
     for one in in_order_of_trust(there, wanted):
         if dry_run:
+            require_room(one, backup_folder)
             return {
                 "changed": True,
                 "location": "offsite",
                 "set_folder": "",
                 "set_id": one.id,
+                "set_manifest": one.manifest,
                 "reason": f"no set here will do; {one.id} would be fetched from {offsite}",
                 "passed_over": here.passed_over,
                 "diff": {"before": "", "after": f"{one.id} would be fetched from {offsite}, and then restored\n"},

@@ -60,12 +60,14 @@ class BackupSet:
         manifest: Its manifest.
         proofs: What has been proven of it, oldest first: {`state`, `at`, `run_id`, `detail`}.
         damage: What is wrong with the manifest or the proofs themselves; empty when they can be read.
+        is_here: Whether its files are in the folder; of one that would have to be fetched only the manifest is known.
     """
 
     folder: str
     manifest: t.Dict[str, t.Any]
     proofs: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
     damage: t.List[str] = field(default_factory=list)
+    is_here: bool = True
 
     @property
     def id(self) -> str:
@@ -104,8 +106,8 @@ class BackupSet:
         return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes)
 
     def require_whole(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> None:
-        """Raise SetDamaged unless `problems` finds none."""
-        problems = self.problems(jobs, on_bytes)
+        """Raise SetDamaged unless `problems` finds none. One that is not here is compared when it is fetched."""
+        problems = self.problems(jobs, on_bytes) if self.is_here else self.damage
         if problems:
             raise damaged(self.folder, problems)
 
