@@ -15,6 +15,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.command import Comman
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.pipeline import Pipeline
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection
+from ansible_collections.sre.runbooks.tests.unit.checks_servers import outcome
 
 POD = Place(pod="db-0", namespace="prod")
 # As kubectl 1.20 and 1.32 end, seen with a real cluster; BREAKS stands for a connection that is lost after the first line.
@@ -70,6 +71,21 @@ def test_the_program_s_own_failure_is_told_in_its_own_words() -> None:
         run(Command(["sh", "-c", "exit 3"], place=POD))
     with pytest.raises(CommandFailed, match=r"no-such-program.* Next: check that no-such-program is installed there"):
         run(Command(["no-such-program"], place=POD, environment={"A": "1"}))
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ("error: unable to upgrade connection: container not found", "fail"),
+        ("Error from server: error dialing backend: dial tcp 10.0.0.7:10250: connect: connection refused", "unknown"),
+        ('Error from server (NotFound): pods "db-0" not found', "fail"),
+    ],
+)
+def test_a_fault_on_the_way_to_the_pod_is_unknown_and_a_missing_pod_or_container_fails(said: str, verdict: str, tmp_path: Path) -> None:
+    (tmp_path / "kubectl").write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    found = outcome(type="postgresql", pod="db-0", retries=0)
+    assert found.verdict == verdict
+    assert said[:30] in found.reason
 
 
 def test_kubectl_s_failure_is_not_the_program_s() -> None:

@@ -26,6 +26,8 @@ _NOT_REACHED = (
     "unable to connect to the server",
     "the connection to the server",
     "kubectl exec ended first",
+    "error dialing backend",
+    "timeout occured",  # kubectl's spelling
     "could not translate host name",
     "executable file not found",
 )
