@@ -17,53 +17,25 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
-from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NotTheSame, RunbookError, Unreachable, WrongTarget
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backup import back_up_physically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session, identifier, literal
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprint import Table, schema_digest, sequences, small_parts
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.load import data_items, load_dump
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.properties import read_properties
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder, undo_folder
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import derived_name
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
+from integration.odd_database import ODD, OWNER, odd_server
 from integration.postgresql_server import PostgresqlServer, running_server
 
-ODD = "My DB; drop \"x\" dbname=postgres '1' \\ $(id) é"
 LONG = "a_name_that_needs_all_of_the_sixty_three_bytes_that_there_are_x"
-OWNER = 'Owner; drop "y"'
-ODD_SQL = Path(__file__).with_name("odd_database.sql")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresqlServer]:
     """A server with the odd database."""
-    with running_server() as one:
-        one.sql(f"""
-            CREATE ROLE {identifier(OWNER)} LOGIN CONNECTION LIMIT 7 PASSWORD 'owner-password';
-            CREATE ROLE "b owner" NOINHERIT CREATEDB;
-            CREATE ROLE "Reader 'r' \\" LOGIN BYPASSRLS IN ROLE "b owner", pg_monitor;
-            CREATE ROLE unrelated LOGIN SUPERUSER;
-        """)
-        one.load_reference("reference", 1)
-        run(one.connection.command("psql", "-qX", "-v", "ON_ERROR_STOP=1", "-f", str(ODD_SQL), database="reference"))
-        one.sql(f"ALTER DATABASE reference RENAME TO {identifier(ODD)}")
-        name = identifier(ODD)
-        one.sql(f"""
-            ALTER DATABASE {name} OWNER TO {identifier(OWNER)};
-            ALTER DATABASE {name} CONNECTION LIMIT 42;
-            COMMENT ON DATABASE {name} IS 'It''s a \\ "comment"; -- with é';
-            REVOKE ALL ON DATABASE {name} FROM PUBLIC;
-            GRANT CONNECT ON DATABASE {name} TO "b owner" WITH GRANT OPTION;
-            GRANT TEMPORARY ON DATABASE {name} TO PUBLIC;
-            ALTER DATABASE {name} SET search_path TO "$user", s, "s a", public;
-            ALTER DATABASE {name} SET work_mem TO '7MB';
-            ALTER DATABASE {name} SET app.some_setting TO 'a ''b'' \\ c';
-            ALTER ROLE "b owner" IN DATABASE {name} SET statement_timeout TO '5s';
-            ALTER DATABASE {name} SET default_transaction_read_only TO off;
-        """)
+    with odd_server() as one:
         yield one
 
 
@@ -306,61 +278,6 @@ def test_text_survives_every_way_of_quoting(server: PostgresqlServer) -> None:
             names = [text for text in texts if text and len(text.encode()) < 60]
             columns = ", ".join(f"1 AS {identifier(name)}" for name in dict.fromkeys(names))
             assert set(json.loads(session.ask(f"SELECT json_agg(q) FROM (SELECT {columns}) q"))[0]) == set(names)
-
-
-def test_a_physical_set_brings_the_whole_server_back_and_can_be_undone(tmp_path: Path) -> None:
-    with running_server() as server:
-        server.load_reference("reference", 1)
-        server.sql("CREATE DATABASE second")
-        server.sql("CREATE TABLE kept AS SELECT generate_series(1, 100) AS id", "second")
-        server.sql("CREATE ROLE clerk LOGIN PASSWORD 'clerk-password'")
-        before = server.content("reference"), server.content("second")
-        taken = back_up_physically(BackupRequest(server.connection, "reference", "reference", str(tmp_path / "sets")))
-        server.sql("DROP DATABASE second; DROP ROLE clerk")
-        server.sql("UPDATE cases SET title = 'wrong'; DROP TABLE documents CASCADE", "reference")
-        changed = server.content("reference")
-        result = restore_folder(FolderRequest(server.service, taken))
-        # What is unlogged comes back empty: PostgreSQL empties it whenever it recovers (manual, CREATE TABLE, UNLOGGED).
-        before[0]['"public"."session_cache"'] = {"rows": 0, "hash": "0"}
-        assert (server.content("reference"), server.content("second")) == before
-        assert replace(server.connection, user="clerk", password="clerk-password").ask("SELECT 1").strip() == "1"
-        (note,) = result["notes"]
-        assert note.startswith("unlogged tables and their indexes")
-        assert Path(result["kept_as"]).is_dir()
-        undone = undo_folder(server.service)
-        assert undone["put_back"] == result["kept_as"]
-        assert server.content("reference") == changed, "stopped in order, the replaced server has its unlogged rows too"
-        assert "second" not in server.names()
-        assert [path.name for path in server.folder.iterdir() if "restoring" in path.name or "exchange" in path.name] == []
-
-        with running_server() as stranger:
-            with pytest.raises(WrongTarget, match="from another server"):
-                restore_folder(FolderRequest(stranger.service, taken))
-            assert stranger.names() == {"postgres"}
-            # The set brings its settings along, and its port is in use: the stranger goes on with its own data.
-            with pytest.raises(RunbookError, match="already running on port") as failed:
-                restore_folder(FolderRequest(stranger.service, taken, from_other_server=True))
-            assert "runs on its former data folder" in failed.value.next_step
-            assert stranger.names() == {"postgres"}
-            server.stop()
-            result = restore_folder(FolderRequest(stranger.service, taken, from_other_server=True))
-            assert "not as in the replaced folder: postgresql.conf" in result["notes"][1]
-            assert (server.content("reference"), server.content("second")) == before
-
-
-def test_a_physical_backup_refuses_a_server_with_tablespaces_of_its_own(server: PostgresqlServer, tmp_path: Path) -> None:
-    from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.scratch import own
-
-    space = server.folder / "space"
-    space.mkdir()
-    own(str(space), server.account)
-    server.sql(f"CREATE TABLESPACE elsewhere LOCATION '{space}'")
-    try:
-        with pytest.raises(BadInput, match="elsewhere"):
-            back_up_physically(BackupRequest(server.connection, ODD, "reference", str(tmp_path)))
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        server.sql("DROP TABLESPACE elsewhere")
 
 
 def test_a_row_is_hashed_whole_whatever_its_columns_are_called(server: PostgresqlServer) -> None:

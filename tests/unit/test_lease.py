@@ -23,14 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils import lease as library
-from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller, Machine
+from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
 from ansible_collections.sre.runbooks.plugins.module_utils.lease_decision import Lease, decide
-from ansible_collections.sre.runbooks.plugins.module_utils.state import make_folder, slug, state_folder, utc_text, utc_time
+from ansible_collections.sre.runbooks.tests.unit.controllers import controller, dead_process
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-HOST = Machine("control1", "0123", "boot-a", "pid:[4026531836]")
 RESOURCE = "postgresql:reference"
 
 
@@ -222,58 +221,6 @@ def test_a_lock_that_a_stopped_process_holds_is_an_error_and_not_an_endless_wait
         leases(tmp_path).acquire(wanted(book, "RUN-1"))
 
 
-def controller(machine: Machine = HOST, pid: int = 4242, started: int = 777) -> Controller:
-    return Controller(machine, pid, started, "anna")
-
-
-def dead_process() -> Controller:
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    return replace(Controller.of(os.getpid()), pid=process.pid)
-
-
-def test_a_living_process_is_alive_and_a_finished_one_is_not() -> None:
-    assert Controller.of(os.getpid()).alive() is True
-    assert dead_process().alive() is False
-
-
-def test_another_process_that_has_got_the_same_id_is_not_taken_for_the_holder() -> None:
-    own = Controller.of(os.getpid())
-    assert replace(own, started=own.started - 1).alive() is False
-
-
-@pytest.mark.parametrize(
-    ("there", "here", "known"),
-    [
-        (HOST, replace(HOST, boot_id="boot-b"), False),
-        (HOST, replace(HOST, boot_id="boot-b", host="control2"), None),
-        (HOST, replace(HOST, boot_id="boot-b", machine_id="4567"), None),
-        (replace(HOST, machine_id=""), replace(HOST, machine_id="", boot_id="boot-b"), None),
-        (replace(HOST, pid_namespace="pid:[4026532211]"), replace(HOST, boot_id="boot-b"), None),
-        (replace(HOST, pid_namespace="pid:[4026532211]"), HOST, None),
-        (replace(HOST, boot_id=""), HOST, None),
-    ],
-    ids=[
-        "the machine was started again",
-        "another machine from the same image",
-        "another machine of the same name",
-        "machines without an id",
-        "a container with the machine id of its image",
-        "a container on this machine, whose process ids are its own",
-        "nothing known about the boot",
-    ],
-)
-def test_a_process_is_called_dead_only_where_that_is_certain(there: Machine, here: Machine, known: bool | None) -> None:
-    assert controller(there).alive(here) is known
-
-
-def test_what_is_known_of_a_process_survives_being_written_and_nonsense_is_no_process() -> None:
-    own = Controller.of(os.getpid())
-    assert Controller.from_dict(json.loads(json.dumps(own.as_dict()))) == own
-    for nonsense in (None, {}, {"pid": 1}, {"machine": {}, "pid": "x", "started": 1, "user": ""}):
-        assert Controller.from_dict(nonsense) is None
-
-
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_different_resources_have_different_files_whose_names_are_safe(first: str, second: str) -> None:
     book = Leases("/state")
@@ -285,36 +232,6 @@ def test_different_resources_have_different_files_whose_names_are_safe(first: st
         assert name.isascii()
         assert "/" not in name
     assert (book.path(first) == book.path(second)) == (first == second)
-
-
-@given(st.text(max_size=300))
-def test_a_slug_is_a_plain_file_name_or_empty(text: str) -> None:
-    assert slug(slug(text)) == slug(text)
-    assert "/" not in slug(text)
-    assert not slug(text).startswith(".")
-
-
-@given(st.floats(min_value=0, max_value=6e9))
-def test_times_are_written_in_utc_to_the_millisecond_and_read_back(seconds: float) -> None:
-    moment = datetime.fromtimestamp(seconds, UTC)
-    known = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    assert utc_time(utc_text(known)) == known
-
-
-def test_the_state_folder_is_the_environments_then_the_profiles_then_the_users() -> None:
-    assert state_folder("/wanted", {"SRE_RUNBOOKS_STATE": "/named"}, 0) == "/named"
-    assert state_folder("/wanted", {}, 0) == "/wanted"
-    assert state_folder("", {}, 0) == "/var/lib/sre-runbooks"
-    assert state_folder(None, {"XDG_STATE_HOME": "/xdg"}, 1000) == "/xdg/sre-runbooks"
-    assert state_folder(None, {"XDG_STATE_HOME": "relative"}, 1000) == os.path.expanduser("~/.local/state/sre-runbooks")
-
-
-def test_a_state_folder_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
-    folder.mkdir()
-    folder.chmod(0o777)
-    with pytest.raises(BadInput, match="by everybody"):
-        make_folder(str(folder))
 
 
 def test_a_folder_that_a_group_shares_stays_shared(tmp_path: Path) -> None:

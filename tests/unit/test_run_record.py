@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld, NotConfirmed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
 from ansible_collections.sre.runbooks.plugins.module_utils.procedure import OPTIONS, ProcedureFailed, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.procedure_lookup import look_up
-from ansible_collections.sre.runbooks.plugins.module_utils.run_clean import Cleaner
 from ansible_collections.sre.runbooks.plugins.module_utils.run_record import Runs
-from ansible_collections.sre.runbooks.plugins.module_utils.run_steps import error_of, measurements_of, steps_of
+from ansible_collections.sre.runbooks.tests.unit.controllers import dead_process
 
 RESOURCE = "postgresql:reference"
 SECRET = "correct-horse'\"\\battery"
@@ -47,9 +42,7 @@ def other() -> dict[str, Any]:
 
 
 def dead() -> dict[str, Any]:
-    process = subprocess.Popen([sys.executable, "-c", "pass"])
-    process.wait()
-    return replace(Controller.of(os.getpid()), pid=process.pid).as_dict()
+    return dead_process().as_dict()
 
 
 def do(operation: str, state: Path, *, check_mode: bool = False, **options: Any) -> dict[str, Any]:
@@ -264,80 +257,3 @@ def test_no_secret_is_in_any_file_whatever_it_was_called_and_wherever_it_stood(t
     hidden = ["correct-horse", "battery", "by-its-name", "AAAA", "in-the-url", "in-the-text", "in-the-header", "deep-down", "in-the-diff"]
     assert [secret for secret in hidden if secret in written] == []
     assert "********" in written
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=20,
-)
-
-
-@given(JSON, st.text("abcdefghijklmnop0123456789", min_size=6, max_size=20), st.data())
-def test_a_secret_is_found_in_any_value_at_any_place(value: Any, secret: str, data: st.DataObject) -> None:
-    hidden = data.draw(
-        st.sampled_from([[value, secret], {"a": [value, {"b": f"x{secret}y"}]}, {secret: value}, {"deep": {"er": (secret, value)}}])
-    )
-    cleaned = json.dumps(Cleaner([secret]).value(hidden), allow_nan=False, ensure_ascii=False)
-    assert secret not in cleaned
-
-
-@given(JSON)
-def test_any_result_can_be_recorded_and_read_again(value: Any) -> None:
-    cleaned = Cleaner().value(value)
-    assert json.loads(json.dumps(cleaned, allow_nan=False)) == cleaned
-
-
-def test_what_is_endless_is_cut_and_marked() -> None:
-    cleaned = Cleaner().value({"text": "x" * 100_000, "list": list(range(10_000))})
-    assert cleaned["text"].endswith("(100000 characters in all)")
-    assert cleaned["list"][-1] == "... and 9500 more"
-
-
-def task(name: str, host: str, started: float, finished: float, status: str) -> dict[str, Any]:
-    return {"task": name, "id": name, "host": host, "started": started, "finished": finished, "status": status}
-
-
-def test_steps_come_from_the_timeline_one_for_all_hosts_with_the_results_of_the_same_name() -> None:
-    timeline = [
-        task("Earlier run", "a", 50, 51, "ok"),
-        task("Dump", "a", 100, 103.5, "ok"),
-        task("Dump", "b", 100.2, 104, "changed"),
-        task("Not needed", "a", 104, 104.1, "skipped"),
-        task("Swap", "a", 105, 106, "failed"),
-    ]
-    results: list[dict[str, Any]] = [
-        {"name": "Dump", "result": {"changed": True, "rows": 7, "summary": "7 rows", "invocation": {}}},
-        {"name": "Compare", "result": None},
-    ]
-    steps = steps_of(timeline, results, since=90)
-    assert [(step["name"], step["status"], step["changed"]) for step in steps] == [
-        ("Dump", "ok", True),
-        ("Swap", "failed", False),
-        ("Compare", "not reached", False),
-    ]
-    assert steps[0]["duration_s"] == 4
-    assert steps[0]["hosts"] == ["a", "b"]
-    assert (steps[0]["summary"], steps[0]["facts"]) == ("7 rows", {"rows": 7})
-    assert steps[0]["started_at"] == "1970-01-01T00:01:40.000Z"
-
-
-def test_measurements_stand_beside_their_targets_and_a_word_instead_of_a_number_is_refused() -> None:
-    given_numbers = {"rto_s": "12.5", "rpo_s": 7200, "success_percent": {"value": 99.5, "target": 99, "better": "higher"}, "size_bytes": 10}
-    found = measurements_of(given_numbers, {"rto_s": 3600, "rpo_s": 3600})
-    assert {name: (item["unit"], item["met"]) for name, item in found.items()} == {
-        "rto_s": ("s", True),
-        "rpo_s": ("s", False),
-        "success_percent": ("%", True),
-        "size_bytes": ("bytes", None),
-    }
-    with pytest.raises(BadInput, match="rto_s is no number"):
-        measurements_of({"rto_s": "soon"}, {})
-
-
-def test_the_error_of_a_foreign_task_names_the_task_and_holds_its_last_words() -> None:
-    error = error_of({"msg": "non-zero return code", "stderr": "one\ntwo\n\nthree\nno such host\n"}, "Call the provider")
-    assert error["message"] == "Call the provider: non-zero return code: two; three; no such host"
-    looped = error_of({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "second"}]}, "Loop")
-    assert looped["message"] == "Loop: second"
-    assert error_of({}, "")["message"] == "The task failed without a message"

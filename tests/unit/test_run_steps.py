@@ -1,0 +1,63 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The parts of a run record: steps, measurements and the error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.run_steps import error_of, measurements_of, steps_of
+
+
+def task(name: str, host: str, started: float, finished: float, status: str) -> dict[str, Any]:
+    return {"task": name, "id": name, "host": host, "started": started, "finished": finished, "status": status}
+
+
+def test_steps_come_from_the_timeline_one_for_all_hosts_with_the_results_of_the_same_name() -> None:
+    timeline = [
+        task("Earlier run", "a", 50, 51, "ok"),
+        task("Dump", "a", 100, 103.5, "ok"),
+        task("Dump", "b", 100.2, 104, "changed"),
+        task("Not needed", "a", 104, 104.1, "skipped"),
+        task("Swap", "a", 105, 106, "failed"),
+    ]
+    results: list[dict[str, Any]] = [
+        {"name": "Dump", "result": {"changed": True, "rows": 7, "summary": "7 rows", "invocation": {}}},
+        {"name": "Compare", "result": None},
+    ]
+    steps = steps_of(timeline, results, since=90)
+    assert [(step["name"], step["status"], step["changed"]) for step in steps] == [
+        ("Dump", "ok", True),
+        ("Swap", "failed", False),
+        ("Compare", "not reached", False),
+    ]
+    assert steps[0]["duration_s"] == 4
+    assert steps[0]["hosts"] == ["a", "b"]
+    assert (steps[0]["summary"], steps[0]["facts"]) == ("7 rows", {"rows": 7})
+    assert steps[0]["started_at"] == "1970-01-01T00:01:40.000Z"
+
+
+def test_measurements_stand_beside_their_targets_and_a_word_instead_of_a_number_is_refused() -> None:
+    given_numbers = {"rto_s": "12.5", "rpo_s": 7200, "success_percent": {"value": 99.5, "target": 99, "better": "higher"}, "size_bytes": 10}
+    found = measurements_of(given_numbers, {"rto_s": 3600, "rpo_s": 3600})
+    assert {name: (item["unit"], item["met"]) for name, item in found.items()} == {
+        "rto_s": ("s", True),
+        "rpo_s": ("s", False),
+        "success_percent": ("%", True),
+        "size_bytes": ("bytes", None),
+    }
+    with pytest.raises(BadInput, match="rto_s is no number"):
+        measurements_of({"rto_s": "soon"}, {})
+
+
+def test_the_error_of_a_foreign_task_names_the_task_and_holds_its_last_words() -> None:
+    error = error_of({"msg": "non-zero return code", "stderr": "one\ntwo\n\nthree\nno such host\n"}, "Call the provider")
+    assert error["message"] == "Call the provider: non-zero return code: two; three; no such host"
+    looped = error_of({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "second"}]}, "Loop")
+    assert looped["message"] == "Loop: second"
+    assert error_of({}, "")["message"] == "The task failed without a message"
