@@ -248,7 +248,7 @@ def main() -> int:
     parser.add_argument("--megabytes", type=int, default=1000, help="size of the plain dump")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    settings = {"shared_buffers": "256MB"}
+    settings = {"shared_buffers": "256MB", "dynamic_shared_memory_type": "posix"}
     with running_server(settings, parent="/var/tmp") as server, tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         print(f"Making a database of {options.megabytes} MB", flush=True)
         server.load_reference(DATABASE, options.megabytes)

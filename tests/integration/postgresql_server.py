@@ -70,6 +70,7 @@ class PostgresqlServer:
             "max_wal_size": "2GB",
             "wal_level": "replica",
             "summarize_wal": "on",
+            "dynamic_shared_memory_type": "mmap",  # of one that is killed and not started again nothing is left outside its folder
             **(settings or {}),
         }
 

@@ -37,8 +37,9 @@ _SETTINGS = {
     "autovacuum": "off",
     "archive_mode": "off",
     "logging_collector": "off",
+    "dynamic_shared_memory_type": "mmap",
 }
-"""Nothing in it has to survive anything, so it may be as fast as it can."""
+"""Nothing in it has to survive anything, so it may be as fast as it can; when it is killed, all that is left lies in its folder."""
 
 
 def server_account(wished: str = "") -> str:
