@@ -251,12 +251,14 @@ def _end(
     error: t.Optional[t.Mapping[str, t.Any]],
 ) -> t.Dict[str, t.Any]:
     leases, results = Leases(runs.state), options["results"]
-    started = runs.read(run_id)
+    started, own = runs.read(run_id), Controller.from_dict(options["controller"])
     notes = []
     try:
         for resource in started["resources"]:
             other = leases.look(resource)
-            if other is not None and other.holder != run_id and other.acquired_at > utc_time(started["started_at"]):
+            # A procedure around this one holds it from before, and in the same process.
+            later = other is not None and other.acquired_at >= utc_time(started["started_at"])
+            if other is not None and later and other.holder != run_id and (own is None or other.controller != own):
                 notes.append(f"The lease on {resource} was lost before the end: {other.told()}")
         ending = Ending(
             status=status,
