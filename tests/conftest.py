@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -33,8 +34,19 @@ def has_room(folder: Path) -> bool:
 
 
 # The hundreds of small servers of a whole run wait for the disk most of their time. Memory survives kill -9 as the page cache does.
+# The folder's name is short, since sockets lie in it: their paths hold at most 107 characters.
+FOLDER_OF_RUN: Path | None = None
 if "TMPDIR" not in os.environ and has_room(IN_MEMORY):
-    os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
+    FOLDER_OF_RUN = Path(tempfile.mkdtemp(prefix="sre-", dir=IN_MEMORY))
+    FOLDER_OF_RUN.chmod(0o1777)  # as every folder for temporary files: a database server has an account of its own
+    os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER_OF_RUN)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(exitstatus: int) -> None:
+    """What killed programs left in memory goes with a run that was well; after a failure it stays, to be looked at."""
+    if FOLDER_OF_RUN is not None and exitstatus == pytest.ExitCode.OK:
+        shutil.rmtree(FOLDER_OF_RUN, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
