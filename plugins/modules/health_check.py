@@ -55,6 +55,12 @@ options:
         type: str
         required: true
         choices: [http, json, postgresql, redis, tcp]
+      title:
+        description: What reports call the check. Default is its name.
+        type: str
+      component:
+        description: The part of the service that the check tells of, for reports.
+        type: str
       timeout_s:
         description: Deadline of the whole check in seconds. Default is O(timeout_s).
         type: float
@@ -315,6 +321,12 @@ results:
     name:
       description: Name of the check.
       type: str
+    title:
+      description: What reports call it.
+      type: str
+    component:
+      description: The part of the service that it tells of; empty for none.
+      type: str
     type:
       description: Its type.
       type: str
@@ -333,6 +345,9 @@ results:
     reason:
       description: Why it is not V(pass); empty when there is nothing to say.
       type: str
+    value:
+      description: The number that was asked for; null where the check has none, or none came.
+      type: float
     observed:
       description:
         - Measured values, such as C(status), C(value), C(certificate_days_left), and the beginning of a bad answer as C(body), secrets masked.

@@ -163,9 +163,20 @@ def judge(document: t.Any, options: t.Mapping[str, t.Any]) -> Answer:
         answer.observed[str(name)] = search(str(expression), document)
     if options.get("value"):
         value = search(options["value"], document)
-        answer.observed["value"] = value
+        answer.observed["value"], answer.value = value, number(value)
         answer.findings += judge_number(value, options, options["value"])
     return answer
+
+
+def number(value: t.Any) -> t.Optional[float]:
+    """`value` as a finite number; None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def judge_number(value: t.Any, options: t.Mapping[str, t.Any], what: str) -> t.List[Finding]:

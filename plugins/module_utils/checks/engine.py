@@ -138,6 +138,9 @@ class _Run:
             reason=self.redactor.text("; ".join(reasons))[:1000],
             observed=self.redactor.value(answer.observed) if answer.observed else {},
             weight=check.weight,
+            title=check.title,
+            component=check.component,
+            value=answer.value,
         )
 
 

@@ -239,6 +239,10 @@ class Json(Http):
 
     spec = {**Http.spec, **conditions.SPEC, **conditions.THRESHOLDS}
 
+    @property
+    def has_number(self) -> bool:
+        return bool(self.options.get("value"))
+
     def mistakes(self) -> t.List[str]:
         return super().mistakes() + conditions.mistakes(self.options)
 
@@ -255,6 +259,7 @@ class Json(Http):
         judged = conditions.judge(document, self.options)
         answer.findings += judged.findings
         answer.observed.update(judged.observed)
+        answer.value = judged.value
 
 
 def _refuse(constant: str) -> t.NoReturn:

@@ -42,11 +42,13 @@ class Answer:
         findings: What is wrong with it; none for `pass`.
         observed: Measured values for the reader and for programs (JSON types only).
         retry: Whether what is wrong may be gone in a moment.
+        value: The number that the question asks for, finite; None where it has none or none came.
     """
 
     findings: t.List[Finding] = field(default_factory=list)
     observed: t.Dict[str, t.Any] = field(default_factory=dict)
     retry: bool = False
+    value: t.Optional[float] = None
 
 
 class NoAnswer(Exception):
@@ -99,6 +101,11 @@ class Question:
         return []
 
     @property
+    def has_number(self) -> bool:
+        """Whether a good answer to this question gives a number, `Answer.value`, on which a metric can stand."""
+        return False
+
+    @property
     def target(self) -> str:
         """What is asked, for the reader, without credentials."""
         raise NotImplementedError
@@ -132,6 +139,8 @@ class Check:
         depends_on: Names of checks without whose answer this one is not asked.
         warn_latency_ms: Latency from which on it warns; None for never.
         fail_latency_ms: Latency from which on it fails; None for never.
+        title: What reports call it; empty for its name.
+        component: The part of the service that it tells of; empty for none.
     """
 
     name: str
@@ -144,6 +153,8 @@ class Check:
     depends_on: t.Tuple[str, ...] = ()
     warn_latency_ms: t.Optional[float] = None
     fail_latency_ms: t.Optional[float] = None
+    title: str = ""
+    component: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,9 @@ class Result:
         latency_ms: Duration of the attempt that decided, in milliseconds; None when there was no answer.
         attempts: How often it was asked; 0 when a dependency kept it from being asked.
         reason: One sentence for the reader; empty for a plain pass.
+        title: What reports call it; empty for its name.
+        component: The part of the service that it tells of; empty for none.
+        value: The number that was asked for; None where the check has none, or none came.
     """
 
     name: str
@@ -165,3 +179,6 @@ class Result:
     reason: str
     observed: t.Mapping[str, t.Any]
     weight: float = 1.0
+    title: str = ""
+    component: str = ""
+    value: t.Optional[float] = None

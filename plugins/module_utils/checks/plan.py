@@ -17,6 +17,8 @@ from .redaction import Redactor, clip, secrets_of
 COMMON: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "name": {"type": "str", "required": True},
     "type": {"type": "str", "required": True},
+    "title": {"type": "str"},
+    "component": {"type": "str"},
     "timeout_s": {"type": "float"},
     "attempt_timeout_s": {"type": "float"},
     "retries": {"type": "int"},
@@ -116,6 +118,8 @@ def _check(options: t.Mapping[str, t.Any], question: Question, timeout_s: float,
         depends_on=tuple(options["depends_on"]),
         warn_latency_ms=options.get("warn_latency_ms"),
         fail_latency_ms=options.get("fail_latency_ms"),
+        title=options.get("title", ""),
+        component=options.get("component", ""),
     )
 
 

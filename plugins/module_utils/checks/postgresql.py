@@ -67,6 +67,10 @@ class PostgreSQL(Question):
     }
     uses_processes = True
 
+    @property
+    def has_number(self) -> bool:
+        return True
+
     def mistakes(self) -> t.List[str]:
         found = port_mistakes({"port": self.options["port"]}) + conditions.threshold_mistakes(self.options)
         if not self.options["query"].strip() or self.options["query"].lstrip().startswith("\\"):
@@ -134,7 +138,7 @@ class PostgreSQL(Question):
         rows = got.stdout.split("\n")
         text = rows[0].split(_COLUMN)[0] if got.stdout else None
         value = number_of(text)
-        answer = Answer(observed={"value": value})
+        answer = Answer(observed={"value": value}, value=conditions.number(value))
         answer.findings += conditions.judge_number(value, self.options, "the value")
         return answer
 

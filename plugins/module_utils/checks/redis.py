@@ -138,6 +138,10 @@ class Redis(Question):
         return found
 
     @property
+    def has_number(self) -> bool:
+        return bool(self.options.get("value"))
+
+    @property
     def target(self) -> str:
         return f"{'rediss' if self.options['tls'] else 'redis'}://{endpoint(self.options['host'], self.options['port'])}"
 

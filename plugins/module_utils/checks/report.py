@@ -36,12 +36,15 @@ def report(results: t.Sequence[Result], duration_ms: float) -> t.Dict[str, t.Any
         "results": [
             {
                 "name": result.name,
+                "title": result.title or result.name,
+                "component": result.component,
                 "type": result.type,
                 "target": result.target,
                 "verdict": result.verdict,
                 "latency_ms": result.latency_ms,
                 "attempts": result.attempts,
                 "reason": result.reason,
+                "value": result.value,
                 "observed": dict(result.observed),
                 "weight": result.weight,
             }
