@@ -20,7 +20,8 @@ def conclude(module: AnsibleModule, operation: t.Callable[[], t.Mapping[str, t.A
 
     Args:
         module: The module that was called.
-        operation: Does the work and returns the module's result, `changed` included. Its `notes` are shown as warnings.
+        operation: Does the work and returns the module's result, `changed` included. Its `notes` are shown as warnings; with
+            `failed` true and a `msg` the module fails, and the rest of the result goes with the failure.
     """
     try:
         result = dict(operation())
@@ -28,6 +29,8 @@ def conclude(module: AnsibleModule, operation: t.Callable[[], t.Mapping[str, t.A
         module.fail_json(**failure(error))
     for note in result.get("notes") or []:
         module.warn(note)
+    if result.pop("failed", False):
+        module.fail_json(**result)
     module.exit_json(**result)
 
 

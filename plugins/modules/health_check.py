@@ -357,54 +357,20 @@ results:
       type: float
 """
 
-import time
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.checks.engine import ask
-from ansible_collections.sre.runbooks.plugins.module_utils.checks.plan import plan, redactor_for
-from ansible_collections.sre.runbooks.plugins.module_utils.checks.report import report
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 
 def main() -> None:
-    """Read the arguments, ask, report."""
-    module = AnsibleModule(
-        argument_spec={
-            "checks": {"type": "list", "elements": "dict", "required": True},
-            "timeout_s": {"type": "float", "default": 10.0},
-            "retries": {"type": "int", "default": 1},
-            "concurrency": {"type": "int", "default": 100},
-            "fail_on": {"type": "list", "elements": "str", "choices": ["warn", "fail", "unknown"], "default": ["fail", "unknown"]},
-        },
-        supports_check_mode=True,
-        # The arguments would go to the system log before anybody knows which of them are secret.
-        no_log=True,
-    )
-    raw = module.params["checks"]
+    """Entry point."""
+    # Nothing of the arguments goes to the system log: nobody knows yet which of them are secret.
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True, no_log=True)
+    parameters = dict(module.params)
     # Nor do they come back with the result; what was asked is in it, without credentials.
-    module.params["checks"] = f"{len(raw)} checks"
-
-    def operation() -> t.Mapping[str, t.Any]:
-        limits = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000)}
-        wrong = [
-            f"{name} is not between {low} and {high}" for name, (low, high) in limits.items() if not low <= module.params[name] <= high
-        ]
-        if wrong:
-            raise BadInput(
-                "The checks cannot be asked on these terms", why="; ".join(wrong), next_step="correct the options; nothing was asked"
-            )
-        checks = plan(raw, timeout_s=module.params["timeout_s"], retries=module.params["retries"])
-        begin = time.monotonic()
-        results = ask(checks, concurrency=module.params["concurrency"], redactor=redactor_for(raw))
-        said = report(results, (time.monotonic() - begin) * 1000)
-        if any(said["counts"][verdict] for verdict in module.params["fail_on"]):
-            module.fail_json(msg=said["summary"], **said)
-        return {"changed": False, "msg": said["summary"], **said}
-
-    conclude(module, operation)
+    module.params["checks"] = f"{len(parameters['checks'])} checks"
+    conclude(module, lambda: operate(parameters, module.check_mode))
 
 
 if __name__ == "__main__":

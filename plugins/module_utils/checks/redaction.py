@@ -128,6 +128,14 @@ def secrets_of(check: t.Any) -> t.Set[str]:
     return {secret for secret in found if secret not in ("", "None", "True", "False")}
 
 
+def secrets_within(value: t.Any) -> t.Set[str]:
+    """The secrets in the arguments of a task, however deep they lie in dictionaries and lists."""
+    found = secrets_of(value)
+    for item in value.values() if isinstance(value, t.Mapping) else value if isinstance(value, (list, tuple)) else ():
+        found |= secrets_within(item)
+    return found
+
+
 def shown_url(url: str) -> str:
     """`url` without user, password, fragment and the values of parameters that usually are secret."""
     try:

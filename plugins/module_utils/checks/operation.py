@@ -1,0 +1,49 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The operation of the module health_check: plan, ask, report. It runs on the controller or on a managed host."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..errors import BadInput
+from .engine import ask
+from .plan import plan, redactor_for
+from .report import report
+
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "checks": {"type": "list", "elements": "dict", "required": True},
+    "timeout_s": {"type": "float", "default": 10.0},
+    "retries": {"type": "int", "default": 1},
+    "concurrency": {"type": "int", "default": 100},
+    "fail_on": {"type": "list", "elements": "str", "choices": ["warn", "fail", "unknown"], "default": ["fail", "unknown"]},
+}
+"""Described in plugins/modules/health_check.py."""
+_LIMITS: t.Mapping[str, t.Tuple[float, float]] = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000)}
+
+
+def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Ask the checks of `parameters` (valid for OPTIONS); asking changes nothing, so check mode does the same.
+
+    Returns:
+        The report, with `failed` when a verdict of `fail_on` is among the answers.
+
+    Raises:
+        BadInput: The list or the terms have mistakes; nothing was asked.
+        ToolMissing: An expression needs the library jmespath, and it is not installed.
+    """
+    wrong = [f"{name} is not between {low:g} and {high:g}" for name, (low, high) in _LIMITS.items() if not low <= parameters[name] <= high]
+    if wrong:
+        raise BadInput("The checks cannot be asked on these terms", why="; ".join(wrong), next_step="correct the options; nothing was asked")
+    raw = parameters["checks"]
+    checks = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"])
+    begin = time.monotonic()
+    results = ask(checks, concurrency=parameters["concurrency"], redactor=redactor_for(raw))
+    said = report(results, (time.monotonic() - begin) * 1000)
+    outcome = {"changed": False, "msg": said["summary"], **said}
+    if any(said["counts"][verdict] for verdict in parameters["fail_on"]):
+        outcome["failed"] = True
+    return outcome
