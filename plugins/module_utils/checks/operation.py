@@ -37,7 +37,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     """
     wrong = [f"{name} is not between {low:g} and {high:g}" for name, (low, high) in _LIMITS.items() if not low <= parameters[name] <= high]
     if wrong:
-        raise BadInput("The checks cannot be asked on these terms", why="; ".join(wrong), next_step="correct the options; nothing was asked")
+        raise BadInput(
+            "The checks cannot be asked on these terms", why="; ".join(wrong), next_step="correct the options; nothing was asked"
+        )
     raw = parameters["checks"]
     checks = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"])
     begin = time.monotonic()
