@@ -104,3 +104,7 @@ class SetNotFound(RunbookError):
 
 class NotTheSame(RunbookError):
     """What was restored differs from what was backed up."""
+
+
+class HistoryDamaged(RunbookError):
+    """The file of a service's history is damaged; it was neither changed nor replaced."""
