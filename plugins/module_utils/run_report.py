@@ -11,10 +11,14 @@ import re
 import typing as t
 from html import escape
 
+from .page import FOOT, head
+from .readable import duration, measured, size
+from .readable import markdown as _md
 from .state import spoken, utc_time
 
+__all__ = ["as_html", "as_markdown", "duration", "headline", "measured", "size"]
+
 _RESULT = {"running": "goes on", "succeeded": "succeeded", "failed": "failed", "abandoned": "was ended before it could finish"}
-_MARKDOWN = re.compile(r"([\\`*_\[\]<>|#])")
 _NAMES = {"rto_s": "RTO (time to restore)", "rpo_s": "RPO (data lost, as time)"}
 _WHO_AND_WHAT = (
     ("Procedure", "procedure"),
@@ -26,21 +30,7 @@ _WHO_AND_WHAT = (
     ("Started", "started_at"),
     ("Finished", "finished_at"),
 )
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--bar:#3b82c4;--good:#1a7f37;--bad:#c5221f;--other:#9a6700}
-@media(prefers-color-scheme:dark){:root{--bar:#5aa2e0;--good:#3fb950;--bad:#ff7b72;--other:#d29922}}
-*{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
-h1{font-size:1.5rem;margin:.2em 0}h2{font-size:1.15rem;margin:1.6em 0 .4em}
-table{border-collapse:collapse;width:100%}
-th,td{text-align:left;vertical-align:top;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line)}
-td.n{white-space:nowrap;font-variant-numeric:tabular-nums}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.6rem 0}dt{opacity:.75}dd{margin:0}
-.good{color:var(--good)}.bad{color:var(--bad)}.other{color:var(--other)}
-.bar{display:block;height:.5rem;min-width:2px;background:var(--bar);border-radius:2px;margin-top:.3rem}
-.error{border-left:.3rem solid var(--bad);padding:.2rem .8rem}.small{font-size:.9em;opacity:.85}
-pre{white-space:pre-wrap;font-size:.85rem;border:1px solid var(--line);padding:.5rem;margin:.3rem 0}
-@media(max-width:36rem){
+_STYLE = """@media(max-width:36rem){
 table.steps thead{display:none}table.steps tr{display:block;border-bottom:1px solid var(--line);padding:.3rem 0}
 table.steps td{display:block;border:0;padding:.05rem 0}}
 """
@@ -76,9 +66,7 @@ def as_html(record: t.Mapping[str, t.Any]) -> str:
     """The record as one HTML page in UTF-8; every text in it is escaped, its content security policy allows nothing but its own style."""
     mark = {"succeeded": "good", "failed": "bad", "abandoned": "bad"}.get(record["status"], "other")
     parts = [
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">',
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{escape(record['run_id'])}: {escape(record['status'])}</title><style>{_STYLE}</style></head><body>",
+        head(f"{record['run_id']}: {record['status']}", _STYLE),
         f'<h1>{escape(_title(record))}</h1><p class="{mark}"><strong>{escape(headline(record))}</strong></p>',
         "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _facts(record)) + "</dl>",
     ]
@@ -103,39 +91,8 @@ def as_html(record: t.Mapping[str, t.Any]) -> str:
         for diff in record["diffs"]:
             shown = "\n".join([*_indented("before: ", diff["before"]), *_indented("after:  ", diff["after"])])
             parts.append(f"<p>{escape(diff['step'])}</p><pre>{escape(shown)}</pre>")
-    parts.append(f'<p class="small">Run {escape(record["run_id"])}. {escape(_versions(record))}</p></body></html>\n')
+    parts.append(f'<p class="small">Run {escape(record["run_id"])}. {escape(_versions(record))}</p>{FOOT}')
     return "\n".join(parts)
-
-
-def duration(seconds: t.Optional[float]) -> str:
-    """Seconds for a reader: `0.25 s`, `12.3 s`, `1 min 23 s`, `2 h 5 min`; empty for None."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [f"{hours} h", f"{minutes} min"] if hours else [f"{minutes} min", f"{rest} s"]
-    return " ".join(part for part in parts if not part.startswith("0 "))
-
-
-def size(count: float) -> str:
-    """Bytes for a reader, in powers of 1000: `512 bytes`, `1.05 GB`."""
-    value = float(count)
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if abs(value) < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.3g} {unit}" if abs(value) < 999.5 else f"{value:.0f} {unit}"
-
-
-def measured(value: t.Optional[float], unit: str) -> str:
-    """A measurement with its unit, for a reader."""
-    if value is None:
-        return "not measured"
-    if unit == "s":
-        return duration(value)
-    return size(value) if unit == "bytes" else f"{value:,.6g} {unit}".replace(",", " ").strip()
 
 
 def _title(record: t.Mapping[str, t.Any]) -> str:
@@ -208,7 +165,3 @@ def _versions(record: t.Mapping[str, t.Any]) -> str:
 def _indented(label: str, value: t.Any) -> t.List[str]:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
     return [f"    {label if number == 0 else ' ' * len(label)}{line}" for number, line in enumerate(text.splitlines() or ["(nothing)"])]
-
-
-def _md(value: t.Any) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
