@@ -12,6 +12,8 @@ import zlib
 
 _HEAD_BYTES = 32 * 1024
 _SIZE_LINE_BYTES = 1024
+_PACKED = ("gzip", "x-gzip", "deflate")
+_UNPACKED_AT_ONCE = 64 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\Z")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
@@ -49,13 +51,22 @@ class Response:
     Attributes:
         status: Its code; 0 until known.
         headers: Last value of each header, names in lower case.
-        body: The body's beginning, up to the limit, with the content encoding undone by `text`.
+        body: The body's beginning, up to the limit, as it was sent; empty when a `sink` takes it.
         truncated: Whether there was more than the limit.
         done: Whether it is complete, or as much of it read as is wanted.
     """
 
-    def __init__(self, method: str, body_limit: int) -> None:
-        self._method, self._limit = method, body_limit
+    def __init__(self, method: str, body_limit: int, sink: t.Optional[t.Callable[[bytes], None]] = None) -> None:
+        """Await an answer to a request with this method.
+
+        Args:
+            body_limit: How much of the body is taken, in bytes; packed and unpacked.
+            sink: Takes the body of an answer of class 2xx in pieces, its content encoding undone, instead of `body`; may raise
+                `Malformed`.
+        """
+        self._method, self._limit, self._sink = method, body_limit, sink
+        self._taken = self._delivered = 0
+        self._unpacker: t.Any = None
         self.status, self.phrase = 0, ""
         self.headers: t.Dict[str, str] = {}
         self.body = bytearray()
@@ -92,11 +103,10 @@ class Response:
 
     def content(self) -> bytes:
         """The body, content encoding undone, up to the limit."""
-        if self.headers.get("content-encoding", "").strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        if not self._is_packed():
             return bytes(self.body)
         try:
-            # 32 above the window's size: zlib finds out by itself which of the two it is.
-            unpacked = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+            unpacked = _unpacker()
             content = unpacked.decompress(bytes(self.body), self._limit)
         except zlib.error:
             return bytes(self.body)
@@ -160,10 +170,33 @@ class Response:
         else:
             self._state = self._until_closed
 
+    def _is_packed(self) -> bool:
+        return self.headers.get("content-encoding", "").strip().lower() in _PACKED
+
     def _take(self, data: bytes) -> None:
-        room = self._limit - len(self.body)
-        self.body += data[:room]
+        room = self._limit - self._taken
+        self._taken += min(len(data), room)
+        if self._sink is None or not 200 <= self.status < 300:
+            self.body += data[:room]
+        elif not self._is_packed():
+            self._sink(data[:room])
+        else:
+            self._deliver_unpacked(self._sink, data[:room])
         if len(data) > room:
+            self.truncated = self.done = True
+
+    def _deliver_unpacked(self, sink: t.Callable[[bytes], None], data: bytes) -> None:
+        # Piece by piece, since a few packed bytes may stand for very many.
+        self._unpacker = self._unpacker or _unpacker()
+        while data and self._delivered < self._limit:
+            try:
+                piece = self._unpacker.decompress(data, min(_UNPACKED_AT_ONCE, self._limit - self._delivered))
+            except zlib.error:
+                raise Malformed("the answer cannot be unpacked") from None
+            self._delivered += len(piece)
+            sink(piece)
+            data = self._unpacker.unconsumed_tail
+        if data:
             self.truncated = self.done = True
 
     def _until_closed(self) -> bool:
@@ -219,3 +252,8 @@ class Response:
             raise Malformed(f"the head and trailer of the answer have more than {_HEAD_BYTES} bytes")
         self.done = not line
         return not self.done
+
+
+def _unpacker() -> t.Any:
+    # 32 above the window's size: zlib finds out by itself whether it is gzip or deflate.
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from . import conditions
-from .http import CERTIFICATE
 from .model import FAIL, Answer, Attempt, NoAnswer, Question
 from .network import Connection, Tls, connect, judge_certificate
 from .tcp import endpoint, port_mistakes
+from .web import CERTIFICATE
 
 _LARGEST_REPLY = 1024 * 1024
 _REASONS = {
