@@ -20,6 +20,7 @@ description:
 requirements:
   - jmespath, where a check has O(checks[].conditions), O(checks[].value) or O(checks[].observe)
   - psql, for checks of type V(postgresql), in the place where it runs
+  - docker with Compose, kubectl or systemctl, for the checks that ask them
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:
@@ -52,9 +53,20 @@ options:
           - V(tcp) connects to a port, and may expect some text.
           - V(postgresql) logs in and runs a query, read-only, through C(psql).
           - V(redis) logs in, sends C(PING), and may look into C(INFO).
+          - V(compose_service) asks Docker Compose whether enough containers of a service run and are healthy; the number is how many.
+          - V(kubernetes_workload) asks whether a workload has the replicas that it wants, ready, of its newest version; the number is how
+            many are ready.
+          - V(systemd_unit) asks whether a unit is loaded and active; the number is how often systemd restarted it.
+          - V(process) asks whether processes run, and whether a port is listened on; the number is how many processes.
+          - V(disk) measures how full the file system of a path is, in percent as C(df) reckons it.
+          - V(memory) measures used memory, of the host, of a process (its resident set) or of a container.
+          - V(cpu) measures used processor time, of the host or of a container.
+          - V(log_freshness) measures how long ago a file was last written to, in seconds.
+          - V(command) runs a program that only reads, on your promise, and looks at its exit status and at what it prints.
+          - V(process), V(memory) and V(cpu) read C(/proc); where there is none they need the Python library psutil, or are V(unknown).
         type: str
         required: true
-        choices: [http, json, postgresql, redis, tcp]
+        choices: [command, compose_service, cpu, disk, http, json, kubernetes_workload, log_freshness, memory, postgresql, process, redis, systemd_unit, tcp]
       title:
         description: What reports call the check. Default is its name.
         type: str
@@ -105,7 +117,7 @@ options:
         elements: str
         default: ["200"]
       contains:
-        description: Texts that the answer must contain, for V(http), V(json) and V(tcp).
+        description: Texts that the answer must contain, for V(http), V(json), V(tcp) and V(command).
         type: list
         elements: str
       matches:
@@ -121,7 +133,7 @@ options:
         choices: [none, same_host]
         default: none
       max_body_kb:
-        description: How much of an answer is read at most, in KiB, for V(http), V(json) and V(tcp).
+        description: How much of an answer is read at most, in KiB, for V(http), V(json), V(tcp) and V(command).
         type: int
         default: 64
       tls:
@@ -155,16 +167,16 @@ options:
         description: Further values to report, a name and a JMESPath expression each, for V(json) and V(redis).
         type: dict
       warn_above:
-        description: Warn when the number is greater, for V(json), V(redis) and V(postgresql).
+        description: Warn when the number is greater, for the types that have one.
         type: float
       fail_above:
-        description: Fail when the number is greater, for V(json), V(redis) and V(postgresql).
+        description: Fail when the number is greater, for the types that have one.
         type: float
       warn_below:
-        description: Warn when the number is less, for V(json), V(redis) and V(postgresql).
+        description: Warn when the number is less, for the types that have one.
         type: float
       fail_below:
-        description: Fail when the number is less, for V(json), V(redis) and V(postgresql).
+        description: Fail when the number is less, for the types that have one.
         type: float
       host:
         description: Host name or address, for V(tcp), V(postgresql) and V(redis); for V(postgresql) also the folder of a socket.
@@ -192,8 +204,102 @@ options:
       ssl_mode:
         description: The C(sslmode) of libpq for V(postgresql).
         type: str
+      service:
+        description: Service of Docker Compose for V(compose_service).
+        type: str
+      project_folder:
+        description: Folder of the project for V(compose_service); one of this, O(checks[].compose_files) and O(checks[].project_name) is needed.
+        type: path
+      project_name:
+        description: Name of the project for V(compose_service), where it is not that of its folder.
+        type: str
+      compose_files:
+        description: Compose files for V(compose_service), where they are not found in the project's folder.
+        type: list
+        elements: path
+      env_files:
+        description: Files of variables for V(compose_service), where the project has others than C(.env).
+        type: list
+        elements: path
+      replicas:
+        description:
+          - Number of containers that must run and be healthy for V(compose_service) (default 1).
+          - Number of replicas that must be ready for V(kubernetes_workload); without it all that the workload wants.
+        type: int
+      kind:
+        description: Kind of the workload for V(kubernetes_workload).
+        type: str
+        choices: [deployment, statefulset, daemonset]
+        default: deployment
+      workload:
+        description: Name of the workload for V(kubernetes_workload).
+        type: str
+      namespace:
+        description: Its namespace; that of the context when it is left out.
+        type: str
+      kubeconfig:
+        description: File of the client's configuration for V(kubernetes_workload).
+        type: path
+      unit:
+        description: Unit for V(systemd_unit).
+        type: str
+      scope:
+        description: Whether V(systemd_unit) asks the system's or the account's own service manager.
+        type: str
+        choices: [system, user]
+        default: system
+      oneshot:
+        description: For a V(systemd_unit) that runs and ends, such as that of a timer. It is well while its last run was.
+        type: bool
+        default: false
+      pattern:
+        description:
+          - Regular expression (Python) searched in the command lines of processes, for V(process).
+          - For V(command), one with one group around the number that is looked for in what the program prints.
+        type: str
+      pid_file:
+        description: File with the process's id, for V(process) and V(memory).
+        type: path
+      pid:
+        description: Id of the process for V(memory).
+        type: int
+      minimum:
+        description: How many processes there must be, for V(process).
+        type: int
+        default: 1
+      path:
+        description:
+          - A path in the file system for V(disk) (default V(/)).
+          - The file for V(log_freshness). With wildcards the newest of several.
+        type: path
+      measure:
+        description:
+          - Which number the thresholds are held against.
+          - For V(disk) V(used_percent) (default), V(inodes_percent) or V(free_bytes).
+          - For V(memory) V(used_percent) (default), V(used_bytes) or V(swap_percent).
+          - For V(log_freshness) V(age_s) (default) or V(size_bytes).
+        type: str
+      window_s:
+        description: For how many seconds V(cpu) watches the processors.
+        type: float
+        default: 1
+      argv:
+        description: Program and arguments of V(command). No shell reads it.
+        type: list
+        elements: str
+      exit_status:
+        description: Exit statuses of V(command) that are good.
+        type: list
+        elements: int
+        default: [0]
+      environment:
+        description: Variables that V(command) sees besides its usual ones; the place for its secrets.
+        type: dict
+      folder:
+        description: Working folder of V(command).
+        type: path
       container:
-        description: Container in which V(postgresql) calls C(psql).
+        description: Container to look into, for V(postgresql), V(systemd_unit), V(disk), V(memory), V(cpu), V(log_freshness) and V(command).
         type: str
       container_engine:
         description: Client program of the container engine.
@@ -201,7 +307,7 @@ options:
         choices: [docker, podman]
         default: docker
       pod:
-        description: Pod in which V(postgresql) calls C(psql). No password can be passed into a pod.
+        description: Pod to look into, for V(postgresql), V(systemd_unit), V(disk), V(log_freshness) and V(command). No password can be passed into it.
         type: str
       pod_namespace:
         description: Namespace of the pod.
@@ -213,7 +319,7 @@ options:
         description: Context of the kubeconfig.
         type: str
       tool_folder:
-        description: Folder of C(psql) in its place.
+        description: Folder of the programs that the check calls, in their place.
         type: str
   timeout_s:
     description: Deadline of a check in seconds, for those that name none.

@@ -44,10 +44,73 @@ def _tcp() -> t.Type[Question]:
     return Tcp
 
 
+def _command() -> t.Type[Question]:
+    from .program import CommandEnds
+
+    return CommandEnds
+
+
+def _compose_service() -> t.Type[Question]:
+    from .compose import ComposeService
+
+    return ComposeService
+
+
+def _cpu() -> t.Type[Question]:
+    from .usage import Cpu
+
+    return Cpu
+
+
+def _disk() -> t.Type[Question]:
+    from .disk import Disk
+
+    return Disk
+
+
+def _kubernetes_workload() -> t.Type[Question]:
+    from .kubernetes import KubernetesWorkload
+
+    return KubernetesWorkload
+
+
+def _log_freshness() -> t.Type[Question]:
+    from .freshness import LogFreshness
+
+    return LogFreshness
+
+
+def _memory() -> t.Type[Question]:
+    from .usage import Memory
+
+    return Memory
+
+
+def _process() -> t.Type[Question]:
+    from .process import ProcessRuns
+
+    return ProcessRuns
+
+
+def _systemd_unit() -> t.Type[Question]:
+    from .systemd import SystemdUnit
+
+    return SystemdUnit
+
+
 TYPES: t.Mapping[str, t.Callable[[], t.Type[Question]]] = {
+    "command": _command,
+    "compose_service": _compose_service,
+    "cpu": _cpu,
+    "disk": _disk,
     "http": _http,
     "json": _json,
+    "kubernetes_workload": _kubernetes_workload,
+    "log_freshness": _log_freshness,
+    "memory": _memory,
     "postgresql": _postgresql,
+    "process": _process,
     "redis": _redis,
+    "systemd_unit": _systemd_unit,
     "tcp": _tcp,
 }

@@ -106,6 +106,11 @@ class Question:
         return False
 
     @property
+    def of_host(self) -> bool:
+        """Whether it is about the very host that asks it, so that no other can ask it in its place."""
+        return False
+
+    @property
     def target(self) -> str:
         """What is asked, for the reader, without credentials."""
         raise NotImplementedError
