@@ -143,15 +143,11 @@ def reach(trend: t.Union[Trend, str], limit: float, terms: Terms = Terms()) -> R
         return Reach(reason="it does not grow")
     if not trend.clear:
         if earliest is not None and earliest <= horizon:
-            return Reach(
-                earliest=earliest, reason="no clear trend: with the steepest slope that fits the readings, not before the date given"
-            )
+            return Reach(earliest=earliest, reason="no clear trend; at the steepest slope that fits, not before the date given")
         return Reach(reason=f"no clear trend, and not within the next {_days(horizon_days)} in any case")
     if expected is None or expected > horizon:
         soon = earliest if earliest is not None and earliest <= horizon else None
-        return Reach(
-            earliest=soon, reason=f"not within the next {_days(horizon_days)}; further ahead {_days(trend.days)} of readings cannot tell"
-        )
+        return Reach(earliest=soon, reason=f"not expected within {_days(horizon_days)}; {_days(trend.days)} of readings tell no more")
     return Reach(expected, earliest, latest if latest is not None and latest <= horizon else None)
 
 
