@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import typing as t
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController
 
@@ -15,6 +19,11 @@ class ActionModule(OnController):
     module = "sre.runbooks.health_check"
     options = OPTIONS
     operate = staticmethod(operate)
+
+    def is_here(self, arguments: t.Mapping[str, t.Any]) -> bool:
+        """Also for another host, where the task says that its checks shall be asked from the controller."""
+        from_controller = boolean(arguments.get("from_controller", False), strict=False)
+        return super().is_here(arguments) or (from_controller and not self._task.async_val)
 
 
 __all__ = ["ActionModule"]

@@ -16,6 +16,7 @@ from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Ques
 from .programs import Output, output_of, place_mistakes
 
 _MOST_SHOWN = 20
+_NO_COMPOSE = ("unknown flag: --", "unknown shorthand flag", "'compose' is not a docker command", "unknown command: docker compose")
 
 
 class Replica(t.NamedTuple):
@@ -95,6 +96,8 @@ class ComposeService(Question):
         return await output_of(attempt, self.command())
 
     def judge(self, got: Output) -> Answer:
+        if got.status != 0 and any(said in got.error for said in _NO_COMPOSE):
+            raise NoAnswer(UNKNOWN, "docker has no Compose on this host; install its plugin")
         if got.status != 0 or not got.whole:
             raise NoAnswer(UNKNOWN, f"docker compose: {got.last_words}" if got.whole else "docker compose printed more than can be read")
         return judge_replicas(parse_ps(got.text, self.options["service"]), self.options)

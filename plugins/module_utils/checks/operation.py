@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import BadInput
 from .engine import ask
+from .model import Check
 from .plan import plan, redactor_for
 from .report import report
 
@@ -20,6 +21,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "retries": {"type": "int", "default": 1},
     "concurrency": {"type": "int", "default": 100},
     "fail_on": {"type": "list", "elements": "str", "choices": ["warn", "fail", "unknown"], "default": ["fail", "unknown"]},
+    "from_controller": {"type": "bool", "default": False},
 }
 """Described in plugins/modules/health_check.py."""
 _LIMITS: t.Mapping[str, t.Tuple[float, float]] = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000)}
@@ -42,6 +44,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         )
     raw = parameters["checks"]
     checks = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"])
+    if parameters["from_controller"]:
+        _see_that_any_host_can_ask(checks)
     begin = time.monotonic()
     results = ask(checks, concurrency=parameters["concurrency"], redactor=redactor_for(raw))
     said = report(results, (time.monotonic() - begin) * 1000)
@@ -49,3 +53,14 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     if any(said["counts"][verdict] for verdict in parameters["fail_on"]):
         outcome["failed"] = True
     return outcome
+
+
+def _see_that_any_host_can_ask(checks: t.Sequence[Check]) -> None:
+    own = [check for check in checks if check.question.of_host]
+    if own:
+        named = ", ".join(f"{check.name} ({check.type})" for check in own[:10])
+        raise BadInput(
+            "Not all of these checks can be asked from the controller",
+            why=f"they look at the host itself: {named}" + (f" and {len(own) - 10} more" if len(own) > 10 else ""),
+            next_step="leave from_controller out, or ask them in a task of their own; nothing was asked",
+        )

@@ -71,6 +71,12 @@ class PostgreSQL(Question):
     def has_number(self) -> bool:
         return True
 
+    @property
+    def of_host(self) -> bool:
+        host = self.options["host"]
+        # Without a host, or with a folder for it, psql goes to a socket.
+        return "container" in self.options or ("pod" not in self.options and (not host or host.startswith("/")))
+
     def mistakes(self) -> t.List[str]:
         found = port_mistakes({"port": self.options["port"]}) + conditions.threshold_mistakes(self.options)
         if not self.options["query"].strip() or self.options["query"].lstrip().startswith("\\"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import selectors
 import subprocess
 import time
@@ -42,6 +43,8 @@ _LOOK_EVERY_S = 0.05
 _READ_BYTES = 64 * 1024
 _MARGIN_S = 0.02
 """So much before the deadline the program is ended, so that the reason can say which one it was."""
+_NOTE = re.compile(r"[IWE][0-9]{4} [0-9:.]+ ")
+"""Lines that kubectl notes for its developers, the same error several times."""
 _ENGINE_FAILED = ("error response from daemon", "cannot connect to the docker daemon", "no such container", "can only create exec sessions")
 
 
@@ -92,7 +95,7 @@ class Output:
     @property
     def last_words(self) -> str:
         """The end of what it said, on one line."""
-        lines = [line.strip() for line in (self.error.strip() or self.text.strip()).splitlines() if line.strip()]
+        lines = [line.strip() for line in (self.error.strip() or self.text.strip()).splitlines() if line.strip() and not _NOTE.match(line)]
         return "; ".join(lines[-3:])[-500:] or f"exit status {self.status}"
 
 
