@@ -53,7 +53,8 @@ def as_svg(chart: Chart, identity: str) -> str:
     for limit in _visible(chart, low, high):
         marks.append(f'<path class="limit {limit["mark"]}" d="M0 {y(limit["value"]):.1f}H{_WIDTH:g}"/>')
         labels.append(
-            f'<span class="l {limit["mark"]}" style="bottom:{100 * (limit["value"] - low) / (high - low):.1f}%">{escape(limit["label"])}</span>'
+            f'<span class="l {limit["mark"]}" style="bottom:{100 * (limit["value"] - low) / (high - low):.1f}%">'
+            f"{escape(limit['label'])}</span>"
         )
     ahead = chart.get("projection") or {}
     if ahead.get("low") and ahead.get("high"):
@@ -88,7 +89,8 @@ def as_strips(block: Chart, identity: str) -> str:
         )
         rows.append(
             f'<b>{escape(row["name"])}</b><svg viewBox="0 0 {_WIDTH:g} 10" preserveAspectRatio="none" role="img" '
-            f'aria-labelledby="{identity}r{number}"><title id="{identity}r{number}">{escape(row["name"])}: {escape(row["said"])}</title>{bars}</svg>'
+            f'aria-labelledby="{identity}r{number}"><title id="{identity}r{number}">{escape(row["name"])}: {escape(row["said"])}</title>'
+            f"{bars}</svg>"
             f'<span class="said">{escape(row["said"])}</span>'
         )
     ends = f'<span class="ends"><span>{moment(since)}</span><span>{moment(until)} UTC</span></span>'
@@ -107,7 +109,8 @@ def as_counts(block: Chart, identity: str) -> str:
     said = escape(", ".join(words) or "nothing was asked")
     return (
         f'<figure class="count"><figcaption>{escape(block["title"])}: {said}</figcaption><svg viewBox="0 0 {_WIDTH:g} 10" '
-        f'preserveAspectRatio="none" role="img" aria-labelledby="{identity}"><title id="{identity}">{said}</title>{"".join(bars)}</svg></figure>'
+        f'preserveAspectRatio="none" role="img" aria-labelledby="{identity}"><title id="{identity}">{said}</title>'
+        f"{''.join(bars)}</svg></figure>"
     )
 
 

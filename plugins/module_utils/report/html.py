@@ -66,7 +66,8 @@ def _top(report: t.Mapping[str, t.Any]) -> str:
     named = f' <span class="pill bad">{escape(severity["name"])} {escape(severity["title"])}</span>' if severity else ""
     heading = '<p class="cap">What to do next</p>' if steps else ""
     return (
-        f'<div class="top {mark}"><p class="verdict"><span class="{mark}">{SIGNS.get(report["verdict"], "?")} {escape(report["verdict"])}</span>'
+        f'<div class="top {mark}"><p class="verdict"><span class="{mark}">{SIGNS.get(report["verdict"], "?")} '
+        f"{escape(report['verdict'])}</span>"
         f"{named}</p><p>{escape(report['headline'])}</p>{heading}<ul>{steps}</ul></div>"
     )
 

@@ -63,7 +63,7 @@ def checks(known: Gathered) -> Section:
         return section("Checks", not_configured("this service has no checks", "Name some in health_checks."))
     ordered = sorted(known.checks, key=lambda result: -SEVERITY[result["verdict"]])
     by_verdict = {verdict: sum(result["verdict"] == verdict for result in ordered) for verdict in SEVERITY}
-    rows = [
+    rows: t.List[t.List[t.Union[str, Cell]]] = [
         [
             _titled(known, result),
             verdict_cell(result["verdict"]),
@@ -87,7 +87,7 @@ def metrics(known: Gathered) -> Section:
     if known.metrics is None:
         return section("Metrics", not_configured("this service has no metrics", "Name some in health_metrics."))
     ordered = sorted(known.metrics, key=lambda result: -SEVERITY[result["verdict"]])
-    rows = []
+    rows: t.List[t.List[t.Union[str, Cell]]] = []
     for result in ordered:
         unit = str(result.get("unit") or known.unit(result["name"]))
         values = [value for _at, value in known.series(METRIC, result["name"])]

@@ -38,12 +38,13 @@ table.numbers{font-size:.85rem}details{font-size:.85rem;margin-top:.3rem}summary
 PAGE = """
 :root{--paper:#fff;--card:#f6f8fa;--quiet:#57606a;--none:#8882;--unknown:#57606a;--s0:#2268b3;--s1:#b4540a;--s2:#7b3fa0;--s3:#0f7a6c;
 --s4:#a3195b;--s5:#5c5c00;--passbar:#4aa564;--warnbar:#d99a1c;--failbar:#c5221f;--unknownbar:#8c959f}
-@media(prefers-color-scheme:dark){:root{--paper:#0f1318;--card:#171d25;--quiet:#9aa5b1;--none:#8883;--unknown:#9aa5b1;--s0:#6cb0f5;--s1:#f0a35e;
---s2:#c99bec;--s3:#56cdb9;--s4:#f08ab8;--s5:#cfcf6a;--passbar:#3f9c58;--warnbar:#c98a1a;--failbar:#f06a63;--unknownbar:#6e7781}}
+@media(prefers-color-scheme:dark){:root{--paper:#0f1318;--card:#171d25;--quiet:#9aa5b1;--none:#8883;--unknown:#9aa5b1;--s0:#6cb0f5;
+--s1:#f0a35e;--s2:#c99bec;--s3:#56cdb9;--s4:#f08ab8;--s5:#cfcf6a;--passbar:#3f9c58;--warnbar:#c98a1a;--failbar:#f06a63;--unknownbar:#6e7781}}
 body{background:var(--paper);font-size:1rem;max-width:64rem;padding:1rem 1rem 3rem}
 h1{font-size:1.6rem;line-height:1.25}h2{font-size:1.2rem;border-bottom:2px solid var(--line);padding-bottom:.2rem;margin-top:2.2rem}
 h2 .pill{float:right}p{margin:.5rem 0}.unknown{color:var(--unknown)}.quiet{color:var(--quiet)}
-.pill{display:inline-block;border-radius:1rem;padding:.05rem .7rem;font-size:.85rem;font-weight:600;border:1.5px solid currentColor;white-space:nowrap}
+.pill{display:inline-block;border-radius:1rem;padding:.05rem .7rem;font-size:.85rem;font-weight:600;border:1.5px solid currentColor;
+white-space:nowrap}
 .top{border-left:.45rem solid var(--unknown);background:var(--card);padding:.8rem 1rem;border-radius:.4rem;margin:1rem 0}
 .top.good{border-color:var(--good)}.top.bad{border-color:var(--bad)}.top.other{border-color:var(--other)}
 .top.good,.top.bad,.top.other,.top.unknown{color:inherit}.top .verdict{font-size:1.25rem;font-weight:700;margin:0}
@@ -52,7 +53,8 @@ caption{text-align:left;font-weight:600;padding:.8rem 0 .2rem}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.6rem;padding-right:0}tbody th{font-weight:500}
 thead th{font-size:.8rem;color:var(--quiet);font-weight:600;vertical-align:bottom}
 .cap{font-weight:600;margin:.9rem 0 .2rem}pre{background:var(--card);border:0;border-radius:.4rem;padding:.6rem .8rem;line-height:1.45}
-pre span{display:block;padding-left:1.2rem;text-indent:-1.2rem}pre span+span{border-top:1px solid var(--line);margin-top:.25rem;padding-top:.25rem}
+pre span{display:block;padding-left:1.2rem;text-indent:-1.2rem}
+pre span+span{border-top:1px solid var(--line);margin-top:.25rem;padding-top:.25rem}
 a{color:var(--s0)}
 @media(max-width:36rem){dl{grid-template-columns:1fr;gap:0}dt{margin-top:.4rem;font-size:.85rem}
 table.stack thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
