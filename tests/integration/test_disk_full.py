@@ -59,14 +59,14 @@ class Filler:
     The processes that name all of `holding` are held up meanwhile, so that they cannot be done before.
 
     Attributes:
-        filled: Whether it came to that.
+        filled: Whether it came to that; what has begun is waited for.
     """
 
     def __init__(self, disk: Path, when: Callable[[], bool], leave: int = 0, holding: tuple[str, ...] = ()) -> None:
         self._path, self._when, self._leave, self._holding = disk / "filler", when, leave, holding
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work)
-        self.filled = False
+        self._begun, self._full = threading.Event(), threading.Event()
 
     def __enter__(self) -> Filler:
         self._thread.start()
@@ -77,10 +77,16 @@ class Filler:
         self._thread.join()
         self._path.unlink(missing_ok=True)
 
+    @property
+    def filled(self) -> bool:
+        # What ran against an almost full disk may have ended a moment before the last byte of it was taken.
+        return self._begun.is_set() and self._full.wait(10)
+
     def _work(self) -> None:
         while not self._when():
             if self._done.wait(0.002):
                 return
+        self._begun.set()
         held = naming(*self._holding) if self._holding else {}
         for pid in held:
             os.kill(pid, signal.SIGSTOP)
@@ -98,7 +104,7 @@ class Filler:
                         with contextlib.suppress(OSError):
                             os.posix_fallocate(stream.fileno(), os.fstat(stream.fileno()).st_size, part)
                             break
-                self.filled = True
+                self._full.set()
                 release(held)
                 if self._leave:
                     return
