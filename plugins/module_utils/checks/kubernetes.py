@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import typing as t
 
 from ..command import Command, Place
@@ -17,6 +18,7 @@ from .programs import Output, output_of, place_mistakes
 
 _KINDS = ("deployment", "statefulset", "daemonset")
 _API = {"deployment": "deployments.v1.apps", "statefulset": "statefulsets.v1.apps", "daemonset": "daemonsets.v1.apps"}
+_GONE = re.compile(r'\(NotFound\): ([a-z]+)(?:\.apps)? "[^"]*" not found')
 
 
 class KubernetesWorkload(Question):
@@ -66,9 +68,10 @@ class KubernetesWorkload(Question):
 
     def judge(self, got: Output) -> Answer:
         if got.status != 0:
-            # The API server itself says so: then the workload is gone, and nothing else is in doubt.
-            gone = "(NotFound)" in got.error and f'"{self.options["workload"]}" not found' in got.error
-            raise NoAnswer(FAIL if gone else UNKNOWN, "there is no such workload" if gone else f"kubectl: {got.last_words}")
+            # The API server itself says so: then it is gone, or its whole namespace is, and nothing else is in doubt.
+            gone = _GONE.search(got.error)
+            what = {"namespaces": "namespace"}.get(gone.group(1), "workload") if gone else ""
+            raise NoAnswer(FAIL if gone else UNKNOWN, f"there is no such {what}" if gone else f"kubectl: {got.last_words}")
         try:
             document = json.loads(got.text)
         except (ValueError, RecursionError):

@@ -107,6 +107,8 @@ async def output_of(attempt: Attempt, command: Command, *, limit_bytes: int = 4 
     """
     left_s = max(0.01, attempt.deadline - asyncio.get_running_loop().time() - _MARGIN_S)
     attempt.stage = f"waiting for {command.name}"
+    if command.folder and not os.path.isdir(command.folder):
+        raise NoAnswer(UNKNOWN, f"the folder {command.folder} does not exist on this host")
     try:
         if command.place.is_host:
             command.argv = [command.place.program(command.argv[0]), *command.argv[1:]]
