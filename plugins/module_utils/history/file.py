@@ -153,7 +153,6 @@ def _set_up(database: sqlite3.Connection) -> None:
                 raise
             time.sleep(_PAUSE_S)
     database.execute("PRAGMA synchronous = FULL")
-    database.execute("PRAGMA foreign_keys = ON")
 
 
 def _belongs(database: sqlite3.Connection, path: str) -> None:

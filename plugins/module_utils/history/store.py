@@ -130,11 +130,12 @@ class History(Reading):
                 with file.transaction(database):
                     gone += database.execute("DELETE FROM answer WHERE subject = ? AND at < ?", (subject, before)).rowcount
             with file.transaction(database):
-                database.execute("DELETE FROM run WHERE at < ? AND id NOT IN (SELECT run FROM answer)", (before,))
+                # Answers bear the moment of their run, so no answer is left that refers to one of these.
+                database.execute("DELETE FROM run WHERE at < ?", (before,))
                 database.execute("DELETE FROM reason WHERE id NOT IN (SELECT reason FROM answer WHERE reason IS NOT NULL)")
                 database.execute("DELETE FROM subject WHERE NOT EXISTS (SELECT 1 FROM answer WHERE answer.subject = subject.id)")
-            database.execute("PRAGMA incremental_vacuum").fetchall()
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            # `execute` takes one step of it, and each step frees one page; a script is stepped to its end.
+            database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
 
     def size_bytes(self) -> int:
