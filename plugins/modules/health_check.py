@@ -11,7 +11,8 @@ short_description: Put many read-only questions to a service at once
 version_added: "0.1.0"
 author: "The sre.runbooks authors (@sre-runbooks)"
 description:
-  - Asks HTTP endpoints, JSON documents, TCP ports, PostgreSQL and Redis whether they are well, all at the same time in one task.
+  - Asks HTTP endpoints, metrics, certificates, names, databases, monitoring systems and the host itself whether they are well, all at the
+    same time in one task.
   - The answer to a check is V(pass), V(warn), V(fail), or V(unknown) when the question could not be put. What was reached and is bad,
     or does not answer in time, is V(fail). What could not be measured is V(unknown) - a name that does not resolve, no route from here,
     a missing client program, a failed dependency, a condition on a value that the answer does not have. Unknown is never good.
@@ -50,6 +51,19 @@ options:
           - What is asked.
           - V(http) sends a request and looks at status, text and latency.
           - V(json) does the same and looks into the JSON document that comes back.
+          - V(prometheus) reads a page of metrics in Prometheus' text format (or OpenMetrics); the series of one metric make the number.
+          - V(promql) lets a Prometheus server evaluate an expression, which makes the number.
+          - V(prometheus_server) asks a Prometheus server, or an Alertmanager, whether it is alive and ready (C(/-/healthy), C(/-/ready)).
+          - V(alertmanager) counts the alerts that are active, and neither silenced nor inhibited (version 2 of the API).
+          - V(grafana) asks whether Grafana's database is well (C(/api/health)).
+          - V(qdrant) asks whether Qdrant is ready, and whether collections are there and green; the number is the points of one of them.
+          - V(statuspage) reads a provider's status page (C(/api/v2/status.json)). V(minor) and V(maintenance) warn, V(major) and V(critical)
+            fail.
+          - All these ask by HTTP and share the keys for it. For V(prometheus) O(checks[].url) is the page itself, for V(json) and V(http)
+            too; for the others it is the address of the server, with or without the path.
+          - V(tls) negotiates TLS and looks at the certificate, its chain and its name; the number is the days until the first
+            certificate of the chain ends. Days are told also when the certificate is not accepted.
+          - V(dns) looks up the addresses of a name, by the host's resolver or from a given server.
           - V(tcp) connects to a port, and may expect some text.
           - V(postgresql) logs in and runs a query, read-only, through C(psql).
           - V(redis) logs in, sends C(PING), and may look into C(INFO).
@@ -66,7 +80,7 @@ options:
           - V(process), V(memory) and V(cpu) read C(/proc); where there is none they need the Python library psutil, or are V(unknown).
         type: str
         required: true
-        choices: [command, compose_service, cpu, disk, http, json, kubernetes_workload, log_freshness, memory, postgresql, process, redis, systemd_unit, tcp]
+        choices: [alertmanager, command, compose_service, cpu, disk, dns, grafana, http, json, kubernetes_workload, log_freshness, memory, postgresql, process, prometheus, prometheus_server, promql, qdrant, redis, statuspage, systemd_unit, tcp, tls]
       title:
         description: What reports call the check. Default is its name.
         type: str
@@ -99,14 +113,14 @@ options:
         description: Fail when the answer took longer, in milliseconds.
         type: float
       url:
-        description: Address for V(http) and V(json), without user and password.
+        description: Address for the types that ask by HTTP, without user and password.
         type: str
       method:
         description: Method of the request for V(http) and V(json).
         type: str
         default: GET
       headers:
-        description: Headers of the request for V(http) and V(json). Their values are kept secret.
+        description: Headers of the request for the types that ask by HTTP. Their values are kept secret.
         type: dict
       body:
         description: Body of the request for V(http) and V(json); what is not text is sent as JSON.
@@ -125,33 +139,36 @@ options:
         type: list
         elements: str
       token:
-        description: Bearer token for V(http) and V(json).
+        description: Bearer token for the types that ask by HTTP.
         type: str
       redirects:
-        description: Whether V(http) and V(json) follow a redirect, and then only to the same host. Requests go out directly, never by a proxy.
+        description:
+          - Whether the types that ask by HTTP follow a redirect, and then only to the same host. Requests go out directly, never by a proxy.
         type: str
         choices: [none, same_host]
         default: none
       max_body_kb:
-        description: How much of an answer is read at most, in KiB, for V(http), V(json), V(tcp) and V(command).
+        description:
+          - How much of an answer is read at most, in KiB, for the types that ask by HTTP, V(tcp) and V(command).
+          - The default is 64, but 1024 for V(promql) and V(qdrant), 4096 for V(alertmanager), and 16384, the most there is, for V(prometheus), which
+            keeps no more of it than the lines of its metrics.
         type: int
-        default: 64
       tls:
         description: Whether V(redis) speaks TLS.
         type: bool
         default: false
       verify_tls:
-        description: Whether V(http), V(json) and V(redis) verify the server's certificate.
+        description: Whether the types that ask by HTTP, and V(redis), verify the server's certificate. V(tls) always does.
         type: bool
         default: true
       ca_file:
-        description: File of certificates that the server's must lead to, for V(http), V(json), V(postgresql) and V(redis).
+        description: File of certificates that the server's must lead to, for the types that ask by HTTP, V(tls), V(postgresql) and V(redis).
         type: path
       warn_certificate_days:
-        description: Warn when the server's certificate is valid for fewer days, for V(http), V(json) and V(redis).
+        description: Warn when the server's certificate is valid for fewer days, for the types that ask by HTTP, V(tls) and V(redis).
         type: float
       fail_certificate_days:
-        description: Fail when the server's certificate is valid for fewer days, for V(http), V(json) and V(redis).
+        description: Fail when the server's certificate is valid for fewer days, for the types that ask by HTTP, V(tls) and V(redis).
         type: float
       conditions:
         description:
@@ -164,8 +181,61 @@ options:
         description: JMESPath expression of the number that the thresholds are held against, for V(json) and V(redis).
         type: str
       observe:
-        description: Further values to report, a name and a JMESPath expression each, for V(json) and V(redis).
+        description:
+          - Further values to report, by name. For V(json) and V(redis) a JMESPath expression each, for V(prometheus) a metric with labels in
+            braces, whose series are added up.
         type: dict
+      metric:
+        description:
+          - Metric for V(prometheus), as it stands on the page; conditions on labels may follow in braces as in PromQL, such as
+            C(http_requests_total{status=~"5.."}). Regular expressions are Python's.
+        type: str
+      labels:
+        description: Labels that the series of V(prometheus), or the alerts of V(alertmanager), must have, each with its whole value.
+        type: dict
+      sum:
+        description:
+          - What several series come to. V(sum) is the default of V(prometheus); V(worst), the one whose verdict is the gravest, that of
+            V(promql), which alone has it.
+        type: str
+        choices: [worst, sum, max, min, mean, count]
+      quantile:
+        description:
+          - For V(prometheus), take this quantile, between 0 and 1, of the histogram that O(checks[].metric) names, over all that the process
+            has observed since it began.
+        type: float
+      empty:
+        description: What it means to V(prometheus) and V(promql) that there is no series. With V(zero) their number is 0.
+        type: str
+        choices: [unknown, pass, zero]
+        default: unknown
+      api_key:
+        description: Key for V(qdrant).
+        type: str
+      collections:
+        description: Collections of V(qdrant) that must be there and green. Yellow and grey warn, red fails.
+        type: list
+        elements: str
+        default: []
+      collection:
+        description: Collection of V(qdrant) whose points are the number, as the server counts them, which is approximate.
+        type: str
+      server_name:
+        description: Name that the certificate for V(tls) must bear, where it is not O(checks[].host).
+        type: str
+      addresses:
+        description: Addresses that the name of V(dns) must lead to, and to no others. One family is enough; nothing is expected of the other.
+        type: list
+        elements: str
+      records:
+        description: Types of records that V(dns) asks for. One address is enough.
+        type: list
+        elements: str
+        choices: [A, AAAA]
+        default: [A, AAAA]
+      server:
+        description: Server that V(dns) asks; the host's own resolver when it is left out.
+        type: str
       warn_above:
         description: Warn when the number is greater, for the types that have one.
         type: float
@@ -179,16 +249,20 @@ options:
         description: Fail when the number is less, for the types that have one.
         type: float
       host:
-        description: Host name or address, for V(tcp), V(postgresql) and V(redis); for V(postgresql) also the folder of a socket.
+        description:
+          - Host name or address, for V(tcp), V(tls), V(postgresql) and V(redis); for V(postgresql) also the folder of a socket.
+          - The name that V(dns) looks up.
         type: str
       port:
-        description: Port, for V(tcp), V(postgresql) (default 5432) and V(redis) (default 6379).
+        description:
+          - Port, for V(tcp), V(tls) (default 443), V(postgresql) (default 5432) and V(redis) (default 6379); for V(dns) that of its server
+            (default 53).
         type: int
       send:
         description: Text that V(tcp) sends after connecting.
         type: str
       user:
-        description: Account, for V(http) and V(json) (basic authentication), V(postgresql) (default V(postgres)) and V(redis).
+        description: Account, for the types that ask by HTTP (basic authentication), V(postgresql) (default V(postgres)) and V(redis).
         type: str
       password:
         description: Its password.
@@ -198,9 +272,10 @@ options:
         type: str
         default: postgres
       query:
-        description: Query of V(postgresql). It runs in a read-only transaction; the first column of its first row is the value.
+        description:
+          - Query of V(postgresql) (default C(SELECT 1)). It runs in a read-only transaction; the first column of its first row is the value.
+          - PromQL expression of V(promql). Of several series the worst counts, unless O(checks[].sum) says otherwise.
         type: str
-        default: SELECT 1
       ssl_mode:
         description: The C(sslmode) of libpq for V(postgresql).
         type: str
@@ -275,6 +350,9 @@ options:
       measure:
         description:
           - Which number the thresholds are held against.
+          - For V(postgresql), instead of a query, V(connections_percent) (of those that are not reserved for superusers), V(connections),
+            V(idle_in_transaction), V(longest_transaction_s), V(database_size_bytes) or V(replication_lag_s). Sessions and standbys of others
+            are seen by members of C(pg_monitor) only; what cannot be seen is V(unknown).
           - For V(disk) V(used_percent) (default), V(inodes_percent) or V(free_bytes).
           - For V(memory) V(used_percent) (default), V(used_bytes) or V(swap_percent).
           - For V(log_freshness) V(age_s) (default) or V(size_bytes).
@@ -385,9 +463,38 @@ EXAMPLES = r"""
         value: used_memory
         warn_above: 1000000000
       - name: Vector store
-        type: tcp
-        host: 127.0.0.1
-        port: 6333
+        type: qdrant
+        url: http://127.0.0.1:6333
+        api_key: "{{ lookup('ansible.builtin.env', 'QDRANT_API_KEY') }}"
+        collections: [statutes_prod]
+
+- name: Ask for numbers that the service and its monitoring know
+  sre.runbooks.health_check:
+    checks:
+      - name: Server errors
+        type: prometheus
+        url: http://127.0.0.1:8000/metrics
+        metric: 'http_requests_total{status=~"5.."}'
+        empty: zero
+        fail_above: 100
+      - name: Latency
+        title: 95 of 100 answers come within 2 s
+        component: api
+        type: promql
+        url: http://127.0.0.1:9090
+        query: histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5m])))
+        warn_above: 2
+      - {name: Critical alerts, type: alertmanager, url: "http://127.0.0.1:9093", labels: {severity: critical}, fail_above: 0}
+      - {name: Prometheus, type: prometheus_server, url: "http://127.0.0.1:9090"}
+      - {name: Grafana, type: grafana, url: "http://127.0.0.1:3000"}
+      - {name: Connections, type: postgresql, host: 127.0.0.1, measure: connections_percent, warn_above: 80, fail_above: 90}
+
+- name: Ask about the way to the service, and about whom it depends on
+  sre.runbooks.health_check:
+    checks:
+      - {name: Certificate, type: tls, host: api.example.com, warn_certificate_days: 30, fail_certificate_days: 7}
+      - {name: Name, type: dns, host: api.example.com, addresses: [203.0.113.10], server: 192.0.2.53}
+      - {name: Provider, type: statuspage, url: "https://status.example.com"}
 
 - name: Ask for every host of a large fleet, from here
   sre.runbooks.health_check:

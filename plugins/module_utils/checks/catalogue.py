@@ -98,11 +98,68 @@ def _systemd_unit() -> t.Type[Question]:
     return SystemdUnit
 
 
+def _alertmanager() -> t.Type[Question]:
+    from .alertmanager import Alertmanager
+
+    return Alertmanager
+
+
+def _dns() -> t.Type[Question]:
+    from .dns import Dns
+
+    return Dns
+
+
+def _grafana() -> t.Type[Question]:
+    from .services import Grafana
+
+    return Grafana
+
+
+def _prometheus() -> t.Type[Question]:
+    from .prometheus import Prometheus
+
+    return Prometheus
+
+
+def _prometheus_server() -> t.Type[Question]:
+    from .services import PrometheusServer
+
+    return PrometheusServer
+
+
+def _promql() -> t.Type[Question]:
+    from .promql import PromQL
+
+    return PromQL
+
+
+def _qdrant() -> t.Type[Question]:
+    from .qdrant import Qdrant
+
+    return Qdrant
+
+
+def _statuspage() -> t.Type[Question]:
+    from .services import StatusPage
+
+    return StatusPage
+
+
+def _tls() -> t.Type[Question]:
+    from .tls import TlsEndpoint
+
+    return TlsEndpoint
+
+
 TYPES: t.Mapping[str, t.Callable[[], t.Type[Question]]] = {
+    "alertmanager": _alertmanager,
     "command": _command,
     "compose_service": _compose_service,
     "cpu": _cpu,
     "disk": _disk,
+    "dns": _dns,
+    "grafana": _grafana,
     "http": _http,
     "json": _json,
     "kubernetes_workload": _kubernetes_workload,
@@ -110,7 +167,13 @@ TYPES: t.Mapping[str, t.Callable[[], t.Type[Question]]] = {
     "memory": _memory,
     "postgresql": _postgresql,
     "process": _process,
+    "prometheus": _prometheus,
+    "prometheus_server": _prometheus_server,
+    "promql": _promql,
+    "qdrant": _qdrant,
     "redis": _redis,
+    "statuspage": _statuspage,
     "systemd_unit": _systemd_unit,
     "tcp": _tcp,
+    "tls": _tls,
 }

@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""When a certificate ends, read from its DER form.
+"""When a certificate ends, read from its DER form, and what is to be said about that.
 
 The standard library tells this only of certificates that it could verify, and the others are the interesting ones.
 Structure: RFC 5280, section 4.1; encoding: ITU-T X.690.
@@ -13,6 +13,8 @@ from __future__ import annotations
 import calendar
 import time
 import typing as t
+
+from .model import FAIL, UNKNOWN, WARN, Finding
 
 _SEQUENCE, _VERSION, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0xA0, 0x17, 0x18
 
@@ -40,6 +42,33 @@ def valid_until(der: bytes) -> float:
     elif tag != _GENERALIZED_TIME:
         raise ValueError("the validity has no end")
     return float(calendar.timegm(time.strptime(text, "%Y%m%d%H%M%SZ")))
+
+
+def described(der: t.Optional[bytes]) -> t.Dict[str, t.Any]:
+    """What a report says of a certificate in DER form: its end; nothing when there is none, or it cannot be read."""
+    if not der:
+        return {}
+    try:
+        end = valid_until(der)
+    except ValueError:
+        return {}
+    return {
+        "certificate_days_left": round((end - time.time()) / 86400, 1),
+        "certificate_valid_until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)),
+    }
+
+
+def judge_certificate(observed: t.Mapping[str, t.Any], warn_days: t.Optional[float], fail_days: t.Optional[float]) -> t.List[Finding]:
+    """What is to be said about the days that a certificate is valid."""
+    left = observed.get("certificate_days_left")
+    if warn_days is None and fail_days is None:
+        return []
+    if left is None:
+        return [Finding(UNKNOWN, "the server showed no certificate")]
+    for verdict, limit in ((FAIL, fail_days), (WARN, warn_days)):
+        if limit is not None and left < limit:
+            return [Finding(verdict, f"the certificate is valid for {left:g} days, fewer than {limit:g}")]
+    return []
 
 
 def _element(data: bytes, wanted: t.Optional[int] = None) -> t.Tuple[int, bytes, bytes]:

@@ -107,7 +107,7 @@ class Response:
             return bytes(self.body)
         try:
             unpacked = _unpacker()
-            content = unpacked.decompress(bytes(self.body), self._limit)
+            content: bytes = unpacked.decompress(bytes(self.body), self._limit)
         except zlib.error:
             return bytes(self.body)
         self.truncated = self.truncated or bool(unpacked.unconsumed_tail)

@@ -15,12 +15,11 @@ import errno
 import socket
 import ssl
 import threading
-import time
 import typing as t
 from dataclasses import dataclass
 
-from .certificate import valid_until
-from .model import FAIL, UNKNOWN, WARN, Attempt, Finding, NoAnswer
+from .certificate import described
+from .model import FAIL, UNKNOWN, Attempt, NoAnswer
 
 _BUFFER_BYTES = 16 * 1024
 _OUR_OWN_LIMITS = {
@@ -113,14 +112,15 @@ class Connection:
     Attributes:
         reader: What comes in.
         observed: What is known of the server's certificate.
+        secured: The `ssl.SSLObject` of a connection with TLS, else None.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self._writer = reader, writer
         self.observed: t.Dict[str, t.Any] = {}
-        secured = writer.get_extra_info("ssl_object")
-        if secured is not None:
-            self.observed = _certificate(secured.getpeercert(binary_form=True))
+        self.secured: t.Any = writer.get_extra_info("ssl_object")
+        if self.secured is not None:
+            self.observed = described(self.secured.getpeercert(binary_form=True))
 
     def __enter__(self) -> "Connection":
         return self
@@ -144,8 +144,11 @@ class Connection:
             raise explained(error, observed=self.observed) from None
 
 
-async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] = None) -> Connection:
+async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] = None, server_name: str = "") -> Connection:
     """Connect to `host`, to its addresses in turn.
+
+    Args:
+        server_name: The name that the certificate must bear; empty for `host`.
 
     Raises:
         NoAnswer: It could not be connected to. When only the certificate is at fault, `observed` tells how long it is valid.
@@ -159,28 +162,15 @@ async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] =
         attempt.stage = "negotiating TLS"
     try:
         reader, writer = await asyncio.open_connection(
-            sock=raw, limit=_BUFFER_BYTES, ssl=context, server_hostname=host if context else None
+            sock=raw, limit=_BUFFER_BYTES, ssl=context, server_hostname=(server_name or host) if context else None
         )
     except ssl.SSLCertVerificationError as error:
-        observed = await _certificate_unverified(attempt, addresses, host)
+        observed = await _certificate_unverified(attempt, addresses, server_name or host)
         raise NoAnswer(FAIL, f"the certificate is not accepted: {error.verify_message}", observed=observed) from None
     except (OSError, ssl.SSLError) as error:
         raise explained(error) from None
     attempt.stage = "waiting for the answer"
     return Connection(reader, writer)
-
-
-def judge_certificate(observed: t.Mapping[str, t.Any], warn_days: t.Optional[float], fail_days: t.Optional[float]) -> t.List[Finding]:
-    """What is to be said about the days that a certificate is valid."""
-    left = observed.get("certificate_days_left")
-    if warn_days is None and fail_days is None:
-        return []
-    if left is None:
-        return [Finding(UNKNOWN, "the server showed no certificate")]
-    for verdict, limit in ((FAIL, fail_days), (WARN, warn_days)):
-        if limit is not None and left < limit:
-            return [Finding(verdict, f"the certificate is valid for {left:g} days, fewer than {limit:g}")]
-    return []
 
 
 def explained(error: BaseException, *, observed: t.Optional[t.Mapping[str, t.Any]] = None) -> NoAnswer:
@@ -267,25 +257,19 @@ async def _first_that_connects(attempt: Attempt, addresses: t.Sequence[Address])
     raise problem or NoAnswer(UNKNOWN, "the name has no address")
 
 
-async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Address], host: str) -> t.Dict[str, t.Any]:
-    """When the certificate ends that was not accepted; nothing is sent over this connection."""
-    try:
+async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Address], server_name: str) -> t.Dict[str, t.Any]:
+    """When the certificate ends that was not accepted; nothing is sent over this connection.
+
+    Half of the time that is left must do: why the certificate is not accepted is known already, and must not be lost.
+    """
+
+    async def look() -> t.Dict[str, t.Any]:
         raw = await _first_that_connects(attempt, addresses)
         context = attempt.network.context(Tls(verify=False))
-        with Connection(*await asyncio.open_connection(sock=raw, ssl=context, server_hostname=host)) as connection:
+        with Connection(*await asyncio.open_connection(sock=raw, ssl=context, server_hostname=server_name)) as connection:
             return connection.observed
-    except (NoAnswer, OSError):
-        return {}
 
-
-def _certificate(der: t.Optional[bytes]) -> t.Dict[str, t.Any]:
-    if not der:
-        return {}
     try:
-        end = valid_until(der)
-    except ValueError:
+        return await asyncio.wait_for(look(), (attempt.deadline - asyncio.get_running_loop().time()) / 2)
+    except (NoAnswer, OSError, asyncio.TimeoutError):
         return {}
-    return {
-        "certificate_days_left": round((end - time.time()) / 86400, 1),
-        "certificate_valid_until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end)),
-    }

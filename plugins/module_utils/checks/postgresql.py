@@ -14,8 +14,9 @@ from ..command import Command, Completed, Place, run
 from ..errors import DeadlineExceeded, RunbookError, ToolMissing
 from ..postgresql.connection import Connection
 from . import conditions
-from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer, Question
+from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
 from .network import in_thread
+from .postgresql_measures import MEASURES
 from .tcp import endpoint, port_mistakes
 
 _COLUMN = "\x1f"
@@ -53,7 +54,8 @@ class PostgreSQL(Question):
         "user": {"type": "str", "default": "postgres"},
         "password": {"type": "str", "no_log": True},
         "database": {"type": "str", "default": "postgres"},
-        "query": {"type": "str", "default": "SELECT 1"},
+        "query": {"type": "str"},
+        "measure": {"type": "str", "choices": sorted(MEASURES)},
         "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
         "ca_file": {"type": "path"},
         "container": {"type": "str"},
@@ -79,8 +81,10 @@ class PostgreSQL(Question):
 
     def mistakes(self) -> t.List[str]:
         found = port_mistakes({"port": self.options["port"]}) + conditions.threshold_mistakes(self.options)
-        if not self.options["query"].strip() or self.options["query"].lstrip().startswith("\\"):
+        if not self._query.strip() or self._query.lstrip().startswith("\\"):
             found.append("query is not SQL")
+        if "query" in self.options and "measure" in self.options:
+            found.append("both query and measure are given; a measure is a query of its own")
         if "\0" in "".join(str(value) for value in self.options.values()):
             found.append("an option has a NUL in it")
         if "pod" in self.options and "password" in self.options:
@@ -95,6 +99,10 @@ class PostgreSQL(Question):
         server = endpoint(options["host"], options["port"]) if options["host"] else f"local socket:{options['port']}"
         place = self._place()
         return f"{options['user']}@{server}/{options['database']}" + ("" if place.is_host else f" in {place}")
+
+    @property
+    def _query(self) -> str:
+        return str(self.options.get("query", MEASURES.get(self.options.get("measure", ""), "SELECT 1")))
 
     def _place(self) -> Place:
         return Place(**{field: self.options[name] for name, field in _PLACE.items() if name in self.options})
@@ -114,7 +122,7 @@ class PostgreSQL(Question):
         )
         # In one transaction, so that nothing clings to the session of a connection pooler; the server's own time limit ends
         # the query also where our end of a `docker exec` was cut off.
-        statements = ("BEGIN READ ONLY", f"SET LOCAL statement_timeout = {math.ceil(left_s * 1000)}", options["query"], "ROLLBACK")
+        statements = ("BEGIN READ ONLY", f"SET LOCAL statement_timeout = {math.ceil(left_s * 1000)}", self._query, "ROLLBACK")
         arguments = [
             "--no-psqlrc",
             "--quiet",
@@ -145,7 +153,11 @@ class PostgreSQL(Question):
         text = rows[0].split(_COLUMN)[0] if got.stdout else None
         value = number_of(text)
         answer = Answer(observed={"value": value}, value=conditions.number(value))
-        answer.findings += conditions.judge_number(value, self.options, "the value")
+        measure = self.options.get("measure")
+        if measure and answer.value is None:
+            answer.findings.append(Finding(UNKNOWN, f"{measure} cannot be measured: {text or 'no answer'}"))
+        else:
+            answer.findings += conditions.judge_number(value, self.options, measure or "the value")
         return answer
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from . import conditions
+from .certificate import judge_certificate
 from .model import FAIL, Answer, Attempt, NoAnswer, Question
-from .network import Connection, Tls, connect, judge_certificate
+from .network import Connection, Tls, connect
 from .tcp import endpoint, port_mistakes
 from .web import CERTIFICATE
 

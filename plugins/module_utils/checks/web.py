@@ -12,9 +12,10 @@ import re
 import typing as t
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
+from .certificate import judge_certificate
 from .http_message import Malformed, Response, header_mistake, request
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
-from .network import Connection, Tls, connect, judge_certificate
+from .network import Connection, Tls, connect
 from .redaction import EVIDENCE_BYTES, clip, shown_url
 
 _TRY_AGAIN = (502, 503, 504)
@@ -90,7 +91,13 @@ class Got(t.NamedTuple):
 
 
 class Web(Question):
-    """A question that is put by HTTP."""
+    """A question that is put by HTTP.
+
+    Attributes:
+        shows_understood: Whether the beginning of a bad answer is handed over also when its number was understood.
+    """
+
+    shows_understood: t.ClassVar[bool] = True
 
     def __init__(self, options: t.Mapping[str, t.Any]) -> None:
         super().__init__(options)
@@ -218,7 +225,8 @@ class Web(Question):
         answer.findings += judge_certificate(
             got.observed, self.options.get("warn_certificate_days"), self.options.get("fail_certificate_days")
         )
-        if any(finding.verdict in (FAIL, UNKNOWN) for finding in answer.findings) and content:
+        bad = any(finding.verdict in (FAIL, UNKNOWN) for finding in answer.findings)
+        if bad and content and (self.shows_understood or answer.value is None):
             answer.observed["body"] = content[:EVIDENCE_BYTES].decode("utf-8", "replace")
         return answer
 
