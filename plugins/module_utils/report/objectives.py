@@ -100,8 +100,8 @@ def _of_check(known: Gathered, title: str, check: str, target: float, window_s: 
     )
     figures = {
         "check": check, "objective": target, "window_s": window_s, "availability": whole.share, "coverage": whole.coverage,
-        "good_s": whole.good_s, "bad_s": whole.bad_s, "readings": whole.readings, "budget_allowed_s": budget.allowed_s, "budget_left_s": budget.left_s,
-        "budget_left_share": budget.left_share, "burn_rate_1d": day, "verdict": verdict,
+        "good_s": whole.good_s, "bad_s": whole.bad_s, "readings": whole.readings, "budget_allowed_s": budget.allowed_s,
+        "budget_left_s": budget.left_s, "budget_left_share": budget.left_share, "burn_rate_1d": day, "verdict": verdict,
     }  # fmt: skip
     row: t.List[t.Union[str, Cell]] = [
         title,
