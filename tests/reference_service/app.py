@@ -61,7 +61,7 @@ def create(settings: Settings) -> FastAPI:
 async def _answer(service: Service, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
     try:
         await service.faults.strike(request.url.path)
-        return await call_next(request)
+        return await service.faults.dressing.put_on(request.url.path, await call_next(request))
     except ServiceUnavailableError as error:
         return _problem(503, "ServiceUnavailableError", str(error))
     except InjectedError as error:

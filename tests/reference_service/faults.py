@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .dressing import Dressing, OtherAnswer
 
 WORK = ("/chat", "/parse", "/cases/")
 """Paths that slow answers and errors hit; slow answers hit the health endpoints as well."""
@@ -27,6 +30,10 @@ class FaultRequest(BaseModel):
     lost_database: bool | None = Field(None, description="whether the database seems to be gone")
     failing_tool: str | None = Field(None, description="tool whose every call fails; empty for none")
     open_breaker: str | None = Field(None, description="tool whose circuit is opened once")
+    figures: dict[str, dict[str, Any]] | None = Field(
+        None, description="by path: figures that its answer tells instead of the measured ones"
+    )
+    answers: dict[str, OtherAnswer] | None = Field(None, description="by path: what it answers instead")
 
 
 class InjectedError(Exception):
@@ -37,6 +44,7 @@ class Faults:
     """The faults of this instance."""
 
     def __init__(self) -> None:
+        self.dressing = Dressing()
         self.clear()
 
     def clear(self) -> None:
@@ -45,11 +53,14 @@ class Faults:
         self.lost_database, self.failing_tool = False, ""
         self._leaked: list[bytearray] = []
         self._error_debt = 0.0
+        self.dressing.clear()
 
     def set(self, wanted: FaultRequest) -> None:
         """Take over what was asked for; opening a circuit is for who knows the circuits."""
-        for name, value in wanted.model_dump(exclude={"open_breaker"}, exclude_none=True).items():
+        for name, value in wanted.model_dump(exclude={"open_breaker", "figures", "answers"}, exclude_none=True).items():
             setattr(self, name, value)
+        self.dressing.figures = self.dressing.figures if wanted.figures is None else wanted.figures
+        self.dressing.answers = self.dressing.answers if wanted.answers is None else wanted.answers
 
     def show(self) -> dict[str, object]:
         """The faults as they are."""
@@ -60,6 +71,7 @@ class Faults:
             "leaked_mb": self.leaked_mb,
             "lost_database": self.lost_database,
             "failing_tool": self.failing_tool,
+            **self.dressing.show(),
         }
 
     @property
