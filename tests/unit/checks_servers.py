@@ -24,6 +24,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.checks.engine import 
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Result
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.plan import plan, redactor_for
 
+MOST_LATE_S = 0.1
+"""By how much a check may miss its deadline."""
+
 Handler = t.Callable[[socket.socket, bytes], None]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import (
+    MOST_LATE_S,
     Server,
     answer,
     certificate,
@@ -23,9 +24,6 @@ from ansible_collections.sre.runbooks.tests.unit.checks_servers import (
     sends,
     silent,
 )
-
-MOST_LATE_S = 0.1
-"""By how much a check may miss its deadline."""
 
 
 @pytest.mark.parametrize("stage", ["head", "body", "chunks"])
