@@ -15,7 +15,6 @@ from ..state import spoken
 from .document import Section
 from .gathered import Gathered
 
-_NAMED = 5
 _ADDRESSES = ("phone", "email", "hours")
 
 
@@ -28,19 +27,11 @@ def headline(known: Gathered, sections: t.Sequence[Section]) -> str:
     )
 
 
-def next_steps(known: Gathered, verdict: str) -> t.List[str]:
-    """What the reader should do now, in order."""
-    steps = []
-    if known.severity:
-        steps += _respond(known, known.severity)
-    results = [*(known.checks or ()), *(known.metrics or ())]
-    bad = sorted((one for one in results if one["verdict"] != PASS), key=lambda one: -SEVERITY[one["verdict"]])
-    for one in bad[:_NAMED]:
-        what = str(one.get("title") or known.title(one["name"]))
-        begin = "Find out about" if one["verdict"] == UNKNOWN else "Look at"
-        steps.append(f"{begin} {what}: {one.get('reason') or one['verdict']}")
-    if len(bad) > _NAMED:
-        steps.append(f"{len(bad) - _NAMED} more are in the tables below")
+def next_steps(known: Gathered, verdict: str, sections: t.Sequence[Section]) -> t.List[str]:
+    """What the reader should do now, in order: first who is to be called, then what is to be looked at, the worst first."""
+    steps = _respond(known, known.severity) if known.severity else []
+    for one in sorted(sections, key=lambda one: -SEVERITY.get(one["verdict"] or PASS, 0)):
+        steps += one["steps"]
     if not steps and verdict == FAIL:
         steps.append("Look at the section that failed, below")
     if not steps and verdict == UNKNOWN:

@@ -53,7 +53,8 @@ def alerts(known: Gathered) -> Section:
         ]
         blocks.append(table(("alert", "severity", "since", "what it says"), rows, "Active now", "No alert is active."))
     blocks.append(_not_well(known))
-    return section("Alerts", *blocks, verdict=verdict, summary=summary)
+    steps = ["Look at the active alerts: silence none without knowing why it came"] if verdict in (WARN, FAIL) else []
+    return section("Alerts", *blocks, verdict=verdict, summary=summary, steps=steps)
 
 
 def episodes(known: Gathered, since: float) -> t.List[t.Tuple[float, float, str, str, bool]]:
@@ -96,13 +97,15 @@ def backups(known: Gathered) -> Section:
         )
     sets = list(known.backups.get("backup_sets") or ())
     rows: t.List[t.List[t.Union[str, Cell]]] = []
-    verdicts, bad = [], []
+    verdicts, bad, steps = [], [], []
     for store in known.stores:
         name = str(store.get("name", ""))
         own = [one for one in sets if str(one.get("store", "")) == name]
         verdict, said = _judge_backup(known, own, store)
         verdicts.append(verdict)
-        bad += [] if verdict == PASS else [f"backup of {name}: {said}"]
+        if verdict != PASS:
+            bad.append(f"backup of {name}: {said}")
+            steps.append(f"Back up {name} and find out why that was not done: playbook backup, -e backup_store={name}")
         newest = own[0] if own else {}
         rows.append(
             [
@@ -117,7 +120,7 @@ def backups(known: Gathered) -> Section:
         )
     columns = ("store", "verdict", "newest set", "proof", "size", f"sets in {span(known.window_s)}", "remark")
     summary = "; ".join(bad) or "every store has a good backup"
-    return section("Backups", table(columns, rows), verdict=worst(verdicts), summary=summary)
+    return section("Backups", table(columns, rows), verdict=worst(verdicts), summary=summary, steps=steps)
 
 
 def _judge_backup(known: Gathered, own: t.Sequence[t.Mapping[str, t.Any]], store: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:

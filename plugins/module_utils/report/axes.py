@@ -68,7 +68,7 @@ def time_ticks(since: float, until: float) -> t.List[t.Tuple[float, str]]:
     first = math.ceil(since / step) * step
     found = [first + number * step for number in range(int((until - first) / step) + 1)]
     return [
-        (at, datetime.fromtimestamp(at, timezone.utc).strftime(form).lstrip("0"))
+        (at, datetime.fromtimestamp(at, timezone.utc).strftime(form).lstrip("0" if form.startswith("%d") else ""))
         for at in found
         if 0.02 * length <= at - since <= 0.97 * length
     ]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime, timezone
 
 from ..checks.model import PASS, UNKNOWN, WARN, worst
 from ..history.entry import CHECK, METRIC
@@ -66,12 +67,13 @@ def capacity(known: Gathered) -> t.List[Section]:
             soon.append(f"{one.title} {_date(when)}")
         rows.append(_row(one, series, line, when, verdict))
         charts.append(section(one.title, *_drawn(known, one, series, line, when)))
-    columns = ("what", "verdict", "now", "change a day", "95 % of it", "full", "earliest", "latest", "remark")
+    columns = ("what", "verdict", "now", "change a day", "95 % interval", "full", "earliest", "latest", "remark")
     unknown = sum(verdict == UNKNOWN for verdict in verdicts)
     parts = [f"full within the time that can be told: {', '.join(soon)}"] if soon else []
     parts += [f"{unknown} of {len(found)} cannot be told yet"] if unknown else []
     summary = "; ".join(parts) or f"none of {len(found)} will be full within the time that can be told"
-    return [section("Capacity", table(columns, rows), verdict=worst(verdicts), summary=summary), *charts]
+    steps = [f"Make room before it is full: {one}" for one in soon]
+    return [section("Capacity", table(columns, rows), verdict=worst(verdicts), summary=summary, steps=steps), *charts]
 
 
 def _verdict(known: Gathered, line: t.Union[Trend, str], when: Reach) -> str:
@@ -98,7 +100,8 @@ def _drawn(
     known: Gathered, one: Filling, series: t.Sequence[t.Tuple[float, float]], line: t.Union[Trend, str], when: Reach
 ) -> t.List[Block]:
     full = [(one.limit, f"full: {quantity(one.limit, one.unit)}", "bad")]
-    until, ahead, about = known.at, None, when.reason
+    until, about = known.at, when.reason
+    ahead: t.Optional[t.Dict[str, t.List[t.Tuple[float, float]]]] = None
     if isinstance(line, Trend):
         horizon = line.at + min(known.trend.horizon_factor, 1.0) * line.days * DAY_S
         until = min(
@@ -110,12 +113,13 @@ def _drawn(
             "low": [(at, line.band(at)[0]) for at in ends],
             "high": [(at, line.band(at)[1]) for at in ends],
         }
-        about = (
-            f"Line of Theil and Sen through {line.points} readings of {span(line.days * DAY_S)}; the band holds 95 % of the slopes. "
-            + (f"Full {_date(when)}." if when.expected else f"{when.reason[:1].upper()}{when.reason[1:]}.")
+        about = f"Line of Theil and Sen through {line.points} readings of {span(line.days * DAY_S)}; band: 95 % interval of its slope. " + (
+            f"Full {_date(when)}." if when.expected else f"{when.reason[:1].upper()}{when.reason[1:]}."
         )
     since = series[0][0] if series else known.since
-    return [chart(one.title, one.unit, [(one.title, series)], (since, until), about=about, limits=full, projection=ahead)]
+    return [
+        chart("How full, and where that leads", one.unit, [(one.title, series)], (since, until), about=about, limits=full, projection=ahead)
+    ]
 
 
 def _full(unit: str) -> float:
@@ -128,10 +132,9 @@ def _signed(value: float, unit: str) -> str:
 
 
 def _date(when: Reach) -> str:
-    return f"about {_day(when.expected)}" + (f" (not before {_day(when.earliest)})" if when.earliest != when.expected else "")
+    before = _day(when.earliest)
+    return f"about {_day(when.expected)}" + (f" (not before {before})" if before and before != _day(when.expected) else "")
 
 
 def _day(at: t.Optional[float]) -> str:
-    from datetime import datetime, timezone
-
     return "" if at is None else spoken(datetime.fromtimestamp(at, timezone.utc))[:10]

@@ -124,7 +124,7 @@ def counts(title: str, by_verdict: t.Mapping[str, int]) -> Block:
     }
 
 
-def section(title: str, *blocks: Block, verdict: t.Optional[str] = None, summary: str = "") -> Section:
+def section(title: str, *blocks: Block, verdict: t.Optional[str] = None, summary: str = "", steps: t.Sequence[str] = ()) -> Section:
     """A part of a report with its heading.
 
     Args:
@@ -132,8 +132,9 @@ def section(title: str, *blocks: Block, verdict: t.Optional[str] = None, summary
         blocks: What is in it.
         verdict: Counts for the whole report; None for parts that only tell.
         summary: What it comes to, a part of a sentence for the head of the report; empty for nothing worth the reader's first minute.
+        steps: What the reader should do because of it.
     """
-    return {"title": title, "verdict": verdict, "summary": summary, "blocks": list(blocks)}
+    return {"title": title, "verdict": verdict, "summary": summary, "steps": list(steps), "blocks": list(blocks)}
 
 
 def whole(sections: t.Sequence[t.Mapping[str, t.Any]]) -> str:

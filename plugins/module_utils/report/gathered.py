@@ -92,6 +92,11 @@ class Gathered:
             self._series[key] = self.history.series(kind, name, begin, self.at + 1, of=of)
         return self._series[key]
 
+    def apart(self, points: t.Sequence[t.Tuple[float, float]]) -> float:
+        """How far apart readings may be to be joined in a chart, in seconds: those of a daily report are a day apart, and still a line."""
+        gaps = sorted(later[0] - earlier[0] for earlier, later in zip(points, points[1:]))
+        return max(self.reading_valid_s, 2.5 * gaps[len(gaps) // 2]) if gaps else self.reading_valid_s
+
     def readings(self, check: str, since: float) -> t.List[Reading]:
         """What a check said: a warning is up, `unknown` is not known. One reading from before `since` is there when it reaches into it."""
         return [

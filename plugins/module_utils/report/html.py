@@ -68,7 +68,7 @@ def _top(report: t.Mapping[str, t.Any]) -> str:
     return (
         f'<div class="top {mark}"><p class="verdict"><span class="{mark}">{SIGNS.get(report["verdict"], "?")} '
         f"{escape(report['verdict'])}</span>"
-        f"{named}</p><p>{escape(report['headline'])}</p>{heading}<ul>{steps}</ul></div>"
+        f"{named}</p><p>{escape(report['headline'])}</p>{heading}<ol>{steps}</ol></div>"
     )
 
 

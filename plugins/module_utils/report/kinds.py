@@ -121,7 +121,7 @@ def document(known: Gathered) -> t.Dict[str, t.Any]:
     environment = str(known.service.get("environment") or "")
     severity = dict(known.severity) if known.severity else None
     facts = [("Made at", spoken(until)), ("Looks back to", f"{spoken(since)} ({span(known.window_s)})"), ("Environment", environment)]
-    steps = next_steps(known, verdict)
+    steps = next_steps(known, verdict, sections)
     return {
         "format": FORMAT,
         "kind": known.kind,

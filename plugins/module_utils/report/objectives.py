@@ -64,7 +64,8 @@ def objectives(known: Gathered, window_s: t.Optional[float] = None) -> t.List[Se
     bad = [one for one in found if one.verdict != PASS]
     named = ", ".join(f"{one.title} ({one.verdict})" for one in bad[:4])
     summary = f"{len(bad)} of {len(found)} objectives not kept or not known: {named}" if bad else f"all {len(found)} objectives are kept"
-    sections = [section("Objectives", table(columns, [one.row for one in found]), verdict=verdict, summary=summary)]
+    steps = [f"Find out what took {one.title} below its objective: its chart shows when" for one in bad if one.verdict == FAIL][:3]
+    sections = [section("Objectives", table(columns, [one.row for one in found]), verdict=verdict, summary=summary, steps=steps)]
     return [*sections, *(section(one.title, *one.blocks) for one in found if one.blocks)]
 
 
@@ -172,7 +173,7 @@ def _of_metric(known: Gathered, title: str, given: t.Mapping[str, t.Any], target
     if points:
         blocks = [
             chart(
-                title, unit, [(title, points)], (since, until), valid_s=valid_s,
+                "Readings", unit, [(title, points)], (since, until), valid_s=valid_s,
                 limits=[(target, f"{bound} {quantity(target, unit)}", "bad")],
                 about=f"{within[:1].upper()}{within[1:]}." if within else "",
             )

@@ -13,7 +13,8 @@ from ..readable import quantity, span
 from .document import Block, Cell, Section, chart, not_configured, number, section, table
 from .gathered import Gathered
 
-_TIME_UNITS = frozenset(("ms", "s"))
+TIME_UNITS = frozenset(("ms", "s"))
+"""Units of metrics that tell how long something took."""
 _QUANTILES = (0.5, 0.95, 0.99)
 _STRETCHES = 120
 """Points of a chart whose readings are put together by stretches of time."""
@@ -29,7 +30,7 @@ def latency_charts(known: Gathered) -> t.List[Block]:
     groups: t.Dict[t.Tuple[str, str], t.List[str]] = {}
     for name in known.metric_names():
         unit = known.unit(name)
-        if unit in _TIME_UNITS:
+        if unit in TIME_UNITS:
             groups.setdefault((str(known.definitions.get(name, {}).get("component") or ""), unit), []).append(name)
     blocks = []
     for (component, unit), names in groups.items():
@@ -55,7 +56,7 @@ def _latency(known: Gathered) -> Section:
     rows: t.List[t.List[t.Union[str, Cell]]] = []
     for name in known.metric_names():
         unit = known.unit(name)
-        if unit in _TIME_UNITS and known.series(METRIC, name):
+        if unit in TIME_UNITS and known.series(METRIC, name):
             found = known.history.percentiles(METRIC, name, _QUANTILES, known.since, known.at + 1)
             values = [value for _at, value in known.series(METRIC, name)]
             rows.append(
@@ -99,7 +100,7 @@ def _answers(known: Gathered) -> Section:
 def _volume(known: Gathered) -> Section:
     blocks = []
     for name in known.metric_names():
-        if known.unit(name) in _TIME_UNITS:
+        if known.unit(name) in TIME_UNITS:
             continue
         words = name.lower()
         if known.unit(name) == "per_second" or any(
@@ -109,7 +110,9 @@ def _volume(known: Gathered) -> Section:
             if points:
                 unit = known.unit(name)
                 limits = [(value, f"{label} {quantity(value, unit)}", mark) for value, label, mark in known.limits(name)]
-                blocks.append(chart(known.title(name), unit, [(known.title(name), points)], known.window, limits=limits))
+                blocks.append(
+                    chart(known.title(name), unit, [(known.title(name), points)], known.window, limits=limits, valid_s=known.apart(points))
+                )
     if not blocks:
         return section(
             "Throughput and errors", not_configured("no metric of requests or errors has readings", "Name one in health_metrics.")

@@ -14,9 +14,10 @@ from ..history.entry import METRIC
 from ..readable import digits, quantity, span
 from .document import MARKS, Cell, Section, cell, chart, counts, not_configured, number, section, strips, table, verdict_cell
 from .gathered import Gathered, Result
-from .slo import account, pieces
+from .performance import TIME_UNITS, latency_charts
+from .slo import account
 
-_NAMED = 6
+_NAMED, _LOOK = 6, 4
 _SUBJECTS: t.Tuple[t.Tuple[str, t.FrozenSet[str], t.Tuple[str, ...]], ...] = (
     ("Service status", frozenset(("compose_service", "kubernetes_workload", "systemd_unit", "process")), ()),
     ("Database", frozenset(("postgresql",)), ("connections", "database")),
@@ -47,7 +48,7 @@ def questions(known: Gathered) -> Section:
         for result in results:
             groups.setdefault(_subject(kind, result), []).append((kind, result))
     rows: t.List[t.List[t.Union[str, Cell]]] = []
-    for subject in [name for name in ("Service status", "Health") if True] + [one[0] for one in _SUBJECTS[1:-1]]:
+    for subject in ("Service status", "Health", *(one[0] for one in _SUBJECTS[1:-1])):
         found = groups.get(subject, [])
         if found:
             verdict = worst(result["verdict"] for _kind, result in found)
@@ -72,13 +73,14 @@ def checks(known: Gathered) -> Section:
         ]
         for result in ordered
     ]
-    verdict = worst(by_verdict_name for by_verdict_name, count in by_verdict.items() if count)
+    verdict = worst(name for name, count in by_verdict.items() if count)
     return section(
         "Checks",
         counts(f"{len(ordered)} checks", by_verdict),
         table(("check", "verdict", "answered in", "reason, or what was asked"), rows),
         verdict=verdict,
         summary=_summary(known, ordered, "checks"),
+        steps=_look(known, ordered),
     )
 
 
@@ -104,7 +106,9 @@ def metrics(known: Gathered) -> Section:
     columns = ("metric", "verdict", "now", "lowest", "mean", "highest", "limits", "reason")
     verdict = worst(result["verdict"] for result in ordered) if ordered else UNKNOWN
     caption = f"Lowest, mean and highest of the last {span(known.window_s)}"
-    return section("Metrics", table(columns, rows, caption), verdict=verdict, summary=_summary(known, ordered, "metrics"))
+    return section(
+        "Metrics", table(columns, rows, caption), verdict=verdict, summary=_summary(known, ordered, "metrics"), steps=_look(known, ordered)
+    )
 
 
 def over_time(known: Gathered, title: str = "Over time") -> Section:
@@ -114,9 +118,10 @@ def over_time(known: Gathered, title: str = "Over time") -> Section:
     rows = [row for row in (_strip(known, name) for name in named) if row]
     if rows:
         blocks.append(strips("Checks", known.window, rows))
+    blocks += latency_charts(known)
     for name in known.metric_names():
         points = known.series(METRIC, name)
-        if len(points) > 1:
+        if len(points) > 1 and known.unit(name) not in TIME_UNITS:
             given = known.limits(name)
             limits = [(value, f"{label} {quantity(value, known.unit(name))}", mark) for value, label, mark in given]
             blocks.append(
@@ -126,7 +131,7 @@ def over_time(known: Gathered, title: str = "Over time") -> Section:
                     [(known.title(name), points)],
                     known.window,
                     limits=limits,
-                    valid_s=_apart(known, points),
+                    valid_s=known.apart(points),
                 )
             )
     if not blocks:
@@ -134,12 +139,6 @@ def over_time(known: Gathered, title: str = "Over time") -> Section:
             title, {"type": "text", "mark": "unknown", "text": f"The history has nothing of the last {span(known.window_s)} yet."}
         )
     return section(title, *blocks)
-
-
-def _apart(known: Gathered, points: t.Sequence[t.Tuple[float, float]]) -> float:
-    """How far apart readings may be to be joined: those of a daily report are a day apart, and still a line."""
-    gaps = sorted(later[0] - earlier[0] for earlier, later in zip(points, points[1:]))
-    return max(known.reading_valid_s, 2.5 * gaps[len(gaps) // 2])
 
 
 def _strip(known: Gathered, name: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -161,11 +160,6 @@ def _strip(known: Gathered, name: str) -> t.Optional[t.Dict[str, t.Any]]:
     share = "no data" if measured.share is None else f"{quantity(measured.share, 'ratio')} up"
     covered = "" if measured.coverage >= 0.995 else f", {digits(100 * measured.coverage)} % measured"
     return {"name": known.title(name), "pieces": drawn, "said": share + covered}
-
-
-def failures(known: Gathered, name: str, since: float) -> t.List[t.Tuple[float, float]]:
-    """Begin and end of the times in which a check failed, as far as it was asked."""
-    return [(part.begin, part.end) for part in pieces(known.readings(name, since), since, known.at, known.reading_valid_s) if not part.good]
 
 
 def _titled(known: Gathered, result: Result) -> str:
@@ -210,6 +204,16 @@ def _answer(known: Gathered, found: t.Sequence[t.Tuple[str, Result]]) -> Cell:
     return cell(
         "; ".join(parts) + more, "" if worst(result["verdict"] for _kind, result in found) == PASS else MARKS[ordered[0][1]["verdict"]]
     )
+
+
+def _look(known: Gathered, ordered: t.Sequence[Result]) -> t.List[str]:
+    """What to look at, the worst first; the tables have the rest."""
+    steps = []
+    for result in ordered[:_LOOK]:
+        if result["verdict"] != PASS:
+            begin = "Find out about" if result["verdict"] == UNKNOWN else "Look at"
+            steps.append(f"{begin} {_titled(known, result)}: {result.get('reason') or result['verdict']}")
+    return steps
 
 
 def _summary(known: Gathered, ordered: t.Sequence[Result], noun: str) -> str:

@@ -48,9 +48,10 @@ white-space:nowrap}
 .top{border-left:.45rem solid var(--unknown);background:var(--card);padding:.8rem 1rem;border-radius:.4rem;margin:1rem 0}
 .top.good{border-color:var(--good)}.top.bad{border-color:var(--bad)}.top.other{border-color:var(--other)}
 .top.good,.top.bad,.top.other,.top.unknown{color:inherit}.top .verdict{font-size:1.25rem;font-weight:700;margin:0}
-.top ul{margin:.4rem 0;padding-left:1.2rem}.top li{margin:.25rem 0}
+.top ol{margin:.4rem 0;padding-left:1.4rem}.top li{margin:.25rem 0}
 caption{text-align:left;font-weight:600;padding:.8rem 0 .2rem}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.6rem;padding-right:0}tbody th{font-weight:500}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.4rem;padding-right:.9rem}
+td.n:last-child,th.n:last-child{padding-right:0}td:first-child{min-width:8.5rem}tbody th{font-weight:500}
 thead th{font-size:.8rem;color:var(--quiet);font-weight:600;vertical-align:bottom}
 .cap{font-weight:600;margin:.9rem 0 .2rem}pre{background:var(--card);border:0;border-radius:.4rem;padding:.6rem .8rem;line-height:1.45}
 pre span{display:block;padding-left:1.2rem;text-indent:-1.2rem}
@@ -62,7 +63,8 @@ table.stack tr{display:block;border-bottom:1px solid var(--line);padding:.45rem 
 table.stack td,table.stack th{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.08rem 0;text-align:right}
 table.stack td:empty{display:none}table.stack td:first-child,table.stack th:first-child{display:block;text-align:left;font-weight:600}
 table.stack td:not(:first-child)::before{content:attr(data-label);color:var(--quiet);text-align:left;flex:none}
-table.numbers td,table.numbers th{padding-left:.25rem;font-size:.8rem}td.n{white-space:normal}}
+table.numbers td,table.numbers th{padding-left:.25rem;font-size:.8rem}td.n{white-space:normal}
+table.stack td.n,table.stack th.n{padding-right:0}td:first-child{min-width:0}}
 @media print{:root{color-scheme:light;--paper:#fff;--card:#f6f8fa;--quiet:#444;--unknown:#444;--line:#8886;--good:#1a7f37;--bad:#c5221f;
 --other:#8a5a00;--s0:#2268b3;--s1:#b4540a;--s2:#7b3fa0;--s3:#0f7a6c;--s4:#a3195b;--s5:#5c5c00;--passbar:#4aa564;--warnbar:#d99a1c;
 --failbar:#c5221f;--unknownbar:#8c959f;--none:#8882}

@@ -117,10 +117,11 @@ def fit(series: t.Iterable[t.Tuple[float, t.Optional[float]]], terms: Terms = Te
         for later in stretches[number + 1 :]
     )
     count, pairs = len(stretches), len(slopes)
-    spread = _Z * math.sqrt(count * (count - 1) * (2 * count + 5) / 18)
-    low, high = max(0, round((pairs - spread) / 2) - 1), min(pairs - 1, round((pairs + spread) / 2))
     slope, last = median(slopes), points[-1][0]
-    level = median(value - slope * (at - last) / DAY_S for at, value in stretches)
+    rests = [value - slope * (at - last) / DAY_S for at, value in stretches]
+    level = median(rests)
+    spread = _Z * math.sqrt(count * (count - 1) * (2 * count + 5) / 18) * _alike([rest - level for rest in rests])
+    low, high = max(0, round((pairs - spread) / 2) - 1), min(pairs - 1, round((pairs + spread) / 2))
     return Trend(slope, slopes[low], slopes[high], level, last, len(points), days)
 
 
@@ -168,6 +169,18 @@ def _medians(points: t.Sequence[t.Tuple[float, float]]) -> t.List[t.Tuple[float,
     return [
         (sum(at for at, _value in group) / len(group), median(value for _at, value in group)) for _number, group in sorted(groups.items())
     ]
+
+
+def _alike(rests: t.Sequence[float]) -> float:
+    """By how much the interval grows because what follows one another is alike (autocorrelation of the first order).
+
+    Source: K. H. Hamed, A. R. Rao, A modified Mann-Kendall trend test for autocorrelated data, J. Hydrology 204 (1998), 182-196.
+    """
+    square = math.fsum(rest * rest for rest in rests)
+    if square <= 0 or not math.isfinite(square):
+        return 1.0
+    share = min(0.95, max(0.0, math.fsum(one * other for one, other in zip(rests, rests[1:])) / square))
+    return math.sqrt((1 + share) / (1 - share))
 
 
 def _days(days: float) -> str:
