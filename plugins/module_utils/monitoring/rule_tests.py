@@ -1,0 +1,103 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Unit tests of the rules, made from the same thresholds: below, at and above each of them, at once and after the time it must hold.
+
+Format: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/. The tests put samples in place of the recorded
+series, so that they hold whatever expression a metric has; that expression's syntax is checked with the rule file.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from .expression import duration, number
+from .rules import ESCALATION_LABEL, Alert, Rules, labels_of
+from .thresholds import ABOVE, Threshold
+from .yaml_text import quoted
+
+_STEP_S = 60
+_COUNTED = ("severity", "priority", "component", ESCALATION_LABEL)
+
+
+def rule_tests(rules: Rules, rule_file: str) -> t.Dict[str, t.Any]:
+    """The content of the test file.
+
+    Args:
+        rules: What is tested.
+        rule_file: Path of the rule file, as seen from the test file.
+    """
+    watched: t.Dict[str, t.List[Alert]] = {}
+    for alert in rules.alerts:
+        if alert.threshold is not None and alert.series:
+            watched.setdefault(alert.series, []).append(alert)
+    tests = [test for series, alerts in watched.items() for test in _of_series(series, alerts, rules.service)]
+    return {"rule_files": [rule_file], "evaluation_interval": duration(_STEP_S), "tests": tests}
+
+
+def _of_series(series: str, alerts: t.Sequence[Alert], service: str) -> t.List[t.Dict[str, t.Any]]:
+    limits = sorted({_limit(alert) for alert in alerts})
+    tests = []
+    for position, limit in enumerate(limits):
+        delta = _distance(limits, position)
+        for place, value in (("below", limit - delta), ("at", limit), ("above", limit + delta)):
+            # How long escalation takes is seen at the gravest values; elsewhere it would only cost time.
+            last = position in (0, len(limits) - 1) and any(alert.escalation > 1 and _fires(alert, value) for alert in alerts)
+            watched = alerts if last else [alert for alert in alerts if alert.escalation == 1]
+            tests.append(_test(f"{series}: {place} {number(limit)}", series, value, watched, alerts, service))
+    return tests
+
+
+def _test(name: str, series: str, value: float, watched: t.Sequence[Alert], alerts: t.Sequence[Alert], service: str) -> t.Dict[str, t.Any]:
+    moments = sorted({0, *(_steps(alert) for alert in watched)})
+    questions = []
+    for alertname in sorted({alert.name for alert in alerts}):
+        asked = f'ALERTS{{alertname={quoted(alertname)},service={quoted(service)},alertstate="firing"}}'
+        for moment in moments:
+            firing = [alert for alert in alerts if alert.name == alertname and _steps(alert) <= moment and _fires(alert, value)]
+            questions.append(
+                {
+                    "expr": f"count by ({', '.join(_COUNTED)}) ({asked})",
+                    "eval_time": duration(moment * _STEP_S),
+                    "exp_samples": [{"labels": _expected(alert, service), "value": 1} for alert in firing],
+                }
+            )
+    samples = f"{number(value)}+0x{moments[-1] + 1}"
+    return {
+        "name": name,
+        "interval": duration(_STEP_S),
+        "input_series": [{"series": f"{series}{{service={quoted(service)}}}", "values": samples}],
+        "promql_expr_test": questions,
+    }
+
+
+def _expected(alert: Alert, service: str) -> str:
+    labels = labels_of(alert, service)
+    return "{" + ", ".join(f"{name}={quoted(labels[name])}" for name in _COUNTED if name in labels) + "}"
+
+
+def _limit(alert: Alert) -> float:
+    """The threshold in the unit of the recorded series."""
+    return _threshold(alert).limit * alert.baseline
+
+
+def _fires(alert: Alert, value: float) -> bool:
+    threshold, compared = _threshold(alert), value / alert.baseline
+    return compared > threshold.limit if threshold.direction == ABOVE else compared < threshold.limit
+
+
+def _threshold(alert: Alert) -> Threshold:
+    return t.cast(Threshold, alert.threshold)
+
+
+def _steps(alert: Alert) -> int:
+    """Steps of the test's clock until an alert that holds from the beginning fires."""
+    return -(-round(alert.for_s) // _STEP_S)
+
+
+def _distance(limits: t.Sequence[float], position: int) -> float:
+    """How far from a limit the tested values lie: a hundredth of it, or half-way to the nearest other one."""
+    limit = limits[position]
+    gaps = [abs(limit - other) / 2 for other in limits[max(0, position - 1) : position + 2] if other != limit]
+    return min([abs(limit) / 100 or 0.01, *gaps])
