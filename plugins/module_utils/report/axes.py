@@ -10,11 +10,10 @@ import math
 import typing as t
 from datetime import datetime, timezone
 
-_MOST_POINTS = 400
 _TIME_STEPS_S = (300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 15552000)
 
 
-def thinned(points: t.Sequence[t.Sequence[float]], most: int = _MOST_POINTS) -> t.List[t.Sequence[float]]:
+def thinned(points: t.Sequence[t.Sequence[float]], most: int) -> t.List[t.Sequence[float]]:
     """At most about `most` points that look the same: of each stretch of time its lowest and its highest, so that no spike is lost."""
     if len(points) <= most:
         return list(points)

@@ -61,7 +61,9 @@ def as_svg(chart: Chart, identity: str) -> str:
         edge = [*ahead["high"], *reversed(ahead["low"])]
         marks.append('<path class="band" d="M' + "L".join(f"{x(at):.1f} {_clamped(y(value))}" for at, value in edge) + 'Z"/>')
     for number, line in enumerate(drawn):
-        marks.append(f'<path class="s s{number % _LINES}" d="{_path(line["points"], float(chart["valid_s"]), x, y)}"/>')
+        # Where lines cross each other, fewer points make them easier to follow.
+        whole = thinned(line["points"], 240 if len(drawn) == 1 else 120)
+        marks.append(f'<path class="s s{number % _LINES}" d="{_path(whole, float(chart["valid_s"]), x, y)}"/>')
     if ahead.get("middle"):
         marks.append('<path class="ahead" d="M' + "L".join(f"{x(at):.1f} {_clamped(y(value))}" for at, value in ahead["middle"]) + '"/>')
     title, about = escape(chart["title"]), escape(chart["about"] or chart["title"])
@@ -71,9 +73,10 @@ def as_svg(chart: Chart, identity: str) -> str:
     )
     legend = "".join(f"<span>{_sample(number)}{escape(line['name'])}</span>" for number, line in enumerate(drawn)) if len(drawn) > 1 else ""
     said = f'<p class="small">{escape(chart["about"])}</p>' if chart["about"] else ""
+    shown = _numbers(drawn, chart["unit"]) if chart["summary"] or not drawn else _all_numbers(drawn, chart["unit"])
     return (
         f'<figure><figcaption>{title}</figcaption><div class="legend">{legend}</div>'
-        f'<div class="plot">{picture}{"".join(labels)}</div>{said}{_numbers(drawn, chart["unit"])}</figure>'
+        f'<div class="plot">{picture}{"".join(labels)}</div>{said}{shown}</figure>'
     )
 
 
@@ -135,13 +138,12 @@ def _visible(chart: Chart, low: float, high: float) -> t.List[t.Mapping[str, t.A
 
 def _path(points: t.Sequence[t.Sequence[float]], valid_s: float, x: t.Callable[[float], float], y: t.Callable[[float], float]) -> str:
     """The line; where nobody looked for longer than `valid_s` it is interrupted, a lonely reading becomes a dot."""
-    whole = thinned(points)
     # Points that were thinned out lie further apart than they were.
-    apart = valid_s and max(valid_s, 3 * (whole[-1][0] - whole[0][0]) / len(whole))
+    apart = valid_s and max(valid_s, 3 * (points[-1][0] - points[0][0]) / len(points))
     parts: t.List[str] = []
-    for number, (at, value) in enumerate(whole):
-        joined = number > 0 and not (apart and at - whole[number - 1][0] > apart)
-        lonely = not joined and (number + 1 == len(whole) or (apart and whole[number + 1][0] - at > apart))
+    for number, (at, value) in enumerate(points):
+        joined = number > 0 and not (apart and at - points[number - 1][0] > apart)
+        lonely = not joined and (number + 1 == len(points) or (apart and points[number + 1][0] - at > apart))
         parts.append(f"{'L' if joined else 'M'}{x(at):.1f} {y(value):.1f}" + ("h0.01" if lonely else ""))
     return "".join(parts)
 

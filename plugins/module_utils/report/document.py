@@ -83,6 +83,7 @@ def chart(
     limits: t.Sequence[t.Tuple[float, str, str]] = (),
     valid_s: float = 0.0,
     projection: t.Optional[t.Mapping[str, Points]] = None,
+    summary: bool = True,
 ) -> Block:
     """Lines over time.
 
@@ -95,6 +96,7 @@ def chart(
         limits: Horizontal lines: value, label, mark (`other` or `bad`).
         valid_s: Points further apart than this are not joined; 0 joins all.
         projection: `middle`, `low` and `high`: where it goes from here.
+        summary: Whether newest, lowest, mean and highest of the points mean something.
     """
     return {
         "type": "chart",
@@ -106,6 +108,7 @@ def chart(
         "series": [{"name": name, "points": [[at, value] for at, value in points]} for name, points in series],
         "limits": [{"value": value, "label": label, "mark": mark} for value, label, mark in limits],
         "valid_s": valid_s,
+        "summary": summary,
         "projection": {name: [[at, value] for at, value in points] for name, points in (projection or {}).items()},
     }
 

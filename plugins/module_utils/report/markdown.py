@@ -61,6 +61,8 @@ def _chart(block: t.Mapping[str, t.Any]) -> t.List[str]:
     drawn = [line for line in block["series"] if line["points"]]
     if not drawn:
         return [*out, "No readings in this window."]
+    if not block["summary"]:
+        return [*out, *(f"- {markdown(line['name'])} now: {quantity(line['points'][-1][1], block['unit'])}" for line in drawn)]
     rows = []
     for line in drawn:
         found = numbers(line["points"])

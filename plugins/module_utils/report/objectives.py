@@ -94,6 +94,7 @@ def _of_check(known: Gathered, title: str, check: str, target: float, window_s: 
                 (since, until),
                 about="Falls where the service was down. Below the dashed line more is spent than the time allows; at 0 nothing is left.",
                 limits=[(0.0, "spent", "bad")],
+                summary=False,
             )
         )
     blocks.append(

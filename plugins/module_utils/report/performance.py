@@ -40,7 +40,7 @@ def latency_charts(known: Gathered) -> t.List[Block]:
         promised = [
             (
                 float(given["objective"]),
-                f"{given.get('title') or given['metric']}: at most {quantity(float(given['objective']), unit)}",
+                f"promised: at most {quantity(float(given['objective']), unit)}",
                 "bad",
             )
             for given in known.service.get("objectives") or ()

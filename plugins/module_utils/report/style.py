@@ -18,7 +18,7 @@ figure{margin:1rem 0 1.6rem}figcaption{font-weight:600;margin-bottom:.3rem}
 .plot .l{right:.2rem;margin-bottom:.2rem;background:var(--paper);padding:.05rem .2rem;border-radius:.2rem}
 .plot .l.bad{color:var(--bad)}.plot .l.other{color:var(--other)}
 path{vector-effect:non-scaling-stroke;fill:none;stroke-linecap:round;stroke-linejoin:round}
-path.g{stroke:var(--line);stroke-width:1}path.s{stroke-width:2}
+path.g{stroke:var(--line);stroke-width:1}path.s{stroke-width:1.75}
 path.limit{stroke-width:1.5;stroke-dasharray:6 4}path.limit.bad{stroke:var(--bad)}path.limit.other{stroke:var(--other)}
 .s0{stroke:var(--s0)}.s1{stroke:var(--s1);stroke-dasharray:7 4}.s2{stroke:var(--s2);stroke-dasharray:1 4}
 .s3{stroke:var(--s3);stroke-dasharray:10 4 1 4}.s4{stroke:var(--s4);stroke-dasharray:4 4}.s5{stroke:var(--s5);stroke-dasharray:14 5}
@@ -52,7 +52,7 @@ white-space:nowrap}
 caption{text-align:left;font-weight:600;padding:.8rem 0 .2rem}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;padding-left:.4rem;padding-right:.9rem}
 td.n:last-child,th.n:last-child{padding-right:0}td:first-child{min-width:8.5rem}tbody th{font-weight:500}
-thead th{font-size:.8rem;color:var(--quiet);font-weight:600;vertical-align:bottom}
+thead th{overflow-wrap:normal;font-size:.8rem;color:var(--quiet);font-weight:600;vertical-align:bottom}
 .cap{font-weight:600;margin:.9rem 0 .2rem}pre{background:var(--card);border:0;border-radius:.4rem;padding:.6rem .8rem;line-height:1.45}
 pre span{display:block;padding-left:1.2rem;text-indent:-1.2rem}
 pre span+span{border-top:1px solid var(--line);margin-top:.25rem;padding-top:.25rem}
@@ -63,7 +63,10 @@ table.stack tr{display:block;border-bottom:1px solid var(--line);padding:.45rem 
 table.stack td,table.stack th{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.08rem 0;text-align:right}
 table.stack td:empty{display:none}table.stack td:first-child,table.stack th:first-child{display:block;text-align:left;font-weight:600}
 table.stack td:not(:first-child)::before{content:attr(data-label);color:var(--quiet);text-align:left;flex:none}
-table.numbers td,table.numbers th{padding-left:.25rem;font-size:.8rem}td.n{white-space:normal}
+table.numbers tr{display:grid;grid-template-columns:repeat(5,1fr);border-bottom:1px solid var(--line)}
+table.numbers td,table.numbers th{padding:.15rem 0;font-size:.75rem;border:0;text-align:left}table.numbers tbody th{grid-column:1/-1}
+table.numbers thead th:first-child{display:none}
+td.n{white-space:normal}
 table.stack td.n,table.stack th.n{padding-right:0}td:first-child{min-width:0}}
 @media print{:root{color-scheme:light;--paper:#fff;--card:#f6f8fa;--quiet:#444;--unknown:#444;--line:#8886;--good:#1a7f37;--bad:#c5221f;
 --other:#8a5a00;--s0:#2268b3;--s1:#b4540a;--s2:#7b3fa0;--s3:#0f7a6c;--s4:#a3195b;--s5:#5c5c00;--passbar:#4aa564;--warnbar:#d99a1c;
