@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import json
 import socket
 import ssl
 import threading
@@ -39,6 +40,19 @@ def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
 def sends(data: bytes) -> Handler:
     """A handler that sends `data` and closes."""
     return lambda connection, _request: connection.sendall(data)
+
+
+def serves(pages: t.Mapping[str, t.Any]) -> Handler:
+    """A handler that answers paths (without what follows a question mark) with documents, texts, or pairs of status and either."""
+
+    def handle(connection: socket.socket, request: bytes) -> None:
+        path = request.split(b" ", 2)[1].decode().partition("?")[0]
+        page = pages.get(path, ("404 Not Found", "not here"))
+        status, content = page if isinstance(page, tuple) else ("200 OK", page)
+        body = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
+        connection.sendall(answer(body, status))
+
+    return handle
 
 
 def drips(data: bytes, every_s: float = 0.05) -> Handler:
