@@ -19,6 +19,7 @@ from .redaction import Redactor
 
 _PROCESSES = 8
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+T = t.TypeVar("T")
 
 
 def ask(checks: t.Sequence[Check], *, concurrency: int = 100, redactor: t.Optional[Redactor] = None) -> t.List[Result]:
@@ -29,16 +30,27 @@ def ask(checks: t.Sequence[Check], *, concurrency: int = 100, redactor: t.Option
         concurrency: Checks under way at the same time.
         redactor: Masks secrets in what came from outside.
     """
+    return in_own_loop(Run(checks, redactor or Redactor()).results(concurrency))
+
+
+def in_own_loop(work: t.Coroutine[t.Any, t.Any, T]) -> T:
+    """Run `work` to its end in an event loop of its own, and return what it returns."""
     loop = asyncio.new_event_loop()
     # Broken connections are results here; the loop's own complaints about them would only be noise.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        return loop.run_until_complete(_Run(checks, redactor or Redactor()).results(concurrency))
+        return loop.run_until_complete(work)
     finally:
         loop.close()
 
 
-class _Run:
+class Run:
+    """One run over a list of checks.
+
+    Attributes:
+        done: The results so far, by the name of the check.
+    """
+
     def __init__(self, checks: t.Sequence[Check], redactor: Redactor) -> None:
         self.checks, self.redactor = checks, redactor
         self.network = Network()
@@ -50,6 +62,7 @@ class _Run:
                 self.followers[name].append(check)
 
     async def results(self, concurrency: int) -> t.List[Result]:
+        """Ask every check once, what depends on others after them."""
         self.ready: "asyncio.Queue[t.Optional[Check]]" = asyncio.Queue()
         self.processes = asyncio.Semaphore(_PROCESSES)
         for check in self.checks:
@@ -74,6 +87,7 @@ class _Run:
                     self.ready.put_nowait(None)
 
     async def one(self, check: Check) -> Result:
+        """Ask one check, retries included, unless what it depends on did not answer well."""
         missing = next((name for name in check.depends_on if self.done[name].verdict in (FAIL, UNKNOWN)), None)
         if missing is not None:
             verdict = self.done[missing].verdict
