@@ -37,12 +37,13 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **{name: {"type": "list", "elements": "dict", "default": []} for name in _LISTS},
     "notify_channels": {"type": "dict", "default": {}},
     "monitoring_alerts": {"type": "dict", "default": {}},
+    "monitoring_alert_names": {"type": "dict", "default": {}},
     "monitoring_warning_for_s": {"type": "float", "default": 300.0},
     "monitoring_critical_for_s": {"type": "float", "default": 60.0},
     "monitoring_every_s": {"type": "float", "default": 0.0},
     "enabled": {"type": "bool", "default": True},
     "interval_s": {"type": "float", "default": 300.0},
-    "folder": {"type": "path", "required": True},
+    "folder": {"type": "path"},
     "folders": {"type": "list", "elements": "path", "default": []},
     "rules_file": {"type": "path"},
     "alertmanager_file": {"type": "path"},
@@ -84,7 +85,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     locks = make_folder(os.path.join(make_folder(state_folder()), "locks"))
     with locked(os.path.join(locks, f"monitoring-{slug(content.rules.service)}.lock"), wait_s=30) as free:
         if not free:
-            raise RunbookError("Another run sets up monitoring here", where=parameters["folder"], next_step="wait until it has ended")
+            raise RunbookError("Another run sets up monitoring here", where=content.folders[0], next_step="wait until it has ended")
         plan = placing.plan(content.folders, content.files)
         placing.carry_out(plan)
         loaded = _load(servers, plan, parameters["reload"])
@@ -93,8 +94,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
 
 def _content(parameters: t.Mapping[str, t.Any]) -> Content:
     transports = Transports(**{name: parameters[name] for name in _TRANSPORTS if parameters.get(name) is not None})
+    default = os.path.join(state_folder(), "monitoring", slug(parameters["service_name"]) or "service")
     places = Places(
-        folder=os.path.abspath(parameters["folder"]),
+        folder=_absolute(parameters.get("folder")) or default,
         folders=[os.path.abspath(path) for path in parameters["folders"]],
         rules_file=_absolute(parameters.get("rules_file")),
         alertmanager_file=_absolute(parameters.get("alertmanager_file")),
