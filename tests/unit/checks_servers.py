@@ -15,6 +15,7 @@ import threading
 import time
 import typing as t
 from pathlib import Path
+from urllib.parse import unquote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -46,7 +47,7 @@ def serves(pages: t.Mapping[str, t.Any]) -> Handler:
     """A handler that answers paths (without what follows a question mark) with documents, texts, or pairs of status and either."""
 
     def handle(connection: socket.socket, request: bytes) -> None:
-        path = request.split(b" ", 2)[1].decode().partition("?")[0]
+        path = unquote(request.split(b" ", 2)[1].decode().partition("?")[0])
         page = pages.get(path, ("404 Not Found", "not here"))
         status, content = page if isinstance(page, tuple) else ("200 OK", page)
         body = content if isinstance(content, bytes) else (content if isinstance(content, str) else json.dumps(content)).encode()
@@ -134,6 +135,24 @@ def closed_port() -> int:
 
 def certificate(folder: Path, name: str = "127.0.0.1", days: float = 30) -> tuple[ssl.SSLContext, Path]:
     """A self-signed certificate that is valid for so many days: the server's context, and the file that verifies it."""
+    key, made = _signed(name, days, None)
+    return _context(folder, name, key, made), folder / f"{name}.pem"
+
+
+def chain(folder: Path, name: str = "127.0.0.1", *, days: float, authority_days: float) -> tuple[ssl.SSLContext, Path]:
+    """A certificate that an authority of our own signed: the server's context, and the file with the authority's certificate."""
+    authority_key, authority = _signed("Test authority", authority_days, None)
+    key, made = _signed(name, days, (authority_key, authority))
+    file = folder / "authority.pem"
+    file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    return _context(folder, name, key, made), file
+
+
+Signer = tuple[ec.EllipticCurvePrivateKey, x509.Certificate]
+
+
+def _signed(name: str, days: float, signer: Signer | None) -> Signer:
+    """A key, and the certificate of that name, signed by `signer` or by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -141,18 +160,21 @@ def certificate(folder: Path, name: str = "127.0.0.1", days: float = 30) -> tupl
         alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         alternative = x509.DNSName(name)
-    made = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(signer[1].subject if signer else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=400))
         .not_valid_after(now + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=0 if signer is None else None), critical=True)
     )
+    return key, builder.sign(signer[0] if signer else key, hashes.SHA256())
+
+
+def _context(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, made: x509.Certificate) -> ssl.SSLContext:
     public, private = folder / f"{name}.pem", folder / f"{name}.key"
     public.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
@@ -160,4 +182,4 @@ def certificate(folder: Path, name: str = "127.0.0.1", days: float = 30) -> tupl
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(public, private)
-    return context, public
+    return context

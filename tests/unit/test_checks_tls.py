@@ -6,12 +6,20 @@
 
 from __future__ import annotations
 
+import socket
+import sys
+import threading
+import time
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import (
+    MOST_LATE_S,
     Server,
     answer,
     certificate,
+    chain,
     outcome,
     outcomes,
     sends,
@@ -62,3 +70,70 @@ def test_tls_to_a_server_without_tls_fails_clearly() -> None:
         result = outcome(type="http", url=server.url.replace("http:", "https:"))
     assert result.verdict == "fail"
     assert "TLS failed" in result.reason
+
+
+def test_a_tls_check_tells_chain_name_and_days(tmp_path: Path) -> None:
+    context, file = certificate(tmp_path, name="api.example", days=20)
+    with Server(silent, context) as server:
+        place = {"type": "tls", "host": "127.0.0.1", "port": server.port}
+        trusted, refused, misnamed, warned, failed = outcomes(
+            {**place, "server_name": "api.example", "ca_file": str(file)},
+            {**place, "server_name": "api.example"},
+            {**place, "ca_file": str(file)},
+            {**place, "server_name": "api.example", "ca_file": str(file), "warn_certificate_days": 21},
+            {**place, "server_name": "api.example", "ca_file": str(file), "warn_certificate_days": 30, "fail_certificate_days": 21},
+        )
+    assert (trusted.verdict, trusted.value) == ("pass", 20)
+    assert trusted.observed["certificate_names"] == ["api.example"]
+    assert trusted.observed["certificate_issuer"] == "api.example"
+    assert trusted.observed["tls_version"].startswith("TLSv1")
+    assert (refused.verdict, refused.value) == ("fail", 20)
+    assert "the certificate is not accepted: self" in refused.reason
+    assert (misnamed.verdict, misnamed.value) == ("fail", 20)
+    assert "127.0.0.1" in misnamed.reason
+    assert (warned.verdict, warned.reason) == ("warn", "the certificate is valid for 20 days, fewer than 21")
+    assert failed.verdict == "fail"
+
+
+def test_a_tls_check_tells_the_days_of_an_expired_certificate_once_more_than_that_it_fails(tmp_path: Path) -> None:
+    context, file = certificate(tmp_path, days=-2)
+    with Server(silent, context) as server:
+        result = outcome(type="tls", host="127.0.0.1", port=server.port, ca_file=str(file), fail_certificate_days=7)
+    assert (result.verdict, result.value) == ("fail", -2)
+    assert "expired" in result.reason
+    assert "valid for -2 days, fewer than 7" in result.reason
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="Python tells the verified chain from 3.10 on")
+def test_the_days_are_those_of_the_certificate_of_the_chain_that_ends_first(tmp_path: Path) -> None:
+    context, authority = chain(tmp_path, days=90, authority_days=10)
+    with Server(silent, context) as server:
+        result = outcome(type="tls", host="127.0.0.1", port=server.port, ca_file=str(authority), warn_certificate_days=30)
+    assert result.observed["certificate_days_left"] == 90
+    assert result.observed["chain_days_left"] == 10
+    assert (result.verdict, result.value) == ("warn", 10)
+
+
+def test_a_server_that_says_nothing_hangs_no_tls_check_and_keeps_no_reason_back(tmp_path: Path) -> None:
+    context, _file = certificate(tmp_path)
+    first = threading.Event()
+
+    def once(connection: socket.socket, request: bytes) -> None:
+        silent(connection, request)
+
+    class Moody(Server):
+        """Shows its certificate once; who connects again meets silence."""
+
+        def _serve(self, connection: socket.socket) -> None:
+            if first.is_set():
+                silent(connection, b"")
+                return
+            first.set()
+            super()._serve(connection)
+
+    with Moody(once, context) as server:
+        begin = time.monotonic()
+        result = outcome(type="tls", host="127.0.0.1", port=server.port, timeout_s=1)
+        assert time.monotonic() - begin < 1 + MOST_LATE_S
+    assert result.verdict == "fail"
+    assert "the certificate is not accepted" in result.reason
