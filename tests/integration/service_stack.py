@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -79,13 +80,18 @@ class Cache:
 
 
 class ServiceProcess:
-    """One instance of the service."""
+    """One instance of the service.
 
-    def __init__(self, colour: str, database: PostgresqlServer, cache: Cache, log_file: Path, **settings: str) -> None:
-        self.colour, self.port, self.log_file = colour, free_port(), log_file
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(TESTS),
+    Attributes:
+        settings: What its environment tells it.
+        ca_file: Its certificate, with the key beside it, when it speaks TLS as `localhost`.
+    """
+
+    def __init__(
+        self, colour: str, database: PostgresqlServer, cache: Cache, log_file: Path, ca_file: Path | None = None, **settings: str
+    ) -> None:
+        self.colour, self.port, self.log_file, self.ca_file = colour, free_port(), log_file, ca_file
+        self.settings = {
             "REFERENCE_SERVICE_COLOUR": colour,
             "REFERENCE_SERVICE_LOG_FILE": str(log_file),
             "DATABASE_HOST": "127.0.0.1",
@@ -103,7 +109,10 @@ class ServiceProcess:
     def start(self) -> ServiceProcess:
         """Start it and wait until it lives; it need not be ready."""
         command = [sys.executable, "-m", "uvicorn", "reference_service.app:app", "--host=127.0.0.1", f"--port={self.port}"]
-        self.process = subprocess.Popen([*command, "--log-level=warning"], env=self._environment)
+        if self.ca_file:
+            command += [f"--ssl-certfile={self.ca_file}", f"--ssl-keyfile={self.ca_file.with_suffix('.key')}"]
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), **self.settings}
+        self.process = subprocess.Popen([*command, "--log-level=warning"], env=environment)
         wait_until("the service lives", lambda: self.get("/healthz").status == 200)
         return self
 
@@ -116,6 +125,9 @@ class ServiceProcess:
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         """Send one request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        if self.ca_file:
+            context = ssl.create_default_context(cafile=str(self.ca_file))
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=15, context=context)
         try:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": "application/json", **headers})

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reference service dressed as one of the five profiles: its inventory, unchanged, pointed at servers of the tests' own.
+
+PostgreSQL, Valkey, Prometheus and Alertmanager are real. Grafana, Qdrant, providers and status pages, of which no server can be had,
+are the reference service's neighbours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import time
+import typing as t
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ansible_collections.sre.runbooks.plugins.module_utils.history.store import History
+from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, answer, certificate, sends
+from integration.host_figures import HostFigures
+from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
+from integration.playbook_runs import ROOT, Finished
+from integration.postgresql_server import PostgresqlServer, free_port, running_server
+from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, prepare_database, wait_until
+
+PROMETHEUS_EVERY_S = 0.5
+
+
+class Neighbours:
+    """The process with what the service leans on."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [sys.executable, "-m", "uvicorn", "reference_service.neighbours:app", "--host=127.0.0.1", f"--port={self.port}"]
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), "NEIGHBOURS_PROVIDER_KEY": "provider-key-of-the-test"}
+        self._process = subprocess.Popen([*command, "--log-level=warning"], env=environment)
+        wait_until("the neighbours answer", lambda: self.ask("GET", "/api/health") == 200)
+
+    def stop(self) -> None:
+        """Kill it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def ask(self, method: str, path: str, body: object = None) -> int:
+        """Status of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def answer(self, **answers: object) -> None:
+        """Let paths (given as `path={...}` in a dictionary) answer otherwise."""
+        assert self.ask("POST", "/faults", answers) == 200
+
+
+class Stores(t.NamedTuple):
+    """PostgreSQL and Valkey."""
+
+    database: PostgresqlServer
+    cache: Cache
+
+
+class Seen(t.NamedTuple):
+    """What a run found: its verdict, its severity (empty for none), and the results of checks and metrics by name."""
+
+    verdict: str
+    severity: str
+    results: dict[str, t.Mapping[str, t.Any]]
+
+
+class Dressed:
+    """The service as a profile sees it.
+
+    Attributes:
+        profile: Name of the profile.
+        variables: What is changed of the profile: addresses, ports, folders, passwords; and that no container, pod or unit is asked for.
+        state: State folder of the runs.
+    """
+
+    def __init__(
+        self, profile: str, folder: Path, stores: Stores, service: ServiceProcess, neighbours: Neighbours, host: HostFigures
+    ) -> None:
+        self.profile, self.folder, self.stores, self.service, self.neighbours, self.host = (
+            profile,
+            folder,
+            stores,
+            service,
+            neighbours,
+            host,
+        )
+        self.state = folder / "state"
+        self.variables: dict[str, t.Any] = {}
+        self.prometheus: Prometheus | None = None
+        self.alertmanager: Alertmanager | None = None
+
+    def faults(self, **wanted: object) -> None:
+        """Break something in the service."""
+        assert self.service.ask("POST", "/faults", wanted).status == 200
+
+    def figures(self, path: str, **figures: object) -> None:
+        """Let the answer of a path tell other figures."""
+        self.faults(figures={path: figures})
+
+    def mend(self) -> None:
+        """Everything as it was: faults, figures, open circuits, neighbours, the host's load."""
+        self.neighbours.answer()
+        self.host.cpu_percent, self.host.memory_percent = 10.0, 30.0
+        assert self.service.ask("DELETE", "/faults").status == 200
+        for circuit in self.service.get("/admin/circuits").body:
+            self.service.ask("POST", f"/admin/reset-circuit/{circuit['tool']}")
+
+    def work(self, requests: int, side_by_side: int = 10) -> None:
+        """Send requests for work; those that fail are answers too."""
+        with ThreadPoolExecutor(side_by_side) as pool:
+            list(pool.map(lambda number: self.service.chat(f"question {number % 7}"), range(requests)))
+
+    def run(self, playbook: str, *options: str, **settings: object) -> Finished:
+        """Run a playbook of the collection with the profile's own inventory."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
+        command = ["ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", str(ROOT / "inventories" / self.profile)]
+        done = subprocess.run(
+            [*self.host.prefix, *command, "-e", json.dumps({**self.variables, **settings}), *options],
+            cwd=ROOT,
+            env={**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return Finished(done.returncode, done.stdout)
+
+    def seen(self) -> Seen:
+        """What the newest run found, as the service's history tells it."""
+        with History.open(str(self.state), self.profile, write=False) as history:
+            run = history.runs(limit=1)[0]
+            found = {row["name"]: row for kind in ("check", "metric") for row in history.latest(kind) if row["run_id"] == run["run_id"]}
+            return Seen(str(run["verdict"]), str(run["severity"] or ""), found)
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """A Prometheus that knows nothing but what happens in the block; when it is left all that happened has been read."""
+        folder = self.folder / f"prometheus-{time.monotonic_ns()}"
+        folder.mkdir()
+        every = f"{PROMETHEUS_EVERY_S * 1000:.0f}ms"
+        with running_prometheus(folder, targets={"service": self.service.port}, every=every, alertmanager=self.alertmanager) as server:
+            server.wait_for("count_over_time(up[1m]) >= 2")
+            self.prometheus = server
+            self.variables["monitoring_prometheus_url"] = server.url
+            try:
+                yield
+            finally:
+                self.prometheus = None
+        shutil.rmtree(folder)
+
+    def read_by_prometheus(self) -> None:
+        """Wait until Prometheus has read what has happened until now, twice, so that it has a rate."""
+        assert self.prometheus is not None
+        now = time.time()
+        wait_until("Prometheus reads", lambda: bool(self.prometheus and self.prometheus.query(f"min(timestamp(up)) > {now} + 0.6")))
+
+    @contextlib.contextmanager
+    def sessions(self, count: int) -> Iterator[None]:
+        """So many sessions of the service's role more, while the block runs."""
+        import asyncpg  # type: ignore[import-untyped]
+
+        known, loop = self.service.settings, asyncio.new_event_loop()
+        names = {"host": "HOST", "port": "PORT", "database": "NAME", "user": "USER", "password": "PASSWORD"}
+        options = {name: known[f"DATABASE_{word}"] for name, word in names.items()}
+        opened = [loop.run_until_complete(asyncpg.connect(**options)) for _number in range(count)]
+        try:
+            yield
+        finally:
+            for connection in opened:
+                connection.terminate()
+            loop.close()
+
+
+@contextlib.contextmanager
+def dressed(profile: str, folder: Path) -> Iterator[Dressed]:
+    """The reference service with everything that `profile` looks at, healthy."""
+    with contextlib.ExitStack() as stack:
+        database = stack.enter_context(running_server({"max_connections": "100"}))
+        database.sql("CREATE ROLE reference_app LOGIN PASSWORD 'app-secret'")
+        prepare_database(database, DATABASE)
+        cache = Cache(folder)
+        cache.start()
+        stack.callback(cache.stop)
+        neighbours = Neighbours()
+        neighbours.start()
+        stack.callback(neighbours.stop)
+        context, ca_file = certificate(folder, "localhost", days=60)
+        secured = profile == "wrapper_system"
+        service = ServiceProcess(
+            "blue", database, cache, folder / "service.jsonl", ca_file if secured else None, REFERENCE_SERVICE_FAULTS="1"
+        )
+        service.start()
+        stack.callback(service.stop)
+        host = stack.enter_context(HostFigures(folder))
+        one = Dressed(profile, folder, Stores(database, cache), service, neighbours, host)
+        one.variables = _common(one, database.port, database.tools) | getattr(sys.modules[__name__], f"_{profile}")(
+            one, stack, context, ca_file
+        )
+        yield one
+
+
+def _common(one: Dressed, database_port: int, tools: str) -> dict[str, t.Any]:
+    scheme = "https" if one.service.ca_file else "http"
+    return {
+        "service_url": f"{scheme}://localhost:{one.service.port}",
+        # Nothing of it runs in a container, in a pod or as a unit here.
+        "service_runtime": "embedded",
+        "service_folder": str(one.folder),
+        "service_log_folder": str(one.folder),
+        "service_database_host": "127.0.0.1",
+        "service_database_port": database_port,
+        "service_database_container": "",
+        "service_database_user": "reference_app",
+        "service_database_password": "app-secret",
+        "service_database_name": DATABASE,
+        "service_database_tool_folder": tools,
+        "monitoring_grafana_url": one.neighbours.url,
+    }
+
+
+def _public(stack: contextlib.ExitStack, context: ssl.SSLContext, ca_file: Path) -> dict[str, t.Any]:
+    """The public address: a server with a certificate that the profile's own certificates vouch for."""
+    server = stack.enter_context(Server(sends(answer(b"")), context))
+    return {"service_public_host": "localhost", "service_public_port": server.port, "service_public_ca_file": str(ca_file)}
+
+
+def _monitored(one: Dressed, stack: contextlib.ExitStack) -> dict[str, t.Any]:
+    folder = one.folder / "alertmanager"
+    folder.mkdir()
+    one.alertmanager = stack.enter_context(running_alertmanager(folder))
+    return {"monitoring_alertmanager_url": one.alertmanager.url}
+
+
+def _insighthub(one: Dressed, _stack: contextlib.ExitStack, _context: ssl.SSLContext, _ca_file: Path) -> dict[str, t.Any]:
+    return {}
+
+
+def _rag7(one: Dressed, stack: contextlib.ExitStack, context: ssl.SSLContext, ca_file: Path) -> dict[str, t.Any]:
+    provider = {"service_provider_url": one.neighbours.url, "service_provider_api_key": "provider-key-of-the-test"}
+    return provider | _public(stack, context, ca_file) | _monitored(one, stack)
+
+
+def _paralegal(one: Dressed, stack: contextlib.ExitStack, context: ssl.SSLContext, ca_file: Path) -> dict[str, t.Any]:
+    stores = {
+        "service_cache_host": "127.0.0.1",
+        "service_cache_port": one.stores.cache.port,
+        "service_cache_password": one.stores.cache.password,
+        "service_vector_url": one.neighbours.url,
+        "service_provider_status_url": f"{one.neighbours.url}/api/v2/status.json",
+        "service_disk_path": str(one.folder),
+    }
+    return stores | _public(stack, context, ca_file) | _monitored(one, stack)
+
+
+def _calendar_api(one: Dressed, stack: contextlib.ExitStack, _context: ssl.SSLContext, _ca_file: Path) -> dict[str, t.Any]:
+    return _monitored(one, stack)
+
+
+def _wrapper_system(one: Dressed, _stack: contextlib.ExitStack, _context: ssl.SSLContext, ca_file: Path) -> dict[str, t.Any]:
+    return {"service_ca_file": str(ca_file), "service_monitoring_folder": str(one.folder), "service_disk_path": str(one.folder)}
