@@ -84,7 +84,7 @@ class Seen(t.NamedTuple):
 
     verdict: str
     severity: str
-    results: dict[str, t.Mapping[str, t.Any]]
+    results: dict[str, dict[str, t.Any]]
 
 
 class Dressed:
@@ -210,9 +210,8 @@ def dressed(profile: str, folder: Path) -> Iterator[Dressed]:
         stack.callback(neighbours.stop)
         context, ca_file = certificate(folder, "localhost", days=60)
         secured = profile == "wrapper_system"
-        service = ServiceProcess(
-            "blue", database, cache, folder / "service.jsonl", ca_file if secured else None, REFERENCE_SERVICE_FAULTS="1"
-        )
+        service = ServiceProcess("blue", database, cache, folder / "service.jsonl", REFERENCE_SERVICE_FAULTS="1")
+        service.ca_file = ca_file if secured else None
         service.start()
         stack.callback(service.stop)
         host = stack.enter_context(HostFigures(folder))

@@ -46,7 +46,7 @@ def figure(path: str, name: str, value: float) -> Arrangement:
 
 def host(**figures: float) -> Arrangement:
     """The host is as busy, or as full."""
-    return _of(lambda one: [setattr(one.host, name, value) for name, value in figures.items()])
+    return _of(lambda one: vars(one.host).update(figures))
 
 
 def neighbour(path: str, **other: t.Any) -> Arrangement:
@@ -86,13 +86,13 @@ def measured(requests: int, **wanted: t.Any) -> Arrangement:
     return arranged
 
 
-def alert(**labels: str) -> Arrangement:
+def alert(severity: str) -> Arrangement:
     """An alert is active, in a healthy service."""
 
     @contextlib.contextmanager
     def arranged(one: Dressed) -> Iterator[None]:
         assert one.alertmanager is not None
-        one.alertmanager.raise_alert("OfTheTest", **labels)
+        one.alertmanager.raise_alert("OfTheTest", severity=severity)
         with measured(20)(one):
             yield
         one.alertmanager.stop()

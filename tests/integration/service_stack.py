@@ -84,13 +84,12 @@ class ServiceProcess:
 
     Attributes:
         settings: What its environment tells it.
-        ca_file: Its certificate, with the key beside it, when it speaks TLS as `localhost`.
+        ca_file: Its certificate, with the key beside it, when it shall speak TLS as `localhost`; None for plain HTTP.
     """
 
-    def __init__(
-        self, colour: str, database: PostgresqlServer, cache: Cache, log_file: Path, ca_file: Path | None = None, **settings: str
-    ) -> None:
-        self.colour, self.port, self.log_file, self.ca_file = colour, free_port(), log_file, ca_file
+    def __init__(self, colour: str, database: PostgresqlServer, cache: Cache, log_file: Path, **settings: str) -> None:
+        self.colour, self.port, self.log_file = colour, free_port(), log_file
+        self.ca_file: Path | None = None
         self.settings = {
             "REFERENCE_SERVICE_COLOUR": colour,
             "REFERENCE_SERVICE_LOG_FILE": str(log_file),
