@@ -172,12 +172,15 @@ def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Question:
     if given["above"] and not given["number"]:
         found.append("above needs number, the field whose values are compared")
     mistakes += [f"{label}: {mistake}" for mistake in found]
-    where = tuple((str(name), frozenset(map(scalar_text, values_of(values)))) for name, values in dict(given["where"]).items())
+    where = tuple(
+        (str(name), frozenset(text for text in map(scalar_text, values_of(values)) if text is not None))
+        for name, values in dict(given["where"]).items()
+    )
     return Question(
         name=given["name"],
         sources=_texts(given["sources"]),
         levels=frozenset(level_of(level) or "" for level in given["levels"]),
-        where=t.cast("t.Tuple[t.Tuple[str, t.FrozenSet[str]], ...]", where),
+        where=where,
         group_by=_texts(given["group_by"]),
         percentiles=tuple(given["percentiles"]),
         above=tuple(given["above"]),

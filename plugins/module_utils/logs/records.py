@@ -149,7 +149,7 @@ class RecordReader:
     def read_text(self, text: str) -> t.Optional[Record]:
         """The same for a line that is decoded."""
         # A file that was cut to nothing while its writer went on begins with as many zeros as it was long.
-        text = text.lstrip("\0").rstrip("\r")
+        text = text.lstrip("\0")
         if not text or text.isspace():
             return None
         if self.stamped:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import hashlib
+import itertools
 import math
 import sys
 import typing as t
@@ -20,15 +21,19 @@ DISTINCT_KEPT = 16384
 """Different values up to which their number is exact; beyond it the error's standard deviation is 1 / sqrt(16384) = 0.8 %."""
 GROUPS_KEPT = 20000
 """Groups that are counted by themselves; lines of further ones are counted together."""
+_PORTION = 65536
+_HIGHEST = 3.4e38
+"""About the highest single-precision number."""
 _HIGH_HALF = 1 if sys.byteorder == "little" else 0
 
 
 class Numbers:
     """Count, sum, extremes, percentiles and shares of numbers.
 
-    Up to `kept` numbers are kept as they are, and percentiles are exact: the smallest number that at least p percent of all are not
-    above (nearest rank). More are put into classes by the upper 16 bits of their form as IEEE 754 single-precision numbers: sign,
-    exponent and 7 bits of the fraction, so that a class is at most 2^-7 of its numbers wide.
+    Each number is counted in a class: the upper 16 bits of its form as IEEE 754 single-precision number, that is sign, exponent and
+    7 bits of the fraction, so that a class is at most 2^-7 of its numbers wide. As long as there are no more than `kept`, the numbers
+    are kept, too, and percentiles are exact (nearest rank: the smallest number that at least p percent of all are not above). Of more
+    than that, a percentile is the middle of its class.
 
     Args:
         kept: How many numbers are kept one by one.
@@ -36,114 +41,117 @@ class Numbers:
     """
 
     def __init__(self, kept: int, limits: t.Sequence[float] = ()) -> None:
-        self._kept = max(1, kept)
-        self._values = array("d")
-        self._classes: t.Counter[int] = Counter()
+        self._kept = kept
         self._limits = tuple(limits)
+        self._new = array("d")
+        self._values: t.Optional[t.List[array[float]]] = []
+        self._elsewhere: t.List[t.Callable[[t.List[int]], t.List[float]]] = []
+        self._classes: t.Counter[int] = Counter()
         self._above = [0] * len(self._limits)
-        self._sum = 0.0
-        self._folded = 0
+        self._sum, self._count = 0.0, 0
         self._minimum, self._maximum = math.inf, -math.inf
-
-    @property
-    def count(self) -> int:
-        """How many numbers there are."""
-        return self._folded + len(self._values)
-
-    @property
-    def exact(self) -> bool:
-        """Whether percentiles are exact."""
-        return not self._folded
 
     def extend(self, values: t.Iterable[float]) -> None:
         """Add finite numbers."""
-        self._values.extend(values)
-        if len(self._values) > self._kept or (self._folded and len(self._values) > 65536):
-            self._fold()
+        self._new.extend(values)
+        if len(self._new) >= _PORTION:
+            self._absorb()
 
-    def _fold(self) -> None:
-        """Put the numbers kept so far into classes."""
-        values = self._values
-        self._values = array("d")
-        ordered = sorted(values)
+    def _absorb(self) -> None:
+        values = self._new
+        if not values:
+            return
+        self._new = array("d")
+        self._count += len(values)
+        self._sum += math.fsum(values)
+        self._minimum, self._maximum = min(self._minimum, min(values)), max(self._maximum, max(values))
+        self._classes.update(_classes_of(values))
         for place, limit in enumerate(self._limits):
-            self._above[place] += len(ordered) - bisect.bisect_right(ordered, limit)
-        self._minimum, self._maximum = min(self._minimum, ordered[0]), max(self._maximum, ordered[-1])
-        self._sum += math.fsum(ordered)
-        self._folded += len(ordered)
-        del ordered
-        for begin in range(0, len(values), 65536):
-            try:
-                single = array("f", values[begin : begin + 65536])
-            except OverflowError:
-                single = array("f", (max(-3e38, min(3e38, value)) for value in values[begin : begin + 65536]))
-            self._classes.update(memoryview(single).cast("B").cast("H")[_HIGH_HALF::2].tolist())
+            self._above[place] += sum(map(float(limit).__lt__, values))
+        if self._values is not None:
+            self._values.append(values)
+            if self._count > self._kept:
+                self._values = None
+
+    def pick(self, wanted: t.List[int]) -> t.List[float]:
+        """The numbers kept that are in the wanted classes."""
+        is_wanted = frozenset(wanted).__contains__
+        found = [
+            value for values in self._values or () for value in itertools.compress(values, map(is_wanted, _classes_of(values)))
+        ]
+        return found + [value for pick in self._elsewhere for value in pick(wanted)]
+
+    def dump(self) -> t.Dict[str, t.Any]:
+        """What another process needs to merge it (JSON values); the numbers themselves stay, to be asked for by `pick`."""
+        self._absorb()
+        return {
+            "classes": list(self._classes.items()), "above": self._above, "sum": self._sum, "count": self._count,
+            "range": [self._minimum, self._maximum] if self._count else None, "complete": self._values is not None,
+        }  # fmt: skip
+
+    def merge(self, other: t.Mapping[str, t.Any], pick: t.Callable[[t.List[int]], t.List[float]]) -> None:
+        """Add what `dump` gave; `pick` gives the numbers of classes from where they are."""
+        self._absorb()
+        if not other["count"]:
+            return
+        self._classes.update({int(number): int(times) for number, times in other["classes"]})
+        self._above = [mine + theirs for mine, theirs in zip(self._above, other["above"])]
+        self._sum += other["sum"]
+        self._count += other["count"]
+        self._minimum, self._maximum = min(self._minimum, other["range"][0]), max(self._maximum, other["range"][1])
+        if not other["complete"]:
+            self._values = None
+        self._elsewhere.append(pick)
 
     def result(self, percentiles: t.Sequence[float]) -> t.Dict[str, t.Any]:
         """What is known of the numbers; without numbers the values are None."""
-        if self._folded and self._values:
-            self._fold()
-        ordered = sorted(self._values)
-        if ordered:
-            self._minimum, self._maximum, total = ordered[0], ordered[-1], math.fsum(ordered)
-            above = [len(ordered) - bisect.bisect_right(ordered, limit) for limit in self._limits]
-        else:
-            total, above = self._sum, self._above
-        count = self.count
+        self._absorb()
+        count = self._count
+        exact = self._values is not None
         return {
             "count": count,
             "minimum": self._minimum if count else None,
             "maximum": self._maximum if count else None,
-            "mean": total / count if count else None,
-            "percentiles": {f"{percent:g}": self._percentile(ordered, percent, count) for percent in percentiles},
-            "above": {f"{limit:g}": number for limit, number in zip(self._limits, above)},
-            "relative_error": 0.0 if self.exact else CLASS_ERROR,
+            "mean": self._sum / count if count else None,
+            "percentiles": self._percentiles(percentiles) if count else {f"{percent:g}": None for percent in percentiles},
+            "above": {f"{limit:g}": number for limit, number in zip(self._limits, self._above)},
+            "relative_error": 0.0 if exact else CLASS_ERROR,
         }
 
-    def _percentile(self, ordered: t.Sequence[float], percent: float, count: int) -> t.Optional[float]:
-        if not count:
-            return None
-        rank = max(1, math.ceil(percent / 100 * count))
-        if ordered:
-            return ordered[rank - 1]
-        if rank == 1 or rank == count:
-            return self._minimum if rank == 1 else self._maximum
-        seen = 0
-        for middle, number in sorted((_middle(number), times) for number, times in self._classes.items()):
-            seen += number
-            if seen >= rank:
-                return min(max(middle, self._minimum), self._maximum)
-        return self._maximum
+    def _percentiles(self, percentiles: t.Sequence[float]) -> t.Dict[str, float]:
+        ordered = sorted(self._classes, key=_middle)
+        ends = list(itertools.accumulate(self._classes[number] for number in ordered))
+        ranks = {percent: min(self._count, max(1, math.ceil(percent * self._count / 100))) for percent in percentiles}
+        places = {percent: bisect.bisect_left(ends, rank) for percent, rank in ranks.items()}
+        if self._values is None:
+            found = {percent: min(max(_middle(ordered[place]), self._minimum), self._maximum) for percent, place in places.items()}
+            found.update({percent: self._minimum for percent, rank in ranks.items() if rank == 1})
+            found.update({percent: self._maximum for percent, rank in ranks.items() if rank == self._count})
+        else:
+            wanted = sorted(set(places.values()))
+            values = sorted(self.pick([ordered[place] for place in wanted]))
+            found = {}
+            for percent, place in places.items():
+                # Before the class in `values` are the numbers of the wanted classes below it; before it among all, ends[place - 1].
+                before = sum(self._classes[ordered[other]] for other in wanted if other < place)
+                found[percent] = values[before + ranks[percent] - 1 - (ends[place - 1] if place else 0)]
+        return {f"{percent:g}": found[percent] for percent in percentiles}
 
-    def dump(self) -> t.Tuple[t.Dict[str, t.Any], bytes]:
-        """What another process needs to merge it: JSON values, and the numbers kept as bytes."""
-        head = {
-            "classes": list(self._classes.items()), "above": self._above, "sum": self._sum, "folded": self._folded,
-            "range": [self._minimum, self._maximum] if self._folded else None,
-        }  # fmt: skip
-        return head, self._values.tobytes()
 
-    def merge(self, head: t.Mapping[str, t.Any], values: bytes) -> None:
-        """Add what `dump` gave."""
-        if head["folded"]:
-            if self._values:
-                self._fold()
-            self._classes.update({int(number): int(times) for number, times in head["classes"]})
-            self._above = [mine + other for mine, other in zip(self._above, head["above"])]
-            self._sum += head["sum"]
-            self._folded += head["folded"]
-            self._minimum, self._maximum = min(self._minimum, head["range"][0]), max(self._maximum, head["range"][1])
-        self._values.frombytes(values)
-        if self._values and (self._folded or len(self._values) > self._kept):
-            self._fold()
+def _classes_of(values: "array[float]") -> t.List[int]:
+    try:
+        single = array("f", values)
+    except OverflowError:
+        single = array("f", (max(-_HIGHEST, min(_HIGHEST, value)) for value in values))
+    return t.cast("t.List[int]", memoryview(single).cast("B").cast("H")[_HIGH_HALF::2].tolist())
 
 
 def _middle(number: int) -> float:
     """The middle of a class."""
-    halves = [0, number] if sys.byteorder == "little" else [number, 0]
-    halves[1 - _HIGH_HALF] = 0x8000
-    single = memoryview(array("H", halves)).cast("B").cast("f")[0]
-    return float(single) if math.isfinite(single) else math.copysign(3e38, -1 if number & 0x8000 else 1)
+    halves = [0, 0]
+    halves[_HIGH_HALF], halves[1 - _HIGH_HALF] = number, 0x8000
+    single = float(memoryview(array("H", halves)).cast("B").cast("f")[0])
+    return single if math.isfinite(single) else math.copysign(_HIGHEST, -1 if number & 0x8000 else 1)
 
 
 class Distinct:

@@ -27,9 +27,9 @@ class DockerReader(RecordReader):
     def read_text(self, text: str) -> t.Optional[Record]:
         """See `RecordReader`; the parts of a line that the engine split are put together."""
         text = text.lstrip("\0")
-        wrapper = json_object(text.rstrip("\r"))
+        wrapper = json_object(text)
         if wrapper is None or not isinstance(wrapper.get("log"), str):
-            return None if not text.strip() else self.payload(text.rstrip("\r"), expect="json")
+            return None if not text.strip() else self.payload(text, expect="json")
         stream = str(wrapper.get("stream"))
         joined = (self._parts.pop(stream, "") + wrapper["log"])[:_LONGEST_JOINED]
         if not wrapper["log"].endswith("\n") and len(joined) < _LONGEST_JOINED:

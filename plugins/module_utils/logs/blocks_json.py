@@ -1,0 +1,323 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Blocks of JSON lines at once: lines of known shapes by one regular expression, all others one by one, the answers the same.
+
+Why they are the same: a line that fits a shape is valid JSON with just the shape's members (see `shapes`). Lines with a backslash are
+taken out first. A match that ran across a line's end would make the number of lines come out wrong; then, and whenever an answer
+depends on the order of lines in a way that columns do not tell, the block is read line by line. tests/unit/test_logs_fast.py holds
+both ways against each other.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter, deque
+
+from .answers import Answer
+from .model import LEVEL
+from .programs import Columns, LevelColumn, Program, Raw, Unfit, any_of, shape_time
+from .records import Record
+from .shapes import Outline, Shape, outline_of
+
+if t.TYPE_CHECKING:
+    from .stream import Stream
+
+_MOST_SHAPES = 12
+_SAMPLE_LINES = 200
+_MANY_ESCAPED = 20
+"""From so many lines with a backslash in a block on, these go through the shapes, too."""
+
+
+class _Ready:
+    """A shape with the programs of all questions."""
+
+    def __init__(self, stream: "Stream", outline: Outline, wanted: t.Sequence[str]) -> None:
+        times = [name for name in stream.reader.source.time_fields if name in outline.names] if stream.needs_time else []
+        self.shape = Shape(outline, wanted, times[0] if times and times[0] not in wanted else "")
+        source = stream.reader.source
+        if stream.needs_time and not self.shape.time:
+            raise Unfit
+        self.level = LevelColumn(self.shape, source)
+        self.programs = [
+            Program(answer, self.shape, self.level, source, stream.reader.times) for answer in stream.answers if answer.search is None
+        ]
+
+
+class _Pending:
+    """The newest blocks' worth of lines that a question wants to keep: read only when they turn out to be the last ones."""
+
+    def __init__(self) -> None:
+        self.block = b""
+        self.literals: t.Set[bytes] = set()
+        self.own: t.Set[bytes] = set()
+
+
+class JsonBlocks:
+    """Takes blocks of a stream of JSON lines.
+
+    Args:
+        stream: The stream.
+    """
+
+    def __init__(self, stream: "Stream") -> None:
+        self._stream = stream
+        names = [name for answer in stream.answers if answer.search is None for name in answer.question.fields]
+        self._wanted = list(dict.fromkeys(other for name in (LEVEL, *names) for other in stream.reader.source.names_of(name)))
+        self._outlines: t.Dict[t.Tuple[t.Any, ...], Outline] = {}
+        self._ready: t.List[_Ready] = []
+        self._learn_at = 1
+        self._blocks = 0
+        self._pending: t.Dict[int, _Pending] = {}
+
+    def take(self, block: bytes) -> bool:
+        """Put a block to all questions; False, and nothing is changed, when that must be done line by line."""
+        if b"\0" in block:
+            return False
+        self._blocks += 1
+        if not self._ready and self._blocks >= self._learn_at:
+            self._learn(block.split(b"\n"))
+        matched, rest = self._split(b"\n" + block)
+        lines = sum(count for _ready, _columns, count in matched)
+        if lines + len(rest) != block.count(b"\n"):
+            return False
+        if len(rest) > lines // 8 and self._blocks >= self._learn_at:
+            self._learn(rest)
+        records = [(line, record) for line in rest for record in (self._stream.reader.read(line),) if record is not None]
+        if self._stream.needs_time:
+            within = self._all_within(matched, records)
+            if within is None:
+                return False
+            if not within:
+                self._stream.remember(self._last_of(block))
+                return True
+        self._count(block, matched, records)
+        return True
+
+    def _learn(self, lines: t.Sequence[bytes]) -> None:
+        """Learn shapes from lines, the most frequent first; the next time only after twice as many blocks."""
+        self._learn_at = self._blocks * 2
+        for line in lines[:: len(lines) // _SAMPLE_LINES + 1]:
+            # What a shape says of a line is true only of valid ones.
+            record = self._stream.reader.read(line) if line else None
+            outline = outline_of(line) if record is not None and record.members is not None else None
+            if outline is None:
+                continue
+            key = (outline.parts, outline.names)
+            if key in self._outlines:
+                self._outlines[key].widen(outline)
+            elif len(self._outlines) < 200:
+                self._outlines[key] = outline
+        self._flush_programs()
+        self._ready = []
+        for outline in sorted(self._outlines.values(), key=lambda outline: -outline.seen)[:_MOST_SHAPES]:
+            try:
+                self._ready.append(_Ready(self._stream, outline, self._wanted))
+            except Unfit:
+                continue
+
+    def _split(self, block: bytes) -> t.Tuple[t.List[t.Tuple[_Ready, t.Dict[str, t.Sequence[Raw]], int]], t.List[bytes]]:
+        """The lines of a block by shape, as columns, and those that fit none."""
+        matched: t.List[t.Tuple[_Ready, t.Dict[str, t.Sequence[Raw]], int]] = []
+        escaped = b""
+        if b"\\" in block:
+            block, escaped = _apart(block)
+        for portion, is_escaped in ((block, False), (escaped, True)):
+            left = portion
+            if not is_escaped or portion.count(b"\n") > _MANY_ESCAPED:
+                for ready in self._ready:
+                    if len(left) <= 1:
+                        break
+                    left = self._match(ready, left, is_escaped, matched)
+            if is_escaped:
+                escaped = left
+            else:
+                block = left
+        rest = block[1:-1].split(b"\n") if len(block) > 1 else []
+        return matched, rest + (escaped[1:-1].split(b"\n") if len(escaped) > 1 else [])
+
+    @staticmethod
+    def _match(ready: _Ready, block: bytes, escaped: bool, matched: t.List[t.Any]) -> bytes:
+        """Take the lines of one shape out of a block; what is left."""
+        shape = ready.shape
+        pieces = (shape.escaped_pattern if escaped else shape.pattern).split(block)
+        count = (len(pieces) - 1) // shape.width
+        if not count:
+            return block
+        columns = {name: pieces[place + 1 :: shape.width] for name, place in shape.columns.items()}
+        matched.append((ready, columns, count))
+        return b"".join(pieces[:: shape.width])
+
+    def _all_within(self, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]]) -> t.Optional[bool]:
+        """Whether all lines lie in the window (True), or none (False); None when it is neither, or not known."""
+        plan, times = self._stream.plan, self._stream.reader.times
+        lowest, highest = float("inf"), float("-inf")
+        for ready, columns, _count in matched:
+            column = columns[ready.shape.time]
+            first, last = shape_time(ready.shape, times, min(column)), shape_time(ready.shape, times, max(column))
+            if first is None or last is None:
+                return None
+            # Texts are compared up to the second.
+            lowest, highest = min(lowest, first), max(highest, last + 1)
+        for _line, record in records:
+            if record.time is None:
+                return None
+            lowest, highest = min(lowest, record.time), max(highest, record.time)
+        if not matched and not records:
+            return True
+        since, until = plan.since, plan.until
+        if (since is not None and highest < since) or (until is not None and lowest >= until):
+            return False
+        return True if (since is None or lowest >= since) and (until is None or highest < until) else None
+
+    def _count(self, block: bytes, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]]) -> None:
+        stream = self._stream
+        hits: t.Counter[int] = Counter()
+        wanted: t.Dict[int, _Pending] = {id(answer): _Pending() for answer in stream.answers if answer.search is None}
+        high: t.Dict[int, t.Set[bytes]] = {}
+        for ready, columns, count in matched:
+            levels = ready.level.counts(columns, count)
+            stream.totals.lines += count
+            for raw, lines in levels.items():
+                stream.count_level(ready.level.level[raw], lines)
+            for program in ready.programs:
+                kept, literals, raws = program.take(columns, count, levels)
+                key = id(program.answer)
+                hits[key] += kept
+                if kept:
+                    wanted[key].literals |= literals or {b""}
+                if raws:
+                    high.setdefault(key, set()).update(raws)
+        for line, record in records:
+            stream.count(record)
+            for answer in stream.answers:
+                if answer.search is None and answer.selects(record):
+                    answer.add(record, record.time, stream.number, stream.source.name)
+                    if answer.wants_lines and answer.told(record)[0]:
+                        hits[id(answer)] += 1
+                        wanted[id(answer)].own.add(line)
+        self._see_ends(block, records)
+        own = {line for line, _record in records}
+        for answer in stream.answers:
+            if answer.search is None:
+                if id(answer) in high:
+                    self._push_highest(answer, block, high[id(answer)], own)
+                if hits[id(answer)]:
+                    wanted[id(answer)].block = block
+                    self._keep_later(answer, wanted[id(answer)], hits[id(answer)])
+        text = ""
+        for answer in stream.answers:
+            if answer.search is not None and not answer.problem:
+                text = text or block.decode("utf-8", "replace")
+                stream.search(answer, text)
+
+    def _see_ends(self, block: bytes, records: t.Sequence[t.Tuple[bytes, Record]]) -> None:
+        """Note the times of the block's ends, and lines that are not UTF-8."""
+        stream = self._stream
+        stream.totals.see(self._time_of_line(block, block.find(b"\n")))
+        last = self._last_of(block)
+        stream.totals.see(last)
+        stream.remember(last)
+        if not block.isascii():
+            try:
+                block.decode("utf-8")
+            except UnicodeDecodeError:
+                stream.totals.not_utf8 += sum(not _is_utf8(line) for line in block.split(b"\n"))
+
+    def _time_of_line(self, block: bytes, end: int) -> t.Optional[float]:
+        record = self._stream.reader.read(block[block.rfind(b"\n", 0, end) + 1 : end])
+        return record.time if record is not None else None
+
+    def _last_of(self, block: bytes) -> t.Optional[float]:
+        return self._time_of_line(block, len(block) - 1)
+
+    def _keep_later(self, answer: Answer, pending: _Pending, hits: int) -> None:
+        """Keep the last lines of a block, as late as possible: a later block with enough of them makes these superfluous."""
+        stream = self._stream
+        if not answer.has_begun(stream.number):
+            for record in self._lines_of(answer, pending, pending.block.split(b"\n")):
+                answer.begin(stream.number, record.time)
+                break
+        if hits >= max(1, answer.question.lines):
+            answer.of_stream(stream.number).clear()
+        else:
+            self._settle(answer)
+        self._pending[id(answer)] = pending
+
+    def _settle(self, answer: Answer) -> None:
+        pending = self._pending.pop(id(answer), None)
+        if pending is None:
+            return
+        found: t.Deque[Record] = deque()
+        for record in self._lines_of(answer, pending, reversed(pending.block.split(b"\n"))):
+            found.appendleft(record)
+            if len(found) >= max(1, answer.question.lines):
+                break
+        for record in found:
+            answer.keep(record, record.time, self._stream.number, self._stream.source.name)
+
+    def _lines_of(self, answer: Answer, pending: _Pending, lines: t.Iterable[bytes]) -> t.Iterator[Record]:
+        """The records of the lines that the question selects and keeps."""
+        marks = any_of(pending.literals)
+        every = b"" in pending.literals
+        for line in lines:
+            if every or line in pending.own or (marks is not None and marks.search(line)):
+                record = self._stream.reader.read(line)
+                if record is not None and answer.selects(record) and answer.told(record)[0]:
+                    yield record
+
+    def _push_highest(self, answer: Answer, block: bytes, raws: t.Set[bytes], own: t.Set[bytes]) -> None:
+        """Keep the lines of a block's highest numbers; those in `own` have been looked at."""
+        marks = any_of(raws)
+        position = 0
+        while marks is not None:
+            match = marks.search(block, position)
+            if match is None:
+                return
+            begin, end = block.rfind(b"\n", 0, match.start()) + 1, block.find(b"\n", match.end())
+            line = block[begin:end]
+            position = end + 1
+            record = self._stream.reader.read(line) if line not in own else None
+            number = record.number(answer.question.number) if record is not None else None
+            if record is not None and number is not None and answer.selects(record):
+                answer.push(number, (record.time, self._stream.source.name, record.text[:20000], None))
+
+    def settle(self) -> None:
+        """Keep the lines that wait to be read, so that what follows comes after them."""
+        for answer in self._stream.answers:
+            self._settle(answer)
+
+    def flush(self) -> None:
+        """Bring everything that was counted by raw texts into the answers."""
+        self._flush_programs()
+
+    def _flush_programs(self) -> None:
+        for ready in self._ready:
+            for program in ready.programs:
+                program.flush()
+
+
+def _apart(block: bytes) -> t.Tuple[bytes, bytes]:
+    """The lines of a block without a backslash, and those with one; both begin and end with a line's end."""
+    without: t.List[bytes] = []
+    with_: t.List[bytes] = [b"\n"]
+    begin, place = 0, block.find(b"\\")
+    while place >= 0:
+        start, end = block.rfind(b"\n", 0, place), block.find(b"\n", place)
+        without.append(block[begin:start])
+        with_.append(block[start + 1 : end + 1])
+        begin, place = end, block.find(b"\\", end)
+    without.append(block[begin:])
+    return b"".join(without), b"".join(with_)
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+__all__ = ["Columns", "JsonBlocks"]

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A question put to many lines of one shape at once: from columns of raw values to the answer, with as little work a line as can be."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from collections import Counter
+from itertools import compress, repeat
+
+from .answers import Answer, period_of
+from .levels import level_of
+from .model import LEVEL, SOURCE, Source
+from .options import scalar_text
+from .records import number_of
+from .shapes import FRACTION, INTEGER, WORD, Shape
+from .times import TimeReader
+
+Raw = t.Optional[bytes]
+Columns = t.Mapping[str, t.Sequence[t.Any]]
+"""Raw values by column, line after line; None where a line has none."""
+_RAW_GROUPS = 20000
+_NO_COLUMN = ""
+
+
+class Unfit(Exception):
+    """A question that cannot be put to lines of a shape at once; they are then read one by one."""
+
+
+class _Memo(t.Dict[t.Any, t.Any]):
+    """Results of a function by its argument, bounded."""
+
+    def __init__(self, function: t.Callable[[t.Any], t.Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: t.Any) -> t.Any:
+        if len(self) > _RAW_GROUPS:
+            self.clear()
+        value = self[key] = self._function(key)
+        return value
+
+
+def column_of(shape: Shape, source: Source, name: str) -> t.Tuple[str, bool]:
+    """The column of the field `name` (empty for none), and whether the field is an object of which there are columns.
+
+    Raises:
+        Unfit: Which column it is depends on the line.
+    """
+    candidates = source.names_of(name)
+    for place, candidate in enumerate(candidates):
+        if candidate in shape.names:
+            later = candidates[place + 1 :]
+            if WORD in shape.kinds[candidate] and any(_has(shape, other) for other in later):
+                raise Unfit
+            return candidate, False
+        if _has(shape, candidate):
+            return _NO_COLUMN, True
+    return _NO_COLUMN, False
+
+
+def _has(shape: Shape, name: str) -> bool:
+    return name in shape.names or any(other.startswith(f"{name}.") for other in shape.names)
+
+
+def value_of(shape: Shape, column: str, raw: Raw) -> t.Any:
+    """The JSON value that stands there."""
+    if raw is None:
+        return None
+    if column in shape.texts:
+        return raw.decode("utf-8", "replace") if b"\\" not in raw else _decoded(b'"' + raw + b'"')
+    return _decoded(raw)
+
+
+def _decoded(raw: bytes) -> t.Any:
+    return json.loads(raw.decode("utf-8", "replace"), strict=False)
+
+
+class LevelColumn:
+    """The column of the level in one shape.
+
+    Raises:
+        Unfit: Which column it is depends on the line.
+    """
+
+    def __init__(self, shape: Shape, source: Source) -> None:
+        self.column, _is_object = column_of(shape, source, LEVEL)
+        self.level = _Memo(lambda raw: level_of(value_of(shape, self.column, raw)))
+
+    def counts(self, columns: Columns, lines: int) -> t.Counter[Raw]:
+        """Lines of a block by the raw text of their level."""
+        return Counter(columns[self.column]) if self.column else Counter({None: lines})
+
+
+class Field(t.NamedTuple):
+    """A field of a question in one shape.
+
+    Attributes:
+        column: Its column; empty when the shape has none, None when it is the log's name.
+        text: The text by which a raw value is compared and counted.
+    """
+
+    column: t.Optional[str]
+    text: t.Callable[[Raw], t.Optional[str]]
+
+
+class Program:
+    """A question without a pattern, ready for one shape.
+
+    Args:
+        answer: Where the answer is gathered.
+        shape: The shape of the lines.
+        level: The column of the level in it.
+        source: The log.
+        times: Reads the log's times.
+
+    Raises:
+        Unfit: The question cannot be put to lines of this shape at once.
+    """
+
+    def __init__(self, answer: Answer, shape: Shape, level: LevelColumn, source: Source, times: TimeReader) -> None:
+        question = answer.question
+        self.answer = answer
+        self._shape, self._level, self._source, self._times = shape, level, source, times
+        self._where = [(self._field(name), values) for name, values in question.where]
+        self._allowed = [_Memo(lambda raw, field=field, values=values: field.text(raw) in values) for field, values in self._where]
+        self._groups = [Field(None, lambda _raw: source.name) if name == SOURCE else self._field(name) for name in question.group_by]
+        self._distinct = self._field(question.distinct) if question.distinct else Field(_NO_COLUMN, lambda _raw: None)
+        if LEVEL in (question.number, question.last_value):
+            raise Unfit
+        self._number = column_of(shape, source, question.number)[0] if question.number else _NO_COLUMN
+        self._told, self._told_object = column_of(shape, source, question.last_value) if question.last_value else (_NO_COLUMN, False)
+        # What is a number by its kind is finite, and read alike in bytes and in a JSON document.
+        self._plain_number = shape.kinds.get(self._number, {""}) <= {INTEGER, FRACTION}
+        if question.needs_time and not shape.time:
+            raise Unfit
+        self._raw_groups: t.Counter[t.Any] = Counter()
+        self._raw_series: t.Counter[Raw] = Counter()
+        self._raw_distinct: t.Set[Raw] = set()
+
+    def _field(self, name: str) -> Field:
+        if name == LEVEL:
+            return Field(self._level.column, self._level.level.__getitem__)
+        column = column_of(self._shape, self._source, name)[0]
+        return Field(column, lambda raw: scalar_text(value_of(self._shape, column, raw)) if column else None)
+
+    def take(self, columns: Columns, lines: int, levels: t.Counter[Raw]) -> t.Tuple[int, t.Set[bytes], t.Set[bytes]]:
+        """Count the lines of a block that the question selects.
+
+        Returns: How many of them may have to be kept; texts of which one at least is in each of those; the raw numbers among them
+        that are high enough for their lines to be kept.
+        """
+        literals: t.Set[bytes] = set()
+        mask = self._mask(columns, levels, lines, literals)
+        if mask is False:
+            return 0, literals, set()
+        chosen = None if mask is True else mask
+        count = lines if chosen is None else sum(chosen)
+        if not count:
+            return 0, literals, set()
+        self.answer.count += count
+        question = self.answer.question
+        if question.group_by or question.per:
+            self._take_groups(columns, chosen, lines)
+        if question.every_s:
+            length = 16 if question.every_s % 60 == 0 else 19
+            self._raw_series.update(text[:length] for text in _chosen(columns[self._shape.time], chosen))
+        if self._distinct.column:
+            self._raw_distinct.update(_chosen(columns[self._distinct.column], chosen))
+        high = self._take_numbers(columns, chosen) if self._number else set()
+        if max(len(self._raw_groups), len(self._raw_series), len(self._raw_distinct)) > _RAW_GROUPS:
+            self.flush()
+        return self._kept(columns, chosen, count, literals), literals, high
+
+    def _mask(self, columns: Columns, levels: t.Counter[Raw], lines: int, literals: t.Set[bytes]) -> t.Union[bool, t.List[bool]]:
+        """Which lines are selected: all (True), none (False), or some."""
+        mask: t.Union[bool, t.List[bool]] = True
+        wanted = self.answer.question.levels
+        if wanted:
+            raws = {raw for raw in levels if self._level.level[raw] in wanted}
+            if not raws:
+                return False
+            literals.update(raw for raw in raws if raw is not None)
+            if sum(levels[raw] for raw in raws) < lines:
+                mask = list(map(raws.__contains__, columns[self._level.column]))
+        for (field, _values), allowed in zip(self._where, self._allowed):
+            column = field.column
+            if not column:
+                return False
+            fits = list(map(allowed.__getitem__, columns[column]))
+            if not literals:
+                literals.update(raw for raw in set(compress(columns[column], fits)) if raw is not None)
+            mask = fits if mask is True else [a and b for a, b in zip(t.cast("t.List[bool]", mask), fits)]
+        return mask
+
+    def _take_groups(self, columns: Columns, chosen: t.Optional[t.List[bool]], lines: int) -> None:
+        keys: t.List[t.Iterable[t.Any]] = [columns[field.column] if field.column else repeat(None, lines) for field in self._groups]
+        if self.answer.question.per:
+            keys.insert(0, (text[:16] for text in columns[self._shape.time]))
+        self._raw_groups.update(_chosen(keys[0] if len(keys) == 1 else zip(*keys), chosen))
+
+    def _take_numbers(self, columns: Columns, chosen: t.Optional[t.List[bool]]) -> t.Set[bytes]:
+        raws = _chosen(columns[self._number], chosen)
+        if self._plain_number:
+            raws = list(raws) if chosen is not None else raws
+            numbers = list(map(float, t.cast("t.Iterable[bytes]", raws)))
+        else:
+            pairs = [(number, raw) for raw in raws for number in (number_of(value_of(self._shape, self._number, raw)),) if number is not None]
+            numbers, raws = [number for number, _raw in pairs], [raw for _number, raw in pairs]
+        self.answer.numbers.extend(numbers)
+        bar = self.answer.bar
+        if not numbers or max(numbers) <= bar:
+            return set()
+        # No more than `top` of a block can be among the highest.
+        high = sorted((number for number in numbers if number > bar), reverse=True)[: self.answer.question.top]
+        return {raw for number, raw in zip(numbers, raws) if number >= high[-1] and raw is not None}
+
+    def _kept(self, columns: Columns, chosen: t.Optional[t.List[bool]], count: int, literals: t.Set[bytes]) -> int:
+        """How many lines of the block may have to be kept."""
+        question = self.answer.question
+        if not question.last_value:
+            return count if question.lines else 0
+        if self._told_object:
+            literals.clear()
+            return count
+        if not self._told:
+            return 0
+        place = self._shape.outline.names.index(self._told)
+        literals.clear()
+        literals.add(self._shape.outline.parts[place])
+        null = None if self._told in self._shape.texts else b"null"
+        return sum(raw is not None and raw != null for raw in _chosen(columns[self._told], chosen))
+
+    def flush(self) -> None:
+        """Bring what was counted by raw texts into the answer."""
+        groups, self._raw_groups = self._raw_groups, Counter()
+        single = len(self._groups) + bool(self.answer.question.per) == 1
+        for key, lines in groups.items():
+            parts = [key] if single else list(key)
+            group: t.List[t.Optional[str]] = []
+            if self.answer.question.per:
+                group.append(self._period(parts.pop(0)))
+            group += [field.text(raw) for field, raw in zip(self._groups, parts)]
+            self.answer.groups.add(tuple(group), lines)
+        series, self._raw_series = self._raw_series, Counter()
+        every = self.answer.question.every_s
+        for text, lines in series.items():
+            when = self.time_of(text)
+            if when is not None:
+                self.answer.series.add((str(int(when // every * every)),), lines)
+        distinct, self._raw_distinct = self._raw_distinct, set()
+        values = map(self._distinct.text, distinct)
+        self.answer.distinct.add(value for value in values if value is not None)
+
+    def _period(self, minute: Raw) -> t.Optional[str]:
+        when = self.time_of(minute)
+        return None if when is None else period_of(when, self.answer.question.per)
+
+    def time_of(self, text: Raw) -> t.Optional[float]:
+        """The time that begins with `text`, which is cut at the minute or the second."""
+        return shape_time(self._shape, self._times, text)
+
+
+def shape_time(shape: Shape, times: TimeReader, text: Raw) -> t.Optional[float]:
+    """The time that a text of the shape's form, cut at the minute or the second, means."""
+    if text is None:
+        return None
+    form = shape.outline.forms[shape.outline.names.index(shape.time)]
+    whole = text + (b":00" if len(text) == 16 else b"") + (form.zone if form is not None else b"")
+    return times.text(whole.decode("ascii", "replace"))
+
+
+def any_of(literals: t.Iterable[bytes]) -> "t.Optional[t.Pattern[bytes]]":
+    """A pattern that finds any of the texts; None when there are none, or when one is empty."""
+    texts = sorted(set(literals))
+    return None if not texts or b"" in texts else re.compile(b"|".join(map(re.escape, texts)))
+
+
+def _chosen(values: t.Iterable[t.Any], mask: t.Optional[t.List[bool]]) -> t.Iterable[t.Any]:
+    return values if mask is None else compress(values, mask)
