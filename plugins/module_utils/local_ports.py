@@ -14,12 +14,12 @@ _LISTENING = "0A"
 """State TCP_LISTEN of the kernel's table (linux include/net/tcp_states.h)."""
 
 
-def is_free(port: int) -> bool:
-    """Whether a program could listen on the port of 127.0.0.1; connections that are just ending do not count."""
-    with socket.socket() as probe:
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
+    """Whether a program could listen on the port of the address; connections that are just ending do not count."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((address, port))
         except OSError:
             return False
         return True

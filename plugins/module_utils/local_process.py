@@ -50,6 +50,7 @@ class Process:
         stop_signal: Signal that asks it to end.
         wait: Whether a start waits until it is ready; one that is not waited for is named again in a later start.
         timeout_s: Seconds until it must be ready, and until it must have ended.
+        address: Address on which it listens, where that is not the loopback address.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Process:
     stop_signal: str = "TERM"
     wait: bool = True
     timeout_s: float = 60.0
+    address: str = "127.0.0.1"
 
     @property
     def pid_file(self) -> str:
@@ -126,15 +128,19 @@ class Process:
         """How it answers on its port: empty when it is ready, else what is wrong."""
         try:
             if not self.http_path:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection((self._reached_at, self.port), timeout=1).close()
                 return self._waits_for_ready_word()
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+            connection = http.client.HTTPConnection(self._reached_at, self.port, timeout=2)
             connection.request("GET", self.http_path)
             status = connection.getresponse().status
             connection.close()
         except (OSError, http.client.HTTPException) as error:
             return f"port {self.port} does not answer ({error})"
         return "" if status < _SERVER_ERROR else f"{self.http_path} on port {self.port} answers with status {status}"
+
+    @property
+    def _reached_at(self) -> str:
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 (it is compared, not listened on)
 
     def _waits_for_ready_word(self) -> str:
         if not self.ready_word:

@@ -60,14 +60,14 @@ def _refuse_busy_ports(processes: t.Sequence[Process]) -> None:
         for setting, port in (process.ports or {process.name: process.port}).items():
             if port in seen:
                 taken.append(f"port {port} ({setting} of {process.name}) by {seen[port]} of the same stack")
-            elif not local_ports.is_free(port) and local_ports.listener(port) != (process.pid() or -1):
+            elif not local_ports.is_free(port, process.address) and local_ports.listener(port) != (process.pid() or -1):
                 by = local_ports.owner(port) or "a program that this account cannot see"
                 taken.append(f"port {port} ({setting} of {process.name}) by {by}")
             seen[port] = process.name
     if taken:
         raise BadInput(
             "A port that is needed is taken",
-            where="127.0.0.1",
+            where=", ".join(sorted({process.address for process in processes})),
             why="; ".join(taken),
             next_step="end that program, or choose other ports by the settings named; nothing was started",
             facts={"taken": taken},
