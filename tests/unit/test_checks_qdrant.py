@@ -102,3 +102,7 @@ def test_the_key_is_sent_and_never_shown() -> None:
     assert right.verdict == "pass"
     assert (wrong.verdict, "answered 401" in wrong.reason) == ("fail", True)
     assert "sw0rdfish" not in repr([right, wrong])
+
+
+def test_a_page_that_answers_200_to_everything_is_no_qdrant() -> None:
+    assert asked(serves({"/readyz": "<html>Sign in</html>"})).verdict == "fail"

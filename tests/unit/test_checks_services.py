@@ -58,6 +58,7 @@ def test_grafana_below_a_path_is_found() -> None:
         ({"/-/healthy": "yes", "/-/ready": (UNAVAILABLE, "Service Unavailable")}, "fail", "alive, and not ready to answer queries"),
         ({"/-/healthy": (UNAVAILABLE, "no"), "/-/ready": "yes"}, "fail", "answered 503"),
         ({"/-/healthy": "yes"}, "fail", "answered 404"),
+        ({"/-/healthy": "<html>", "/-/ready": "<html>"}, "fail", "not the word or two"),
         ({}, "fail", "answered 404"),
     ],
 )

@@ -66,6 +66,9 @@ class Qdrant(Web):
                 got.append(await self.fetch(attempt, self.address(f"/collections/{quote(name, safe='')}"), headers=headers))
         return got
 
+    def judge_content(self, content: bytes, response: Response, answer: Answer) -> None:
+        self.judge_probe(content, response, answer)
+
     def judge(self, got: t.Sequence[Got]) -> Answer:
         answer = self.judge_answer(got[0])
         colours: t.Dict[str, t.Any] = {}

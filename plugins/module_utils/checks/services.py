@@ -65,6 +65,9 @@ class PrometheusServer(Web):
             return [alive]
         return [alive, await self.fetch(attempt, self.address("/-/ready"))]
 
+    def judge_content(self, content: bytes, response: Response, answer: Answer) -> None:
+        self.judge_probe(content, response, answer)
+
     def judge(self, got: t.Sequence[Got]) -> Answer:
         answer = self.judge_answer(got[-1])
         if answer.findings and len(got) == 2 and got[-1].response.status == 503:

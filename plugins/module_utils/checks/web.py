@@ -21,6 +21,7 @@ from .redaction import EVIDENCE_BYTES, clip, shown_url
 _TRY_AGAIN = (502, 503, 504)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
+_PROBE_BYTES = 1024
 _KEPT = "%/:=&?~+!$,;'@()*[]|"
 _PORTS = {"http": 80, "https": 443}
 CERTIFICATE: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -240,6 +241,11 @@ class Web(Question):
 
     def judge_content(self, content: bytes, response: Response, answer: Answer) -> None:
         """Judge the body of an answer whose status is good: add to `answer` what is to be said."""
+
+    def judge_probe(self, content: bytes, response: Response, answer: Answer) -> None:
+        """Judge the body of a probe's answer, a few words of plain text; a page that says 200 to everything is none."""
+        if len(content) > _PROBE_BYTES or response.truncated or content.lstrip()[:1] in (b"<", b"{", b"["):
+            answer.findings.append(Finding(FAIL, "the answer is not the word or two with which a probe answers"))
 
     def document(self, content: bytes, response: Response) -> t.Any:
         """The JSON document in the body.
