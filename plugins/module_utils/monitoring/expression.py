@@ -52,9 +52,9 @@ def expression_of(metric: t.Mapping[str, t.Any]) -> str:
         raise NotInPrometheus(f"it is read by a check of type {kind or 'none'} and has no promql")
     if metric.get("divided_by"):
         raise NotInPrometheus("it is divided by a second number of the same answer and has no promql")
-    if metric.get("scale") not in (None, 1):
-        expression = f"({expression}) * {number(metric['scale'])}"
-    return f"1 - ({expression})" if metric.get("complement") else expression
+    if metric.get("complement"):
+        expression = f"1 - ({expression})"
+    return expression if metric.get("scale") in (None, 1) else f"({expression}) * {number(metric['scale'])}"
 
 
 def selector(text: str, labels: t.Mapping[str, t.Any], suffix: str = "") -> str:

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..errors import BadInput
+from ..severity_rules import shape_mistakes
 from .expression import NotInPrometheus, number
 
 _ALERT_KEYS = frozenset(("alert", "enabled", "warning_for_s", "critical_for_s", "why", "next_step", "procedure", "labels"))
@@ -99,6 +100,7 @@ class Profile:
                 mistakes.append(f"{name} is no dictionary")
         channels = _channels(given.get("notify_channels"), mistakes)
         alerts = _alerts(given, lists["health_metrics"], mistakes)
+        mistakes += shape_mistakes(lists["incident_severities"], lists["incident_severity_rules"])
         mistakes += _metric_mistakes(lists["health_metrics"]) + _rule_mistakes(lists["monitoring_rules"])
         escalation = _escalation(lists["incident_escalation_levels"], lists["incident_contacts"], channels, mistakes)
         times = {name: _seconds(given, name, default, mistakes) for name, default in _TIMES.items()}

@@ -181,7 +181,7 @@ class _Point(t.NamedTuple):
 
 
 def _against_baseline(metric: t.Mapping[str, t.Any], watched: str, title: str) -> t.List[_Point]:
-    """Thresholds on the value divided by its baseline: a fixed one, or its mean over past days."""
+    """Thresholds on the value divided by its baseline: a fixed one, or its median over past days."""
     baseline = metric.get("baseline")
     if not isinstance(baseline, t.Mapping):
         return []
@@ -191,7 +191,7 @@ def _against_baseline(metric: t.Mapping[str, t.Any], watched: str, title: str) -
             raise NotInPrometheus("its baseline is not above 0")
     elif baseline.get("from_history_days") is not None:
         fixed = 0.0
-        divisor = f"avg_over_time({watched}[{duration(86400 * float(number(baseline['from_history_days'])))}])"
+        divisor = f"quantile_over_time(0.5, {watched}[{duration(86400 * float(number(baseline['from_history_days'])))}])"
     else:
         return []
     return [

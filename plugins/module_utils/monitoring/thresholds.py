@@ -10,6 +10,7 @@ import math
 import typing as t
 from dataclasses import dataclass
 
+from ..severity_rules import METRIC, is_true_for
 from .expression import NotInPrometheus, number
 
 ABOVE, BELOW = "above", "below"
@@ -55,7 +56,7 @@ def thresholds_of(
     Raises:
         NotInPrometheus: A threshold is no finite number.
     """
-    own_rules = [rule for rule in rules if isinstance(rule, t.Mapping) and rule.get("metric") == metric.get("name")]
+    own_rules = [rule for rule in rules if rule.get(METRIC) == metric.get("name")]
     own = {direction: _own(metric, direction) for direction in (ABOVE, BELOW)}
     found = []
     for direction in (ABOVE, BELOW):
@@ -86,24 +87,12 @@ def _priority(
     severities: t.Sequence[t.Mapping[str, t.Any]], rules: t.Sequence[t.Mapping[str, t.Any]], value: float, verdict: str
 ) -> t.Tuple[str, str]:
     order = [str(severity.get("name")) for severity in severities if isinstance(severity, t.Mapping)]
-    true = [rule for rule in rules if _holds(rule, value, verdict)]
+    true = [rule for rule in rules if is_true_for(rule, verdict, value)]
     known = [rule for rule in true if str(rule.get("severity")) in order]
     if not known:
         return "", ""
     gravest = min(known, key=lambda rule: order.index(str(rule["severity"])))
     return str(gravest["severity"]), str(gravest.get("when") or "")
-
-
-def _holds(rule: t.Mapping[str, t.Any], value: float, verdict: str) -> bool:
-    """Whether a rule about the metric is true for this value and verdict."""
-    above, below, wanted = rule.get(ABOVE), rule.get(BELOW), rule.get("verdict")
-    if above is None and below is None and wanted is None:
-        return False
-    if above is not None and not value > float(number(above)):
-        return False
-    if below is not None and not value < float(number(below)):
-        return False
-    return wanted is None or verdict in ([wanted] if isinstance(wanted, str) else list(wanted))
 
 
 def _without_repetition(found: t.Sequence[Threshold]) -> t.List[Threshold]:
