@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Shapes of the variables about the service itself, its objectives, logs and monitoring."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .checks import UNIT
+from .language import (
+    Shape,
+    amount,
+    anything,
+    choice,
+    flag,
+    listing,
+    name,
+    number,
+    or_null,
+    port,
+    record,
+    table,
+    text,
+    url,
+    whole,
+    words,
+)
+
+SERVICE: t.Dict[str, Shape] = {
+    "service_name": text("Short name of the service: lower-case letters, digits, underscores.", pattern="^[a-z][a-z0-9_]*$"),
+    "service_title": name("Its name for readers."),
+    "service_environment": choice("production", "staging", "development", description="What a mistake would cost."),
+    "service_runtime": choice("compose", "kubernetes", "systemd", description="What runs it."),
+    "service_url": url("Where it is reached.", empty=False),
+    "service_folder": text("Its folder on the host."),
+    "service_public_host": text("Name of the public address."),
+    "service_public_port": port("Port of the public address."),
+    "service_public_ca_file": text("Certificates that the public one must lead to; empty for the system's."),
+    "service_ca_file": text("Certificates that the service's own must lead to; empty for the system's."),
+    "service_database_host": text("Host of the database; empty for the local socket."),
+    "service_database_port": port("Port of the database."),
+    "service_database_container": text("Container with the database's programs; empty for this host's."),
+    "service_database_user": text("Account for checks and backups."),
+    "service_database_name": text("Database of the service."),
+    "service_database_tool_folder": text("Folder of the database's programs; empty for the search path."),
+    "service_database_url": text("The whole address as the service knows it; secret."),
+    "service_cache_host": text("Host of the cache."),
+    "service_cache_port": port("Port of the cache."),
+    "service_cache_container": text("Container with the cache."),
+    "service_vector_url": url("Address of the vector store."),
+    "service_vector_collection": text("Collection of the service."),
+    "service_object_store_url": url("Address of the object store; empty for Amazon's."),
+    "service_provider_url": url("Address of the provider."),
+    "service_provider_status_url": url("Status page of the provider (statuspage.io, /api/v2/status.json)."),
+    "service_disk_path": text("File system whose room is watched."),
+    "service_image": text("Image of the service."),
+    "service_monitoring_folder": text("Folder of the service's own monitoring."),
+    "service_python_folder": text("Virtual environment of the service."),
+    "service_systemd_unit": text("Unit, for the runtime systemd."),
+    "service_compose_folder": text("Project folder, for the runtime compose."),
+    "service_compose_files": words("Compose files, relative to that folder."),
+    "service_compose_environment_file": text("File of variables."),
+    "service_compose_service": text("The service's name in the Compose files."),
+    "service_compose_database_service": text("The database's name in the Compose files."),
+    "service_compose_limits": record([], memory=text(), memory_swap=text(), cpus=number()),
+    "service_volumes": words("Volumes with data."),
+    "service_kube_context": text("Context of the kubeconfig."),
+    "service_kube_namespace": text("Namespace."),
+    "service_kube_workload": record(["kind", "name"], kind=choice("deployment", "statefulset", "daemonset"), name=name()),
+    "service_kube_config_map": text("ConfigMap of the service."),
+    "service_kube_secret": text("Secret of the service."),
+    "service_kube_autoscaler": record(["name"], name=name(), file=text()),
+    "service_replicas": table(whole(), "Numbers of instances by purpose (normal, up, down ...)."),
+    "service_wrappers": words("Wrappers, for services that consist of such."),
+    "service_components": listing(
+        record(
+            ["name"],
+            name=name(),
+            title=name(),
+            availability=number("Share of the time that it is promised to work.", exclusiveMinimum=0, maximum=1),
+            rto_s=or_null(amount("Seconds that it may be gone.")),
+            rpo_s=or_null(amount("Seconds of data that may be lost; null where it keeps none that matter.")),
+            stateless=flag("Whether it keeps no data, so that nothing can be lost."),
+            external=flag("Whether others run it."),
+        ),
+        "What the service is made of.",
+    ),
+    "service_endpoints": table(text(), "Addresses by name."),
+    "service_providers": listing(record(["name"], name=name(), health_url=url(), support=text())),
+    "service_objectives": listing(
+        record(
+            ["name", "objective", "better"],
+            name=name(),
+            title=name(),
+            metric=text("Metric that is measured, or"),
+            check=text("check whose share of passes is measured."),
+            objective=number("What is promised."),
+            better=choice("higher", "lower"),
+            unit=UNIT,
+            window_days=number(exclusiveMinimum=0),
+            component=text(),
+        ),
+        "What is promised to the users (SLO).",
+    ),
+    "service_samples": listing(
+        record(
+            ["check", "answer"], check=name("Check that gets this answer."), answer=anything("The answer, as the documentation shows it.")
+        ),
+        "Documented answers, held against the profile's own numbers.",
+    ),
+    "service_log_folder": text("Folder of the log files."),
+    "service_log_questions": listing(
+        record(
+            ["name", "log"],
+            name=name(),
+            log=name("Name of a log of service_logs."),
+            pattern=text("Regular expression."),
+            ignore_case=flag(),
+            last=whole("At most so many matches, the last ones."),
+            last_lines=whole("Only in so many last lines."),
+            since_s=amount("Only of so many last seconds."),
+            numeric_field=text("Field whose values are looked at."),
+            above=number("Only values above this number."),
+            top=whole("So many of the greatest values."),
+            field=text("Field to show."),
+            count_by=text("Field or part by which is counted."),
+            used_by=words("What asks it."),
+        ),
+        "What is looked for in the logs.",
+    ),
+    "service_scripts": table(text(), "Scripts of the service, relative to its folder."),
+    "service_configuration_files": table(text(), "Files of the service's configuration."),
+    "service_runtime_tools": words("Further programs that people on call need."),
+    "service_logs": listing({"$ref": "#/$defs/log"}, "Logs of the service."),
+    "service_logs_runtime": table(listing({"$ref": "#/$defs/log"}), "Logs by runtime, for service_logs."),
+    "health_checks": listing({"$ref": "#/$defs/check"}, "The questions that tell whether the service is well.", minItems=1),
+    "health_checks_service": listing({"$ref": "#/$defs/check"}, "Checks of the service wherever it runs, for health_checks."),
+    "health_checks_runtime": table(listing({"$ref": "#/$defs/check"}), "Checks by runtime, for health_checks."),
+    "health_metrics": listing({"$ref": "#/$defs/metric"}, "What is measured, and from which number on it is a warning or critical."),
+    "health_every_s": amount("Seconds between two health checks."),
+}
+MONITORING: t.Dict[str, Shape] = {
+    "monitoring_prometheus_url": url("Prometheus."),
+    "monitoring_alertmanager_url": url("Alertmanager (API v2)."),
+    "monitoring_grafana_url": url("Grafana."),
+    "monitoring_folder": text("Folder of monitoring data."),
+    "monitoring_folders": words("Folders that monitoring_setup makes."),
+    "monitoring_alert_config_file": text("File of the alert settings."),
+    "monitoring_alerts_enabled": flag("Whether alerts are sent."),
+    "monitoring_alert_interval_s": amount("Seconds between two evaluations of the alerts."),
+    "monitoring_alert_poll_s": amount("Seconds between two looks whether one is due."),
+    "monitoring_alert_messages": table(record([], warn=text(), fail=text()), "Words of the alerts by metric."),
+    "monitoring_alerts": table(record([], open_=True, alert=text()), "What the alerts of a metric are called and say besides."),
+    "monitoring_alert_topics": words("What is to be alerted on."),
+    "monitoring_alert_tuning": record([], every=text(), rules=words()),
+    "monitoring_dashboards": listing(
+        record(
+            ["name", "panels"],
+            open_=True,
+            name=name(),
+            title=name(),
+            panels=listing(record(["title"], open_=True, title=name(), metric=text(), promql=text(), unit=UNIT)),
+        ),
+        "Boards, from metrics of the profile or from PromQL.",
+    ),
+    "monitoring_watch_interval_s": amount("Seconds between two looks while somebody watches."),
+    "monitoring_slow_queries": record([], mean_ms=amount(), top=whole(), troubleshooting_mean_ms=amount()),
+    "monitoring_status_sections": words("Sections of the status page."),
+    "monitoring_levers": table(words(), "What helps when a target is missed."),
+    "monitoring_evening_topics": words("What the evening summary shows."),
+    "monitoring_evening_tasks": words("What a person does in the evening."),
+}
+LOG: Shape = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": name(),
+        "title": name(),
+        "path": text(),
+        "compose_service": text(),
+        "kubernetes_workload": text(),
+        "systemd_unit": text(),
+        "format": choice("json", "plain", "auto"),
+    },
+    "description": "A log; `ansible-doc sre.runbooks.log_scan` explains its other keys.",
+}
+CONTACT_KEYS: t.Dict[str, Shape] = {
+    "name": name(),
+    "title": name(),
+    "for": text("When to call."),
+    "email": text(),
+    "phone": text(),
+    "hours": text("When they can be reached."),
+    "channel": text("Chat channel."),
+    "severities": words("Severities for which they are called."),
+    "external": flag("Whether they belong to another company."),
+}
+SCHEDULE_SHAPES: t.Dict[str, Shape] = {
+    "schedule_entries": listing(
+        record(
+            ["procedure", "at"], procedure=name(), at=name(), time_zone=text(), variables=table(anything()), name=text(), enabled=flag()
+        ),
+        "When procedures run by themselves.",
+    ),
+    "schedule_tick_s": amount("Seconds between two looks whether something is due."),
+    "notify_channels": table({"type": ["array", "string"], "items": {"type": "string"}}, "Addresses by level."),
+    "notify_gateways": table(text(), "How messages of each kind of address are sent (Apprise URLs); secret."),
+    "incident_contacts": listing(
+        {"type": "object", "required": ["name"], "properties": CONTACT_KEYS, "additionalProperties": False}, "Whom to call."
+    ),
+}

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only the controller knows of a profile: its variables, templated one by one, the roles' options, the catalogue."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import yaml
+
+_COLLECTION = Path(__file__).resolve().parent.parent.parent
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_LONGEST = 300
+
+
+def templated(names: t.Iterable[str], variables: t.Mapping[str, t.Any], templar: t.Any) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, str]]:
+    """The values of variables, and why those that have none cannot be evaluated.
+
+    Args:
+        names: Variables to evaluate.
+        variables: All that the task sees.
+        templar: The task's own.
+    """
+    values: t.Dict[str, t.Any] = {}
+    unresolved: t.Dict[str, str] = {}
+    for name in names:
+        if name not in variables:
+            continue
+        try:
+            values[name] = templar.template(variables[name])
+        except Exception as error:  # a template may raise whatever its filters and look-ups raise
+            unresolved[name] = " ".join(str(error).split())[:_LONGEST]
+    return values, unresolved
+
+
+def role_options() -> t.Dict[str, t.Dict[str, t.Any]]:
+    """The options of all roles' argument specs, by name."""
+    found: t.Dict[str, t.Dict[str, t.Any]] = {}
+    for path in sorted((_COLLECTION / "roles").glob("*/meta/argument_specs.yml")):
+        content = _content(path)
+        for entry in (content.get("argument_specs") or {}).values():
+            for name, option in (entry.get("options") or {}).items():
+                if isinstance(option, dict):
+                    found.setdefault(str(name), option)
+    return found
+
+
+def procedures() -> t.Dict[str, t.Dict[str, t.Any]]:
+    """The catalogue, by name."""
+    entries = _content(_COLLECTION / "meta" / "procedures.yml").get("procedures") or {}
+    return {str(name): dict(entry) for name, entry in entries.items() if isinstance(entry, dict)}
+
+
+def playbook_of(procedure: str) -> Path:
+    """Path of a procedure's playbook."""
+    return _COLLECTION / "playbooks" / f"{procedure}.yml"
+
+
+def _content(path: Path) -> t.Dict[str, t.Any]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = yaml.load(stream, Loader=_LOADER)  # noqa: S506  (both are safe loaders)
+    except (OSError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
