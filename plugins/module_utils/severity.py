@@ -133,7 +133,8 @@ def _why(rule: t.Mapping[str, t.Any], said: _Said) -> str:
 def _told(result: t.Mapping[str, t.Any]) -> str:
     name, reason = str(result.get("name")), str(result.get("reason") or "")
     if reason:
-        return reason if name in reason else f"{name}: {reason}"
+        # A metric's reason begins with its title, that of a check does not say whose it is.
+        return reason if reason.startswith((name, str(result.get("title") or name))) else f"{name}: {reason}"
     return f"{name} is {result.get('verdict')}"
 
 
