@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -157,7 +159,7 @@ def test_the_order_of_the_readings_does_not_matter(readings: list[Reading], vali
 def test_pieces_never_overlap_and_lie_in_the_window(readings: list[Reading], valid_s: float) -> None:
     found = pieces(readings, 0, 10_000, valid_s)
     assert all(0 <= one.begin < one.end <= 10_000 for one in found)
-    assert all(earlier.end <= later.begin for earlier, later in zip(found, found[1:], strict=False))
+    assert all(earlier.end <= later.begin for earlier, later in itertools.pairwise(found))
 
 
 @given(READINGS, VALID)
@@ -185,7 +187,7 @@ def test_the_burn_down_begins_untouched_never_rises_and_ends_at_what_is_left(
     budget = error_budget(account(readings, 0, 10_000, valid_s), objective)
     assert points[0] == (0, 1.0)
     assert points[-1] == (10_000, pytest.approx(budget.left_share, abs=1e-6))
-    assert all(later[1] <= earlier[1] + 1e-9 and later[0] >= earlier[0] for earlier, later in zip(points, points[1:], strict=False))
+    assert all(later[1] <= earlier[1] + 1e-9 and later[0] >= earlier[0] for earlier, later in itertools.pairwise(points))
 
 
 @given(READINGS, VALID, st.floats(0.5, 1.0), st.floats(0, 1))

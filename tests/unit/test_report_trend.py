@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -80,7 +81,7 @@ def test_what_only_wanders_gets_a_wider_interval_than_what_scatters() -> None:
     for number in range(240):
         value += chance.gauss(0, 0.5)
         wandering.append((number * 3600.0, value))
-    steps = [later[1] - earlier[1] for earlier, later in zip(wandering, wandering[1:], strict=False)]
+    steps = [later[1] - earlier[1] for earlier, later in itertools.pairwise(wandering)]
     scattering = [(at, 50.0 + step) for (at, _value), step in zip(wandering, steps, strict=False)]
     wide, narrow = line(wandering), line(scattering)
     assert wide.slope_high - wide.slope_low > 3 * (narrow.slope_high - narrow.slope_low)

@@ -30,7 +30,7 @@ def alerts(known: Gathered) -> Section:
     summary = ""
     if known.alerts is None:
         blocks.append(not_configured("no Alertmanager", "Name one in monitoring_alertmanager_url."))
-    elif known.alerts.get("unreachable") or known.alerts.get("failed"):
+    elif not isinstance(known.alerts.get("alerts"), list):
         verdict, summary = UNKNOWN, "the alerts could not be read"
         blocks.append(text(str(known.alerts.get("msg") or "The Alertmanager did not answer."), "unknown"))
     else:
@@ -91,7 +91,7 @@ def backups(known: Gathered) -> Section:
     """Whether each store has a good backup set of the window, and of its RPO."""
     if known.backups is None or not known.stores:
         return section("Backups", not_configured("no store is backed up", "Name the stores in backup_stores."))
-    if known.backups.get("failed"):
+    if not isinstance(known.backups.get("backup_sets"), list):
         return section(
             "Backups", text(str(known.backups.get("msg") or ""), "unknown"), verdict=UNKNOWN, summary="the backup sets could not be read"
         )

@@ -40,8 +40,11 @@ def value_range(chart: t.Mapping[str, t.Any]) -> t.Tuple[float, float]:
             low, high = min(low, limit["value"]), max(high, limit["value"])
     if low > 0 and low < 0.6 * high:
         low = 0.0
-    if low == high:
-        low, high = (low - abs(low) * 0.1, high + abs(high) * 0.1) if high else (0.0, 1.0)
+    largest = max(abs(low), abs(high))
+    if largest < 1e-12:
+        return 0.0, 1.0
+    if high - low < 1e-6 * largest:
+        low, high = low - largest * 0.1, high + largest * 0.1
     step = _step(low, high)
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
 

@@ -63,7 +63,11 @@ def as_svg(chart: Chart, identity: str) -> str:
     for number, line in enumerate(drawn):
         # Where lines cross each other, fewer points make them easier to follow.
         whole = thinned(line["points"], 240 if len(drawn) == 1 else 120)
-        marks.append(f'<path class="s s{number % _LINES}" d="{_path(whole, float(chart["valid_s"]), x, y)}"/>')
+        apart = float(chart["valid_s"])
+        if apart and len(whole) < len(line["points"]):
+            # Points that were thinned out lie further apart than they were.
+            apart = max(apart, 4 * (whole[-1][0] - whole[0][0]) / len(whole))
+        marks.append(f'<path class="s s{number % _LINES}" d="{_path(whole, apart, x, y)}"/>')
     if ahead.get("middle"):
         marks.append('<path class="ahead" d="M' + "L".join(f"{x(at):.1f} {_clamped(y(value))}" for at, value in ahead["middle"]) + '"/>')
     title, about = escape(chart["title"]), escape(chart["about"] or chart["title"])
@@ -136,10 +140,8 @@ def _visible(chart: Chart, low: float, high: float) -> t.List[t.Mapping[str, t.A
     return [limit for limit in chart["limits"] if low <= limit["value"] <= high]
 
 
-def _path(points: t.Sequence[t.Sequence[float]], valid_s: float, x: t.Callable[[float], float], y: t.Callable[[float], float]) -> str:
-    """The line; where nobody looked for longer than `valid_s` it is interrupted, a lonely reading becomes a dot."""
-    # Points that were thinned out lie further apart than they were.
-    apart = valid_s and max(valid_s, 3 * (points[-1][0] - points[0][0]) / len(points))
+def _path(points: t.Sequence[t.Sequence[float]], apart: float, x: t.Callable[[float], float], y: t.Callable[[float], float]) -> str:
+    """The line; where nobody looked for longer than `apart` seconds it is interrupted, a lonely reading becomes a dot."""
     parts: t.List[str] = []
     for number, (at, value) in enumerate(points):
         joined = number > 0 and not (apart and at - points[number - 1][0] > apart)

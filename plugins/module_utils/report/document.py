@@ -20,6 +20,8 @@ Section = t.Dict[str, t.Any]
 Points = t.Sequence[t.Tuple[float, float]]
 MARKS: t.Mapping[str, str] = {PASS: "good", WARN: "other", UNKNOWN: "unknown", FAIL: "bad"}
 """Verdict -> how it is marked in a report."""
+_ENORMOUS = 1e18
+"""No number of a service is so large; it would bend every axis."""
 
 
 def cell(text: t.Any, mark: str = "", value: t.Optional[float] = None, unit: str = "") -> Cell:
@@ -105,8 +107,8 @@ def chart(
         "unit": unit,
         "since": window[0],
         "until": window[1],
-        "series": [{"name": name, "points": [[at, value] for at, value in points]} for name, points in series],
-        "limits": [{"value": value, "label": label, "mark": mark} for value, label, mark in limits],
+        "series": [{"name": name, "points": [[at, value] for at, value in points if abs(value) < _ENORMOUS]} for name, points in series],
+        "limits": [{"value": value, "label": label, "mark": mark} for value, label, mark in limits if abs(value) < _ENORMOUS],
         "valid_s": valid_s,
         "summary": summary,
         "projection": {name: [[at, value] for at, value in points] for name, points in (projection or {}).items()},

@@ -178,7 +178,7 @@ def cleaned(report: t.Dict[str, t.Any], cleaner: Cleaner) -> t.Dict[str, t.Any]:
 
 
 def _results(found: t.Mapping[str, t.Any]) -> t.Optional[t.List[t.Mapping[str, t.Any]]]:
-    results = found.get("results")
+    results = found.get("results") or found.get("metrics")
     return [one for one in results if isinstance(one, t.Mapping) and one.get("name") and one.get("verdict")] if results else None
 
 
