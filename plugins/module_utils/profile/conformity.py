@@ -60,17 +60,17 @@ def shape_mistakes(variables: t.Mapping[str, t.Any], schema: t.Mapping[str, t.An
     return found
 
 
-def unknown_variables(defined: t.Mapping[str, t.Any], used: t.Container[str], known: t.Iterable[str], where: Where) -> t.List[Finding]:
+def unknown_variables(defined: t.Mapping[str, str], used: t.Container[str], known: t.Iterable[str], where: Where) -> t.List[Finding]:
     """Variables that nobody reads: neither a role nor another variable of the profile.
 
     Args:
-        defined: The variables of the profile's files.
+        defined: The variables of the profile, each with its file. Those of secrets.yml need no reader: a role to come may be it.
         used: Names in the profile's templates.
         known: Names that roles read.
     """
     names, found = set(known), []
-    for name in defined:
-        if name in names or name in used or name.startswith(("ansible_", "_")):
+    for name, file in defined.items():
+        if name in names or name in used or name.startswith(("ansible_", "_")) or is_of_secrets(file):
             continue
         slip = name.startswith(tuple(f"{prefix}_" for prefix in _PREFIXES))
         hint = near(name, names)
@@ -83,6 +83,11 @@ def unknown_variables(defined: t.Mapping[str, t.Any], used: t.Container[str], kn
             why = "neither a role nor another variable of the profile uses it"
             found.append(Finding(WARNING, "unused_variable", (name,), what, why, "remove it", where((name,))))
     return found
+
+
+def is_of_secrets(file: str) -> bool:
+    """Whether a file is the one for look-ups of secrets."""
+    return file.rsplit("/", 1)[-1].split(".")[0] == "secrets"
 
 
 def _told(error: t.Any, where: Where) -> t.List[Finding]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..checks.redaction import Redactor, secrets_within
-from . import completeness, consistency, promises, samples, secrets, severities
+from . import completeness, consistency, promises, refusals, samples, secrets, severities
 from .conformity import plain, shape_mistakes, unknown_variables
 from .finding import ERROR, WARNING, Finding, clip
 from .shape.document import schema
@@ -98,6 +98,7 @@ def check(
     found += promises.mistakes(values, entries, source.where)
     found += samples.mistakes(values, source.where)
     found += completeness.missing(values, entries, source.where)
+    found += refusals.mistakes(values, [finding for finding in found if finding.level == ERROR], source.where)
     redactor = Redactor(secrets_within(values))
     found = [_masked(finding, redactor) for finding in dict.fromkeys(found)]
     return sorted(found, key=lambda finding: (finding.level != ERROR, finding.where.rpartition(":")[0], _line(finding.where)))

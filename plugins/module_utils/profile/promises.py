@@ -99,7 +99,10 @@ def _losses(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
         if not backups:
             what = f"The store {name!r} may lose {spoken_s(rpo)} (RPO), and nothing backs it up"
             step = "add the procedure backup with `variables: {backup_store: ...}` to schedule_entries"
-            found.error("rpo", path, what, "neither schedule_entries nor backup_windows names it", step)
+            planned = variables.get("schedule_entries") or variables.get("backup_windows")
+            # Without any schedule here something else may start the procedures.
+            note = found.error if planned else found.warning
+            note("rpo", path, what, "neither schedule_entries nor backup_windows names it", step)
             continue
         gap, at = backups[0]
         if gap > rpo:

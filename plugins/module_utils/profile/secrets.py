@@ -35,7 +35,7 @@ _SHAPES = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"), "a JSON Web Token"),
     (re.compile(r"://[^\s/:@{}]+:(?!\{\{)[^\s/@{}]+@"), "an account with its password in an address"),
     (re.compile(r"https://hooks\.slack\.com/services/\w+/\w+/\w+"), "a web hook of Slack"),
-    (re.compile(r"\b(?:Bearer|Basic)\s+[\w.~+/=-]{12,}"), "a header with credentials"),
+    (re.compile(r"\bBearer\s+[\w.~+/=-]{12,}|\bBasic\s+(?=\S*[0-9=A-Z])[A-Za-z0-9+/]{12,}={0,2}"), "a header with credentials"),
 )
 """What the tokens of well-known services look like, as their makers document it."""
 

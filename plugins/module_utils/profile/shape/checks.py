@@ -10,7 +10,8 @@ import typing as t
 
 from ...checks.catalogue import TYPES
 from ...checks.plan import COMMON
-from .language import Shape, amount, choice, flag, from_option, name, number, record, text, whole
+from ...metrics.model import BASELINE_SPEC, SPEC
+from .language import Shape, choice, from_option, name
 
 UNITS: t.Mapping[str, str] = {
     "ratio": "share", "percent": "share",
@@ -26,32 +27,11 @@ UNIT = choice(*UNITS, description="Unit of the number.")
 _VERDICTS = ("warn", "fail", "unknown")
 
 METRIC_KEYS: t.Mapping[str, Shape] = {
+    **{key: from_option(option) for key, option in SPEC.items()},
     "unit": UNIT,
-    "complement": flag("Whether the number is 1 minus what is read."),
-    "scale": number("Factor by which what is read is multiplied."),
-    "divided_by": text("Expression for a second number of the same answer, by which the first is divided."),
-    "window_s": amount("Seconds over which it is read again and again, or over which a log is read; 0 for one reading."),
-    "every_s": amount("Seconds between two readings of a window."),
-    "aggregate": choice("last", "mean", "maximum", "minimum", "increase", "rate", description="What is made of several readings."),
-    "samples": text("Expression of how many observations the number stands on."),
-    "minimum_samples": whole("With fewer observations the verdict is `unknown`."),
-    "too_few": choice("unknown", "pass", description="Verdict when there are too few observations."),
-    "baseline": record(
-        [],
-        "What the number is compared with, as a ratio.",
-        value=number(),
-        from_history_days=amount(),
-        warn_ratio_above=amount(),
-        fail_ratio_above=amount(),
-        warn_ratio_below=amount(),
-        fail_ratio_below=amount(),
-        minimum_samples=whole(),
+    "baseline": from_option(
+        {"type": "dict", "options": BASELINE_SPEC, "description": "What the number is divided by, and limits of that."}
     ),
-    "promql": text("Expression that Prometheus' alert rules use where the metric itself is read from elsewhere."),
-    "warn_above": number("Warning above this number (strict)."),
-    "fail_above": number("Critical above this number (strict)."),
-    "warn_below": number("Warning below this number (strict)."),
-    "fail_below": number("Critical below this number (strict)."),
 }
 _LOG_KEYS: t.Mapping[str, Shape] = {
     key: {}
