@@ -18,15 +18,13 @@ _ENOUGH = 0.5
 
 def measure(metric: Metric, moments: t.Sequence[Moment]) -> Measured:
     """The number that the metric's readings (at least one, the oldest first) come to, or why there is none."""
-    last = moments[-1]
     there = [moment for moment in moments if moment.value is not None]
     if not there:
-        if all(moment.verdict == PASS for moment in moments):
-            # The question itself says that nothing there is well (`empty: pass`).
+        if all(_is_empty(metric, moment) for moment in moments):
             return Measured(None, None, len(moments), PASS, "there is nothing to measure, which counts as well")
         return _nothing(metric, moments, _no_number(moments))
-    failed = len(moments) - sum(moment.value is not None or moment.verdict == PASS for moment in moments)
-    if metric.aggregate == LAST and last.value is None and last.verdict != PASS:
+    failed = sum(moment.value is None and not _is_empty(metric, moment) for moment in moments)
+    if metric.aggregate == LAST and moments[-1].value is None and not _is_empty(metric, moments[-1]):
         return _nothing(metric, moments, _no_number(moments))
     if failed > len(moments) * (1 - _ENOUGH):
         return _nothing(metric, moments, f"{failed} of {len(moments)} readings gave no number, the last time because {_no_number(moments)}")
@@ -41,6 +39,11 @@ def measure(metric: Metric, moments: t.Sequence[Moment]) -> Measured:
         return _nothing(metric, moments, "the number is too large to compare", samples)
     verdict, reason = _own(moments)
     return Measured(value, samples, len(moments), verdict, reason, tuple(notes))
+
+
+def _is_empty(metric: Metric, moment: Moment) -> bool:
+    """Whether there was nothing to measure, and the profile calls that well."""
+    return metric.empty_passes and moment.value is None and moment.verdict == PASS
 
 
 Made = t.Tuple[t.Optional[float], t.Optional[float], str]
@@ -142,7 +145,7 @@ def _own(moments: t.Sequence[Moment]) -> t.Tuple[str, str]:
 
 
 def _no_number(moments: t.Sequence[Moment]) -> str:
-    newest = next((moment for moment in reversed(moments) if moment.value is None and moment.verdict != PASS), moments[-1])
+    newest = next((moment for moment in reversed(moments) if moment.value is None and moment.reason), moments[-1])
     return newest.reason or "the answer has no such number"
 
 

@@ -87,6 +87,7 @@ class Metric:
         unit: `ratio`, `percent`, `ms`, `s`, `bytes`, `count`, `per_second`, `usd_per_hour`, `days`, ...; empty for none.
         complement: Whether 1 less the number is meant.
         scale: Factor, applied last.
+        empty_passes: Whether the question calls it well that there is nothing to measure (`empty: pass`).
         window_s: Seconds over which it is read again and again; 0 for once.
         every_s: Seconds between two readings.
         aggregate: One of AGGREGATES.
@@ -104,6 +105,7 @@ class Metric:
     companions: t.Mapping[str, Check]
     complement: bool
     scale: float
+    empty_passes: bool
     window_s: float
     every_s: float
     aggregate: str

@@ -69,15 +69,25 @@ def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1, s
             told = [str(mistake) for mistake in error.facts["mistakes"]]
             mistakes += ["metric " + mistake[len("check ") :] if mistake.startswith("check ") else mistake for mistake in told]
     by_name = {check.name: check for check in checks}
-    if checks:
-        mistakes += [
-            f"metric {clip(str(item['name']), 60)!r}: a {item['type']} check that is written so yields no number"
-            for item in raw
-            if isinstance(item, t.Mapping) and str(item.get("name")) in by_name and not by_name[str(item["name"])].question.has_number
-        ]
+    mistakes += [
+        f"{_label(item, number)}: a check of type {item['type']} that is written so yields no number"
+        for number, (item, question) in enumerate(zip(raw, questions), 1)
+        if not _yields_number(question, by_name)
+    ]
     if mistakes:
         raise _refused(mistakes, raw)
     return [_metric(item, own, by_name) for item, own in zip(raw, options)]
+
+
+def _yields_number(question: t.Any, checks: t.Mapping[str, Check]) -> bool:
+    """Whether a question has a number for its answer; one that is wrong in other ways is not judged."""
+    if checks:
+        return checks[str(question["name"])].question.has_number
+    try:
+        (alone,) = check_plan.plan([{key: value for key, value in question.items() if key != "depends_on"}])
+    except (AttributeError, BadInput):
+        return True
+    return alone.question.has_number
 
 
 def _refused(mistakes: t.Sequence[str], raw: t.Sequence[t.Any]) -> BadInput:
@@ -175,6 +185,7 @@ def _metric(item: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any], checks: t.M
         companions={part: checks[name] for part, name in own["companions"].items()},
         complement=own["complement"],
         scale=own["scale"],
+        empty_passes=check.question.options.get("empty") == "pass",
         window_s=window_s,
         every_s=own.get("every_s", max(_SHORTEST_S, window_s / _READINGS)),
         aggregate=own["aggregate"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..checks.conditions import number
+from ..checks.conditions import number, shown
 from ..checks.model import Result
 from ..checks.redaction import Redactor
 from ..checks.watch import Reading, Window, watch
@@ -92,10 +92,16 @@ def moments(metric: Metric, readings: t.Sequence[Reading], companions: t.Mapping
             divisor=part(DIVISOR, position),
             samples=part(SAMPLES, position),
             verdict=reading.result.verdict,
-            reason=reading.result.reason,
+            reason=reading.result.reason or _odd(reading.result),
         )
         for position, reading in enumerate(readings)
     ]
+
+
+def _odd(result: Result) -> str:
+    """What there was in the number's place, if it was something else."""
+    seen = result.observed.get("value")
+    return f"there is {shown(seen)} in its place" if result.value is None and seen is not None else ""
 
 
 def usual_by(folder: str, service: str, now: t.Optional[float] = None) -> Usual:
