@@ -69,7 +69,13 @@ def write(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.
     if parameters["keep_days"] is not None and not 0 < parameters["keep_days"] < 100_000:
         raise BadInput("The history cannot be kept so long", why="keep_days is not between 0 and 100000", next_step="nothing was written")
     writes = bool(results or parameters["documents"])
-    said = {"path": path, "results": results, "documents": sorted(map(str, parameters["documents"])), "forgotten": 0, "at": _text(at)}
+    said: t.Dict[str, t.Any] = {
+        "path": path,
+        "results": results,
+        "documents": sorted(map(str, parameters["documents"])),
+        "forgotten": 0,
+        "at": _text(at),
+    }
     if check_mode:
         # Whether it could be written is looked at; a file that is damaged or somebody else's is told now.
         with History.open(folder, service, write=False) as history:

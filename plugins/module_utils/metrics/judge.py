@@ -89,5 +89,5 @@ def _sentence(metric: Metric, measured: Measured, reasons: t.Sequence[str]) -> s
         said = max(said, against(measured.value, limit, metric.unit)[0], key=len)
     window = f" over {metric.window_s:g} s" if metric.window_s and measured.readings > 1 else ""
     samples = f" ({measured.samples:g} observations)" if metric.has("samples") and measured.samples is not None else ""
-    told = [f"{metric.spoken} is {said}{window}{samples}", *filter(None, reasons)]
-    return ", ".join(told) + (f" ({'; '.join(measured.notes)})" if measured.notes else "")
+    parts = [f"{metric.spoken} is {said}{window}{samples}", *filter(None, reasons)]
+    return ", ".join(parts) + (f" ({'; '.join(measured.notes)})" if measured.notes else "")
