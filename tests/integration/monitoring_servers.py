@@ -128,6 +128,8 @@ class Prometheus(Server):
             "--storage.tsdb.retention.time=10y",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.enable-lifecycle",
+            # It needs some seconds to find its Alertmanager, and would send again only a minute later what was lost till then.
+            "--rules.alert.resend-delay=1s",
             "--log.level=warn",
         ]
 
