@@ -15,10 +15,10 @@ from .drawn import position_rules
 
 _STYLE = """
 body{max-width:72rem;padding:0 1rem 3rem}
-header.bar{position:sticky;top:0;z-index:2;background:var(--paper);border-bottom:1px solid var(--line);margin:0 -1rem;padding:.5rem 1rem;
+header.mast{position:sticky;top:0;z-index:2;background:var(--paper);border-bottom:1px solid var(--line);margin:0 -1rem;padding:.5rem 1rem;
 display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;align-items:baseline}
-header.bar h1{font-size:1.15rem;margin:0}header.bar nav{display:flex;gap:1rem;margin-left:auto;font-size:.9rem;overflow-x:auto}
-header.bar nav a{text-decoration:none;padding:.2rem 0}header.bar nav a:hover{text-decoration:underline}
+header.mast h1{font-size:1.15rem;margin:0}header.mast nav{display:flex;gap:1rem;margin-left:auto;font-size:.9rem;overflow-x:auto}
+header.mast nav a{text-decoration:none;padding:.2rem 0}header.mast nav a:hover{text-decoration:underline}
 section{scroll-margin-top:3.4rem}h2{scroll-margin-top:3.4rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}
 .top{display:grid;grid-template-columns:auto 1fr;gap:.2rem 1.6rem;align-items:center;padding:1rem 1.2rem}
 .top .score{font-size:2.6rem;font-weight:700;line-height:1.1;font-variant-numeric:tabular-nums}
@@ -52,13 +52,18 @@ font:.8rem/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;white-sp
 #lines .at{color:var(--quiet)}#lines .lv{font-weight:700}#lines li.ERROR .lv,#lines li.CRITICAL .lv{color:var(--bad)}
 #lines li.WARNING .lv{color:var(--other)}
 #lines li.skipped{color:var(--quiet);font-style:italic}
-.twocol{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr));gap:0 2rem}
-td .small{display:block}.nowrap{white-space:nowrap}
-@media(max-width:36rem){.top{grid-template-columns:1fr}header.bar nav{margin-left:0;width:100%}.cards{grid-template-columns:1fr}
+@media(min-width:36.1rem){#components table{table-layout:fixed}#components th:nth-child(1){width:27%}
+#components th:nth-child(2){width:7.5rem}
+#components th:nth-child(3){width:7rem}#components th:nth-child(4){padding-left:1.4rem}#components td:nth-child(4){padding-left:1.4rem}
+#components th:nth-child(5){width:15rem}}
+.columns{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:0 2rem}
+.columns figure{margin:.6rem 0;min-width:0}
+.columns .plot{height:10rem}
+@media(max-width:36rem){.top{grid-template-columns:1fr}header.mast nav{margin-left:0;width:100%}.cards{grid-template-columns:1fr}
 .tiles{grid-template-columns:repeat(2,1fr)}#lines{font-size:.75rem;max-height:20rem;padding:.4rem .5rem}
 h2 .pill{float:none;margin-right:.5rem}
 h2{scroll-margin-top:5rem}section{scroll-margin-top:5rem}#lost{top:4rem}}
-@media print{header.bar{position:static}#logs,.windows,header.bar nav{display:none}}
+@media print{header.mast{position:static}#logs,.windows,header.mast nav{display:none}}
 """
 
 _SCRIPT = r"""

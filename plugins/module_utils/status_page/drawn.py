@@ -21,7 +21,8 @@ from .snapshot import Row
 WINDOWS_H: t.Mapping[str, float] = {"1": 1, "6": 6, "24": 24, "168": 168}
 """Windows that can be asked for, in hours."""
 WORDS: t.Mapping[str, str] = {"1": "1 hour", "6": "6 hours", "24": "24 hours", "168": "7 days"}
-_SLICES = 96
+_SLICES, _ANSWERS = (16, 96), 40
+"""How finely a window is divided: so that a stretch has enough answers for a percentile."""
 _CHARTS = 60
 _SHARE = re.compile(r"[_.-]?p?(50|90|95|99|999)(?=$|[_.-])")
 _QUANTILES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
@@ -75,11 +76,11 @@ def _drawn(settings: Settings, history: History, state: Row, window: t.Tuple[flo
 
 def _answer_times(series: t.Iterable[t.Sequence[t.Tuple[float, float]]], window: t.Tuple[float, float]) -> str:
     """Percentiles of all answers of checks, stretch by stretch of the window (nearest rank)."""
-    step = (window[1] - window[0]) / _SLICES
+    answers = [point for points in series for point in points]
+    step = (window[1] - window[0]) / max(_SLICES[0], min(_SLICES[1], len(answers) // _ANSWERS))
     slices: t.Dict[int, t.List[float]] = {}
-    for points in series:
-        for at, value in points:
-            slices.setdefault(int((at - window[0]) / step), []).append(value)
+    for at, value in answers:
+        slices.setdefault(int((at - window[0]) / step), []).append(value)
     lines = []
     for quantile, name in _QUANTILES:
         points = []

@@ -23,7 +23,7 @@ _HEADLINES = {
     "pass": "All is well",
     WARN: "Works, with warnings",
     FAIL: "Something has failed",
-    UNKNOWN: "Not known",
+    UNKNOWN: "Not everything is known",
 }
 _MOST_ALERTS = 30
 
@@ -54,7 +54,7 @@ def render(
         f'<link rel="stylesheet" href="static/page.css?v={version}"><link rel="icon" href="static/icon.svg?v={version}">',
         f'<script src="static/page.js?v={version}" defer></script>',
         '<noscript><meta http-equiv="refresh" content="30"></noscript></head><body>',
-        f'<header class="bar"><h1>{escape(title)}</h1>{_environment(state)}<nav><a href="#state">Overview</a><a href="#alerts">Alerts</a>'
+        f'<header class="mast"><h1>{escape(title)}</h1>{_environment(state)}<nav><a href="#state">Overview</a><a href="#alerts">Alerts</a>'
         '<a href="#components">Components</a><a href="#charts">Charts</a><a href="#logs">Logs</a></nav></header>',
         f'<main data-now="{state["now"]:.3f}" data-stale="{settings.stale_after_s:g}">',
         '<p class="error" id="lost" role="alert"><strong>No connection to this page since <time></time>.</strong> '
@@ -133,8 +133,21 @@ def _cards(state: Row) -> str:
 
 
 def _available(one: Row) -> str:
-    known = [item for item in one["availability"] if item["share"] is not None]
-    return f"{percent(known[-1]['share'])} % available over {known[-1]['days']} days" if known else ""
+    known = _windows(one)
+    return f"{percent(known[-1]['share'])} % available over {_days(known[-1])}" if known else ""
+
+
+def _windows(one: Row) -> t.List[Row]:
+    """Windows of which the availability is known; a longer one without further answers says nothing new."""
+    found: t.List[Row] = []
+    for item in one["availability"]:
+        if item["share"] is not None and (not found or item["samples"] > found[-1]["samples"]):
+            found.append(item)
+    return found
+
+
+def _days(item: Row) -> str:
+    return "24 hours" if item["days"] == 1 else f"{item['days']} days"
 
 
 def _alerts(state: Row) -> str:
@@ -157,13 +170,11 @@ def _components(state: Row) -> str:
 
 
 def _component(number: int, one: Row, now: float) -> str:
-    promised = "" if one["promised"] is None else f", {percent(one['promised'])} % is promised"
+    promised = "" if one["promised"] is None else f"; {percent(one['promised'])} % is promised"
     shares = []
-    for item in one["availability"]:
-        if item["share"] is not None:
-            mark = "" if one["promised"] is None else "bad" if item["share"] < one["promised"] else "good"
-            window = "24 hours" if item["days"] == 1 else f"{item['days']} days"
-            shares.append(f'<span class="{mark}">{percent(item["share"])} %</span> over {window}')
+    for item in _windows(one):
+        mark = "" if one["promised"] is None else "bad" if item["share"] < one["promised"] else "good"
+        shares.append(f'<span class="{mark}">{percent(item["share"])} %</span> over {_days(item)} ({item["samples"]} answers)')
     available = f"<p>Available {', '.join(shares)}{promised}.</p>" if shares else ""
     body = ""
     if one["checks"]:
@@ -212,7 +223,7 @@ def _charts(state: Row, charts: t.Mapping[str, str], hours: str) -> str:
     parts = [f'<nav class="windows" aria-label="window">{links}</nav>', charts.get("") or "<p>There is nothing to draw yet.</p>"]
     for one in state["components"]:
         if charts.get(one["name"]):
-            parts.append(f"<h3>{escape(one['title'])}</h3>{charts[one['name']]}")
+            parts.append(f'<h3>{escape(one["title"])}</h3><div class="columns">{charts[one["name"]]}</div>')
     return "".join(parts)
 
 

@@ -10,7 +10,7 @@ import math
 import typing as t
 
 from ..checks.conditions import number
-from ..checks.model import FAIL, PASS, UNKNOWN, WARN, worst
+from ..checks.model import FAIL, PASS, SEVERITY, UNKNOWN, WARN, worst
 from ..errors import RunbookError
 from ..history.entry import CHECK, METRIC
 from ..history.store import History
@@ -56,7 +56,7 @@ def _whole(settings: Settings, history: t.Optional[History], now: float, problem
     is_stale = at is None or now - at > settings.stale_after_s
     verdict = worst(one["verdict"] for one in counted) if counted else UNKNOWN
     severity = str(run["severity"]) if run and now - run["at"] <= settings.stale_after_s else ""
-    alerts = [*_own_alerts(counted, now), *_kept_alerts(settings, history, now)]
+    alerts = sorted([*_kept_alerts(settings, history, now), *_own_alerts(counted)], key=lambda one: -SEVERITY[one["verdict"]])
     return {
         "now": now,
         "at": at,
@@ -174,9 +174,7 @@ def _score(checks: t.Sequence[Row]) -> t.Optional[float]:
     return round(good / whole, 4) if whole else None
 
 
-def _own_alerts(counted: t.Sequence[Row], now: float) -> t.List[Row]:
-    order = {FAIL: 0, UNKNOWN: 1, WARN: 2}
-    wrong = sorted((one for one in counted if one["verdict"] != PASS), key=lambda one: order[one["verdict"]])
+def _own_alerts(counted: t.Sequence[Row]) -> t.List[Row]:
     return [
         {
             "name": one["title"],
@@ -188,7 +186,8 @@ def _own_alerts(counted: t.Sequence[Row], now: float) -> t.List[Row]:
             "at": one["at"],
             "age_s": one["age_s"],
         }
-        for one in wrong
+        for one in counted
+        if one["verdict"] != PASS
     ]
 
 
