@@ -99,11 +99,10 @@ def metrics(known: Gathered) -> Section:
                 verdict_cell(result["verdict"]),
                 number(result.get("value"), unit),
                 *(number(one, unit) if values else cell("") for one in _low_mean_high(values)),
-                _threshold(known, result["name"], unit),
-                str(result.get("reason") or ""),
+                _limits_and_reason(known, result, unit),
             ]
         )
-    columns = ("metric", "verdict", "now", "lowest", "mean", "highest", "limits", "reason")
+    columns = ("metric", "verdict", "now", "lowest", "mean", "highest", "limits and reason")
     verdict = worst(result["verdict"] for result in ordered) if ordered else UNKNOWN
     caption = f"Lowest, mean and highest of the last {span(known.window_s)}"
     return section(
@@ -166,9 +165,9 @@ def _titled(known: Gathered, result: Result) -> str:
     return str(result.get("title") or known.title(result["name"]))
 
 
-def _threshold(known: Gathered, name: str, unit: str) -> Cell:
-    limits = known.limits(name)
-    return cell("; ".join(f"{label} {quantity(value, unit)}" for value, label, _mark in limits))
+def _limits_and_reason(known: Gathered, result: Result, unit: str) -> str:
+    limits = ", ".join(f"{label} {quantity(value, unit)}" for value, label, _mark in known.limits(result["name"]))
+    return "; ".join(part for part in (limits, str(result.get("reason") or "") if result["verdict"] != PASS else "") if part)
 
 
 def _low_mean_high(values: t.Sequence[float]) -> t.Tuple[t.Optional[float], ...]:
