@@ -185,6 +185,14 @@ def test_active_alerts_are_told_and_an_alertmanager_that_does_not_answer_is_unkn
     assert section(report_of(make(state)), "Alerts")["verdict"] is None
 
 
+def test_alerts_that_fired_in_the_last_day_are_told_and_a_task_that_was_skipped_asked_nothing(state: Path) -> None:
+    fired = {"name": "HighLatency", "severity": "warning", "component": "api", "last_fired_at": "2026-11-18T03:00:00.000Z"}
+    found = section(report_of(make(state, alerts={"alerts": [], "history": [fired]})), "Alerts")
+    assert rows(found)["HighLatency"] == ["warning", "api", "2026-11-18 03:00:00 UTC"]
+    assert found["verdict"] == "pass"
+    assert section(report_of(make(state, alerts={"skipped": True, "changed": False})), "Alerts")["verdict"] is None
+
+
 def test_what_was_not_well_is_listed_with_begin_and_length(state: Path) -> None:
     found = rows(section(report_of(make(state, "weekly_report")), "Alerts"))
     assert found["API health"] == ["fail", "2026-11-16 11:41:40 UTC", "1 h"]

@@ -39,9 +39,9 @@ def alerts(known: Gathered) -> Section:
         summary = f"{len(active)} alert{'' if len(active) == 1 else 's'} active" if active else ""
         rows: t.List[t.List[t.Union[str, Cell]]] = [
             [
-                str(one.get("name") or _label(one, "alertname") or "alert"),
+                _name(one),
                 cell(_label(one, "severity") or "none", "bad" if _label(one, "severity").lower() in _CRITICAL else "other"),
-                _since(one),
+                _spoken(str(one.get("starts_at") or one.get("startsAt") or "")),
                 str(
                     one.get("summary")
                     or (one.get("annotations") or {}).get("summary")
@@ -52,6 +52,12 @@ def alerts(known: Gathered) -> Section:
             for one in active[:_MOST_ROWS]
         ]
         blocks.append(table(("alert", "severity", "since", "what it says"), rows, "Active now", "No alert is active."))
+        if isinstance(known.alerts.get("history"), list):
+            fired: t.List[t.List[t.Union[str, Cell]]] = [
+                [_name(one), _label(one, "severity"), _label(one, "component"), _spoken(str(one.get("last_fired_at") or ""))]
+                for one in known.alerts["history"][:_MOST_ROWS]
+            ]
+            blocks.append(table(("alert", "severity", "component", "fired last"), fired, "Fired in the last day", "None."))
     blocks.append(_not_well(known))
     steps = ["Look at the active alerts: silence none without knowing why it came"] if verdict in (WARN, FAIL) else []
     return section("Alerts", *blocks, verdict=verdict, summary=summary, steps=steps)
@@ -179,9 +185,13 @@ def _label(alert: t.Mapping[str, t.Any], name: str) -> str:
     return str(found or "")
 
 
-def _since(alert: t.Mapping[str, t.Any]) -> str:
-    said = str(alert.get("starts_at") or alert.get("startsAt") or alert.get("since") or "")
-    return said.replace("T", " ")[:19] + (" UTC" if said else "")
+def _name(alert: t.Mapping[str, t.Any]) -> str:
+    return _label(alert, "name") or _label(alert, "alertname") or "alert"
+
+
+def _spoken(moment: str) -> str:
+    """A moment of ISO 8601, for a reader."""
+    return moment.replace("T", " ")[:19] + (" UTC" if moment else "")
 
 
 def _moment(one: t.Mapping[str, t.Any]) -> t.Optional[float]:

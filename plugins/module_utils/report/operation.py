@@ -145,9 +145,9 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
         checks=_results(health),
         metrics=_results(measured),
         definitions=definitions,
-        logs=parameters["logs"] or None,
-        alerts=parameters["alerts"] or None,
-        backups=parameters["backups"] or None,
+        logs=_asked(parameters["logs"]),
+        alerts=_asked(parameters["alerts"]),
+        backups=_asked(parameters["backups"]),
         stores=parameters["stores"],
         runs=_runs(state, at - window_s, at),
         severity=parameters["severity"] or None,
@@ -175,6 +175,11 @@ def cleaned(report: t.Dict[str, t.Any], cleaner: Cleaner) -> t.Dict[str, t.Any]:
 
     fixed = ("format", "kind", "at", "since", "verdict")
     return {key: value if key in fixed else clean(value) for key, value in report.items()}
+
+
+def _asked(result: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Mapping[str, t.Any]]:
+    """The result of a task; None where the task was skipped, because there was nothing to ask."""
+    return None if not result or result.get("skipped") else result
 
 
 def _results(found: t.Mapping[str, t.Any]) -> t.Optional[t.List[t.Mapping[str, t.Any]]]:
