@@ -224,6 +224,7 @@ class Totals:
         first: Time of the first line in the window.
         last: Time of the last one.
         notes: What a reader must know about what was read.
+        problem: Why it could not be read, or not to its end; empty when it could.
     """
 
     NUMBERS = ("lines", "bytes_read", "broken", "not_utf8", "cut", "untimed")
@@ -234,6 +235,7 @@ class Totals:
         self.first: t.Optional[float] = None
         self.last: t.Optional[float] = None
         self.notes: t.List[str] = []
+        self.problem = ""
 
     def see(self, when: t.Optional[float]) -> None:
         """Take note of a line's time."""
@@ -256,6 +258,7 @@ class Totals:
         return {
             **{name: getattr(self, name) for name in self.NUMBERS},
             "levels": dict(self.levels), "first": self.first, "last": self.last, "notes": self.notes,
+            "problem": self.problem,
         }  # fmt: skip
 
     def merge(self, other: t.Mapping[str, t.Any]) -> None:
@@ -265,6 +268,7 @@ class Totals:
         self.levels.update(other["levels"])
         self.see(other["first"])
         self.see(other["last"])
+        self.problem = self.problem or other["problem"]
         for text in other["notes"]:
             self.note(text)
 

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
 
 _MOST_SHAPES = 12
 _SAMPLE_LINES = 200
-_MANY_ESCAPED = 20
+_MANY_ESCAPED = 3
 """From so many lines with a backslash in a block on, these go through the shapes, too."""
 
 

@@ -69,7 +69,7 @@ class Stream:
         """Put a block of whole lines, the last one ended, to all questions."""
         self.begin(block)
         self.totals.bytes_read += len(block)
-        if b"\r\n" in block:
+        if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         if self._blocks is not None:
             if self._blocks.take(block):

@@ -1,0 +1,255 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Bytes of logs, portion by portion: files that may be rotated or cut while they are read, packed files, output of programs.
+
+Files are read, not mapped into memory: a mapped file that is cut by its rotation (`copytruncate`) would end the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import select
+import shutil
+import time
+import typing as t
+import zlib
+
+from ..command import Command, end
+from ..errors import RunbookError
+
+PORTION = 1 << 18
+LONGEST_LINE = 1 << 20
+"""Of a longer line only so many bytes are looked at."""
+_FINGERPRINT = 1024
+
+
+class Late(Exception):
+    """The scan's time is up."""
+
+
+class Clock:
+    """The time that a scan has.
+
+    Args:
+        timeout_s: Seconds from now on.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.end = time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that are left; 0 or less when the time is up."""
+        return self.end - time.monotonic()
+
+    def check(self) -> None:
+        """See whether there is time left.
+
+        Raises:
+            Late: There is none.
+        """
+        if self.left_s <= 0:
+            raise Late
+
+
+def fingerprint(descriptor: int) -> bytes:
+    """The beginning of an open file, by which its copy is known again."""
+    return os.pread(descriptor, _FINGERPRINT, 0)
+
+
+def plain(
+    descriptor: int, begin: int, end_: int, copy: t.Callable[[], t.Optional[int]], note: t.Callable[[str], None]
+) -> t.Iterator[bytes]:
+    """The bytes from `begin` to `end_` of an open file.
+
+    Args:
+        descriptor: The open file.
+        begin: Where to begin.
+        end_: Where the file ended when the scan began; what is written later is not read.
+        copy: Gives the copy that a rotation made of the file before it cut it to nothing, as an open file; None when there is none.
+        note: Takes what the reader must know.
+    """
+    position = begin
+    while position < end_:
+        portion = os.pread(descriptor, min(PORTION, end_ - position), position)
+        # A file that was cut while it was read, and whose writer goes on at the old place, has zeros up to there.
+        if not portion or (os.fstat(descriptor).st_size < position + len(portion)):
+            other = copy()
+            if other is None:
+                note(f"a file was cut to nothing while it was read; {end_ - position} bytes of it are lost")
+                return
+            try:
+                note("a file was cut to nothing while it was read; the rest was read from its copy")
+                yield from plain(other, position, end_, lambda: None, note)
+            finally:
+                os.close(other)
+            return
+        position += len(portion)
+        yield portion
+
+
+def gzipped(descriptor: int, name: str, note: t.Callable[[str], None]) -> t.Iterator[bytes]:
+    """The content of a file of one or more gzip members (RFC 1952), as far as it is whole."""
+    position = 0
+    unpacker = zlib.decompressobj(wbits=31)
+    packed = b""
+    while True:
+        if not packed:
+            packed = os.pread(descriptor, PORTION, position)
+            position += len(packed)
+        if not packed:
+            if not unpacker.eof and position:
+                note(f"{name} ends too early")
+            return
+        try:
+            data = unpacker.decompress(packed, PORTION)
+        except zlib.error as error:
+            note(f"{name} is damaged ({error}); what comes before that was read")
+            return
+        if data:
+            yield data
+        packed = unpacker.unconsumed_tail
+        if unpacker.eof:
+            packed = unpacker.unused_data.lstrip(b"\0")
+            # What follows the last member without being one is padding.
+            if packed and not packed.startswith(b"\x1f"):
+                return
+            if packed or position < os.fstat(descriptor).st_size:
+                unpacker = zlib.decompressobj(wbits=31)
+
+
+def zstandard(path: str, descriptor: int, name: str, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[bytes]:
+    """The content of a file packed by zstd (RFC 8878): by the program `zstd`, which works beside us, else by a Python library."""
+    if shutil.which("zstd"):
+        command = Command(["zstd", "-dcq", "--", path])
+        try:
+            yield from output(command, clock)
+        except RunbookError as error:
+            note(f"{name} is damaged or cannot be read ({error.message}); what comes before that was read")
+        return
+    with os.fdopen(os.dup(descriptor), "rb") as packed:
+        try:
+            stream = _zstd_stream(packed)
+        except ImportError:
+            note(f"{name} is left out: neither the program zstd nor a Python library for it is installed")
+            return
+        while True:
+            try:
+                data = stream.read(PORTION)
+            except Exception as error:  # each library has its own
+                note(f"{name} is damaged ({error}); what comes before that was read")
+                return
+            if not data:
+                return
+            yield data
+
+
+def _zstd_stream(packed: t.IO[bytes]) -> t.Any:
+    """The library of Python 3.14 on, or the package `zstandard`."""
+    try:
+        return importlib.import_module("compression.zstd").ZstdFile(packed)
+    except ImportError:
+        return importlib.import_module("zstandard").ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+
+
+def output(command: Command, clock: Clock, *, both: bool = False) -> t.Iterator[bytes]:
+    """What a program prints, until it ends or the time is up.
+
+    Args:
+        command: The program.
+        clock: The time that there is.
+        both: Whether its standard error is part of the log, as the standard error of a container is.
+
+    Raises:
+        Late: The time is up; the program was ended.
+        RunbookError: It failed.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        # A small pipe for its complaints: more than fits is dropped by closing it at the end.
+        os.set_blocking(write_end, False)
+        process = command.start(stderr=_STDOUT if both else write_end)
+    except BaseException:
+        os.close(read_end)
+        raise
+    finally:
+        os.close(write_end)
+    tail = b""
+    try:
+        assert process.stdout is not None  # noqa: S101  (it was asked for as a pipe)
+        pipe = process.stdout.fileno()
+        while True:
+            if not select.select([pipe], [], [], max(0.0, clock.left_s))[0]:
+                raise Late
+            data = os.read(pipe, PORTION)
+            if not data:
+                break
+            tail = (tail + data)[-2000:] if both else b""
+            yield data
+        process.wait(max(1.0, clock.left_s))
+        status = command.status(process)
+        if status != 0:
+            os.set_blocking(read_end, False)
+            said = tail if both else _said(read_end)
+            raise command.failure(status, said.decode("utf-8", "replace"))
+    finally:
+        end(process)
+        os.close(read_end)
+
+
+_STDOUT = -2
+"""subprocess.STDOUT."""
+
+
+def _said(read_end: int) -> bytes:
+    try:
+        return os.read(read_end, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def lines_of(
+    portions: t.Iterable[bytes],
+    take: t.Callable[[bytes], None],
+    take_cut: t.Callable[[bytes, int], None],
+    take_last: t.Callable[[bytes], None],
+    clock: Clock,
+) -> None:
+    """Give portions on as blocks of whole lines.
+
+    Args:
+        portions: The bytes of the log.
+        take: Takes a block of whole lines.
+        take_cut: Takes the beginning of a line that is too long, and the line's whole length.
+        take_last: Takes the last line, when it has no end.
+        clock: The time that there is.
+
+    Raises:
+        Late: The time is up.
+    """
+    carry = b""
+    too_long = 0
+    for portion in portions:
+        clock.check()
+        if too_long:
+            found = portion.find(b"\n")
+            if found < 0:
+                too_long += len(portion)
+                continue
+            take_cut(carry, too_long + found + 1)
+            carry, too_long, portion = b"", 0, portion[found + 1 :]
+        data = carry + portion if carry else portion
+        cut = data.rfind(b"\n") + 1
+        carry = data[cut:]
+        if cut:
+            take(data[:cut] if carry else data)
+        if len(carry) > LONGEST_LINE:
+            too_long, carry = len(carry), carry[:LONGEST_LINE]
+    if too_long:
+        take_cut(carry, too_long)
+    elif carry:
+        take_last(carry)
+

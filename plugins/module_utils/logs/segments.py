@@ -1,0 +1,150 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The pieces of which a scan consists, in order, and the work on them in one process."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+from ..command import Command, Place
+from ..errors import RunbookError
+from .answers import Answer, Totals, answers_of
+from .files import copy_of
+from .model import Plan
+from .reading import Clock, Late, gzipped, lines_of, output, plain, zstandard
+from .search import Watch
+from .stream import Stream
+
+
+@dataclass
+class Segment:
+    """A piece of a stream: part of a file, or the output of a program.
+
+    Attributes:
+        stream: Number of the stream; pieces of one stream follow each other.
+        source: Place of the log among the plan's.
+        format: How it is written, found out from the stream's beginning; `auto` when that is not known yet.
+        label: What it is, for the reader.
+        path: Path of the file by which it is opened.
+        name: Path of the file as a person knows it.
+        begin: Where to begin in it.
+        end: Where to end.
+        packed: `gzip`, `zstd` or empty.
+        beginning: The file's first bytes, as text of Latin-1.
+        newest: Time about which it was written last.
+        argv: The program and its arguments; empty for a file.
+        place: Where the program runs, as arguments of `Place`.
+        both: Whether its standard error belongs to the log.
+        stamped: Whether each line begins with a time of the container engine's.
+        whole: Whether it is read to the end of the file.
+    """
+
+    stream: int
+    source: int
+    format: str
+    label: str
+    path: str = ""
+    name: str = ""
+    begin: int = 0
+    end: int = 0
+    packed: str = ""
+    beginning: str = ""
+    newest: t.Optional[float] = None
+    argv: t.List[str] = field(default_factory=list)
+    place: t.Dict[str, str] = field(default_factory=dict)
+    folder: str = ""
+    both: bool = False
+    stamped: bool = False
+    whole: bool = True
+
+    @property
+    def weight(self) -> int:
+        """How much work it is, roughly in bytes; a packed log is about ten times as long, that of a program is not known."""
+        if self.argv:
+            return 32 << 20
+        return (self.end - self.begin) * (8 if self.packed else 1)
+
+    def as_dict(self) -> t.Dict[str, t.Any]:
+        """For another process."""
+        return asdict(self)
+
+
+class Work:
+    """The answers of one process.
+
+    Attributes:
+        answers: To all questions.
+        totals: Of all logs.
+        complete: Whether everything was read within the time.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.watch = Watch()
+        self.answers: t.List[Answer] = answers_of(plan, self.watch)
+        self.totals = [Totals() for _source in plan.sources]
+        self.complete = True
+
+    def do(self, segments: t.Sequence[Segment], clock: Clock) -> None:
+        """Read all segments, in order."""
+        stream: t.Optional[Stream] = None
+        try:
+            with self.watch.on():
+                for segment in segments:
+                    if stream is None or stream.number != segment.stream:
+                        if stream is not None:
+                            stream.finish()
+                        stream = self._stream(segment)
+                    self._read(segment, stream, clock)
+        except Late:
+            self.complete = False
+        if stream is not None:
+            stream.finish()
+
+    def _stream(self, segment: Segment) -> Stream:
+        source = self.plan.sources[segment.source]
+        if segment.format != "auto":
+            source = replace(source, format=segment.format)
+        return Stream(
+            self.plan,
+            source,
+            segment.stream,
+            self.answers,
+            self.totals[segment.source],
+            self.watch,
+            newest=segment.newest,
+            stamped=segment.stamped,
+        )
+
+    def _read(self, segment: Segment, stream: Stream, clock: Clock) -> None:
+        totals = self.totals[segment.source]
+        with _portions(segment, clock, totals.note) as portions:
+            try:
+                last = stream.take_last if segment.whole else lambda line: stream.take(line + b"\n")
+                lines_of(portions, stream.take, stream.take_cut, last, clock)
+            except RunbookError as error:
+                totals.note(f"{segment.label} could not be read: {error.message}")
+                totals.problem = totals.problem or error.message
+
+
+@contextmanager
+def _portions(segment: Segment, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[t.Iterable[bytes]]:
+    if segment.argv:
+        yield output(Command(segment.argv, place=Place(**segment.place), folder=segment.folder), clock, both=segment.both)
+        return
+    descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if segment.packed == "gzip":
+            yield gzipped(descriptor, segment.name, note)
+        elif segment.packed == "zstd":
+            yield zstandard(segment.path, descriptor, segment.name, clock, note)
+        else:
+            beginning = segment.beginning.encode("latin-1")
+            yield plain(descriptor, segment.begin, segment.end, lambda: copy_of(segment.name, beginning, segment.end), note)
+    finally:
+        os.close(descriptor)
