@@ -105,16 +105,16 @@ def _entry(kind: str, result: t.Mapping[str, t.Any]) -> Entry:
         value = number(observed.get("value"))
     return Entry(
         kind=kind,
-        name=_text(result["name"])[:_NAME_LENGTH],
-        component=_text(result.get("component"))[:_NAME_LENGTH],
-        unit=_text(result.get("unit"))[:_NAME_LENGTH],
+        name=text(result["name"])[:_NAME_LENGTH],
+        component=text(result.get("component"))[:_NAME_LENGTH],
+        unit=text(result.get("unit"))[:_NAME_LENGTH],
         severity=SEVERITY[result["verdict"]],
         value=value,
         latency_ms=number(result.get("latency_ms")),
-        reason=_text(result.get("reason"))[:_REASON_LENGTH],
+        reason=text(result.get("reason"))[:_REASON_LENGTH],
     )
 
 
-def _text(value: t.Any) -> str:
+def text(value: t.Any) -> str:
     """Text that SQLite takes: halves of surrogate pairs cannot be written as UTF-8, and NUL ends a text for some readers."""
     return "" if value is None else str(value).encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")

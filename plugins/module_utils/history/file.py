@@ -143,8 +143,9 @@ def _set_up(database: sqlite3.Connection) -> None:
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
         try:
-            # Only a file without tables takes this up; then pruning gives room back without copying the whole file.
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            if schema.version(database) == 0:
+                # Only a file without tables takes this up; then pruning gives room back without copying the whole file.
+                database.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # The change to write-ahead logging does not wait for others as statements do.
             database.execute("PRAGMA journal_mode = WAL")
             break

@@ -13,7 +13,7 @@ import typing as t
 
 from ..errors import BadInput
 from . import file
-from .entry import CHECK, KINDS, VERDICTS
+from .entry import CHECK, KINDS, VERDICTS, text
 
 HOUR_S, DAY_S = 3600, 86400
 _FIRST, _LAST = -1e300, 1e300
@@ -196,7 +196,7 @@ class Reading:
         if self._database is None:
             return []
         with file.explained(self.path):
-            return self._database.execute(statement, tuple(values)).fetchall()
+            return self._database.execute(statement, [text(value) if isinstance(value, str) else value for value in values]).fetchall()
 
     def _writable(self) -> sqlite3.Connection:
         if self._database is None:

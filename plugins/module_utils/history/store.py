@@ -14,7 +14,7 @@ import typing as t
 
 from ..checks.conditions import number
 from . import file
-from .entry import Entry, entries, moment
+from .entry import Entry, entries, moment, text
 from .reading import Reading
 
 _DAY_S = 86400
@@ -75,11 +75,11 @@ class History(Reading):
             NoSpace: The disk is full; nothing was written.
         """
         found = entries(checks, metrics)
-        at = moment(at)
+        at, run_id, procedure = moment(at), text(run_id), text(procedure)
         total = verdict or Entry.worst(found)
         database = self._writable()
         with file.explained(self.path), file.transaction(database):
-            run = (at, run_id, procedure, total, severity or "", number(score), summary[:_SUMMARY_LENGTH])
+            run = (at, run_id, procedure, text(total), text(severity), number(score), text(summary)[:_SUMMARY_LENGTH])
             database.execute(
                 "INSERT INTO run (at, run_id, procedure, verdict, severity, score, summary) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (run_id, procedure, at) DO UPDATE SET verdict = excluded.verdict, severity = excluded.severity, "
@@ -114,10 +114,12 @@ class History(Reading):
             document: JSON types only.
             at: When it was made, in seconds since 1970 UTC; None for now.
         """
-        text = json.dumps(document, separators=(",", ":"), default=str)
+        written = _json(document)
         database = self._writable()
         with file.explained(self.path), file.transaction(database):
-            database.execute("INSERT OR REPLACE INTO document VALUES (?, ?, ?)", (name, time.time() if at is None else moment(at), text))
+            database.execute(
+                "INSERT OR REPLACE INTO document VALUES (?, ?, ?)", (text(name), time.time() if at is None else moment(at), written)
+            )
 
     def prune(self, days: float, now: t.Optional[float] = None) -> int:
         """Forget results and runs older than `days`, and give their room back to the file system. Returns how many results went."""
@@ -156,3 +158,12 @@ class History(Reading):
             return None
         database.execute("INSERT OR IGNORE INTO reason (text) VALUES (?)", (entry.reason,))
         return int(database.execute("SELECT id FROM reason WHERE text = ?", (entry.reason,)).fetchone()[0])
+
+
+def _json(document: t.Mapping[str, t.Any]) -> str:
+    """JSON that every reader takes: what is no number there (RFC 8259, section 6) becomes null."""
+    try:
+        return json.dumps(document, separators=(",", ":"), default=str, allow_nan=False)
+    except ValueError:
+        plain = json.loads(json.dumps(document, default=str), parse_constant=lambda _constant: None)
+        return json.dumps(plain, separators=(",", ":"))
