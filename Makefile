@@ -11,7 +11,7 @@ RUN = PATH="$(BIN):$$PATH"
 PYTEST = $(RUN) $(BIN)/python -m pytest -v --durations=15
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test lint unit integration contract molecule sanity benchmark docs build clean
+.PHONY: help setup drill test lint unit integration contract molecule sanity benchmark docs schema build clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,10 @@ benchmark: ## speed against the plain pipelines that the runbooks started from
 docs: ## check the documentation of modules and roles
 	$(READY) drill test
 	@$(PYTEST) tests/quality/test_collection.py tests/contract/test_module_documentation.py $(ARGS)
+
+schema: ## meta/profile.schema.json, made anew from roles, checks and shapes
+	$(READY) drill
+	@PYTHONPATH=collections:src:tests $(RUN) $(BIN)/python -m tools.profile_schema
 
 build: ## the collection as a tarball, in build/
 	$(READY) drill

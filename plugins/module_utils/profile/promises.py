@@ -44,7 +44,7 @@ def _schedule(variables: t.Mapping[str, t.Any], procedures: t.Mapping[str, t.Map
                     "write it like Europe/Warsaw or UTC",
                 )
     for position, entry in items(variables.get("schedule_entries")):
-        path, name = ("schedule_entries", position, "procedure"), str(entry.get("procedure", ""))
+        path, name = ("schedule_entries", position), str(entry.get("procedure", ""))
         if procedures and name not in procedures:
             what = f"The schedule runs {clip(name)!r}, which is no procedure{near(name, procedures)}"
             found.error("no_such_procedure", path, what, "", "see `sre-runbooks list` for the names")
@@ -224,9 +224,9 @@ def _objectives(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Findin
             fail = number((metric or {}).get(f"fail_{direction}"))
             warn = number((metric or {}).get(f"warn_{direction}"))
             if limit is not None and warn is not None and (fail is None or (fail - limit) * worse > 0):
-                path = ("deploy_rollback_when", position)
+                rule_path = ("deploy_rollback_when", position)
                 what = (
                     f"A release is taken back when {clip(rule.get('metric'))!r} is {direction} {limit:g}, which is only a warning otherwise"
                 )
-                found.warning("rollback", path, what, "the same number is judged in two ways", "make sure that both are meant")
+                found.warning("rollback", rule_path, what, "the same number is judged in two ways", "make sure that both are meant")
     return found

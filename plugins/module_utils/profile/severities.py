@@ -79,7 +79,7 @@ def _conditions(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Findin
                 verdict in ("warn", "fail")
                 and _limit(metric, verdict, "above") is None
                 and _limit(metric, verdict, "below") is None
-                and "baseline" not in metric
+                and not (metric or {}).get("baseline")
             ):
                 what = f"{said} waits for the verdict {verdict} of the metric {clip(rule['metric'])!r}, which has no {verdict} threshold"
                 found.error("never", path, what, "it can never be true", "give the metric the threshold, or use above or below")

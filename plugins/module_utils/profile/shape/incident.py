@@ -18,6 +18,7 @@ from .language import (
     number,
     or_null,
     record,
+    record_of,
     table,
     text,
     url,
@@ -85,7 +86,7 @@ INCIDENT: t.Dict[str, Shape] = {
         "How grave it can be, the gravest first.",
     ),
     "incident_severity_rules": listing(
-        record(["severity", "when"], severity=name(), when=name("In words, for the reader."), **_CONDITION),
+        record_of(["severity", "when"], {"severity": name(), "when": name("In words, for the reader."), **_CONDITION}),
         "What makes it so grave; the gravest rule that is true counts.",
     ),
     "incident_escalation_levels": listing(
@@ -139,7 +140,7 @@ REMEDIATION: t.Dict[str, Shape] = {
             ["name", "steps"],
             name=name(),
             title=name(),
-            when=record([], "When it is climbed.", **_CONDITION),
+            when=record_of([], _CONDITION, "When it is climbed."),
             alert=text("Alert that calls for it."),
             statuses=listing(whole(), "HTTP statuses that call for it."),
             steps=listing(_STEP),

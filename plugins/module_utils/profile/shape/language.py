@@ -83,7 +83,12 @@ def table(of: Shape, description: str = "") -> Shape:
 
 def record(required: t.Sequence[str], description: str = "", open_: bool = False, **keys: Shape) -> Shape:
     """A dictionary with these keys; `open_` allows others besides."""
-    shape: Shape = {"type": "object", "properties": {key.rstrip("_"): value for key, value in keys.items()}}
+    return record_of(required, keys, description, open_)
+
+
+def record_of(required: t.Sequence[str], keys: t.Mapping[str, Shape], description: str = "", open_: bool = False) -> Shape:
+    """The same, with the keys in a dictionary."""
+    shape: Shape = {"type": "object", "properties": dict(keys)}
     if required:
         shape["required"] = list(required)
     if not open_:
