@@ -9,6 +9,8 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
+# Nothing here uses it: what this module imports is imported once, before Ansible forks a process for each host.
+from ansible_collections.sre.runbooks.plugins.module_utils.checks import http as _http  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController
 
