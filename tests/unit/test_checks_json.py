@@ -33,13 +33,14 @@ JSON_CASES: list[tuple[t.Any, dict[str, t.Any], str]] = [
     ({"n": True}, {"value": "n", "fail_below": 0.8}, "unknown"),
     ({}, {"value": "n", "fail_below": 0.8}, "unknown"),
     ({"n": 10**400}, {"value": "n", "fail_above": 1}, "unknown"),
+    ({"n": float("inf")}, {"value": "n", "fail_above": 1}, "unknown"),
     ({"n": 3}, {"observe": {"n": "n", "half": "n.x"}}, "pass"),
 ]
 
 
 @pytest.mark.parametrize(("document", "keys", "verdict"), JSON_CASES)
 def test_conditions_and_thresholds_decide(document: t.Any, keys: dict[str, t.Any], verdict: str) -> None:
-    with Server(sends(answer(json.dumps(document).encode()))) as server:
+    with Server(sends(answer(json.dumps(document).replace("Infinity", "1e400").encode()))) as server:
         result = outcome(type="json", url=server.url, **keys)
     assert result.verdict == verdict, result.reason
     assert (result.reason == "") == (verdict == "pass")

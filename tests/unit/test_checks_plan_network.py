@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -112,3 +113,4 @@ def test_a_number_is_finite_or_none(written: bytes, number: float | None) -> Non
     with Server(sends(answer(b'{"n": ' + written + b"}"))) as server:
         (result,) = outcomes({"type": "json", "url": server.url, "value": "n"})
     assert result.value == number
+    json.dumps(report([result], 1.0), allow_nan=False)

@@ -189,6 +189,8 @@ def judge_number(value: t.Any, options: t.Mapping[str, t.Any], what: str) -> t.L
         value = float(value)
     except OverflowError:
         return [Finding(UNKNOWN, f"{what} is too large a number to compare")]
+    if not math.isfinite(value):
+        return [Finding(UNKNOWN, f"{what} is {value:+}, not a finite number")]
     for verdict, above, below in ((FAIL, "fail_above", "fail_below"), (WARN, "warn_above", "warn_below")):
         if above in options and value > options[above]:
             return [Finding(verdict, f"{what} is {value:g}, more than {options[above]:g}")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 import typing as t
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -86,6 +87,8 @@ class Redactor:
             }
         if isinstance(value, (list, tuple)):
             return "..." if depth == 0 else [self.value(item, depth=depth - 1) for item in value[:20]]
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)  # JSON has no such numbers
         if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
             return float(value) if abs(value) < 1 << 1000 else "a number too large to show"
         return value if value is None or isinstance(value, (bool, int, float)) else clip(self.text(str(value)), 500)
