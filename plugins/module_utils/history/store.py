@@ -125,17 +125,18 @@ class History(Reading):
         """Forget results and runs older than `days`, and give their room back to the file system. Returns how many results went."""
         before = moment(time.time() if now is None else now) - days * _DAY_S
         database = self._writable()
-        gone = 0
         with file.explained(self.path):
-            # Subject by subject: each is one stretch of the table, and other writers get their turn between.
-            for (subject,) in database.execute("SELECT id FROM subject").fetchall():
-                with file.transaction(database):
-                    gone += database.execute("DELETE FROM answer WHERE subject = ? AND at < ?", (subject, before)).rowcount
             with file.transaction(database):
-                # Answers bear the moment of their run, so no answer is left that refers to one of these.
-                database.execute("DELETE FROM run WHERE at < ?", (before,))
-                database.execute("DELETE FROM reason WHERE id NOT IN (SELECT reason FROM answer WHERE reason IS NOT NULL)")
-                database.execute("DELETE FROM subject WHERE NOT EXISTS (SELECT 1 FROM answer WHERE answer.subject = subject.id)")
+                # Answers bear the moment of their run, so both go together.
+                gone = 0
+                for (subject,) in database.execute("SELECT id FROM subject").fetchall():
+                    gone += database.execute("DELETE FROM answer WHERE subject = ? AND at < ?", (subject, before)).rowcount
+                runs = database.execute("DELETE FROM run WHERE at < ?", (before,)).rowcount
+                if gone:
+                    database.execute("DELETE FROM reason WHERE id NOT IN (SELECT reason FROM answer WHERE reason IS NOT NULL)")
+                    database.execute("DELETE FROM subject WHERE NOT EXISTS (SELECT 1 FROM answer WHERE answer.subject = subject.id)")
+            if not gone and not runs:
+                return 0
             # `execute` takes one step of it, and each step frees one page; a script is stepped to its end.
             database.executescript("PRAGMA incremental_vacuum; PRAGMA wal_checkpoint(TRUNCATE)")
         return gone
