@@ -111,8 +111,12 @@ from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclu
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True, **CONSTRAINTS)
-    conclude(module, lambda: operate(module.params, module.check_mode))
+    # A channel may be an address with a secret in it: the arguments neither go to the system log nor come back with the result.
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True, no_log=True, **CONSTRAINTS)
+    parameters = dict(module.params)
+    for name in ("channels", "notify_channels", "gateways"):
+        module.params[name] = "not shown"
+    conclude(module, lambda: operate(parameters, module.check_mode))
 
 
 if __name__ == "__main__":

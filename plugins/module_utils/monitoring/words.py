@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 import typing as t
 
 from .. import readable
@@ -32,6 +34,7 @@ _WORDS: t.Mapping[t.Tuple[str, str], str] = {
     ("pass", "above"): "noticed",
     ("pass", "below"): "noticed",
 }
+_NUMBER_FORMAT = re.compile(r"[+ -]?[0-9]{0,2}[,_]?(?:\.[0-9]{1,2})?[eEfFgGn%]?\Z")
 
 
 def literal(text: str) -> str:
@@ -52,6 +55,25 @@ def degree(verdict: str, direction: str) -> str:
 def message(title: str, verdict: str, direction: str, value: float, unit: str) -> str:
     """The message of an alert that is evaluated here: `Error rate critical: 16.0%`, `Response time elevated: 31.5s`."""
     return f"{title} {degree(verdict, direction)}: {short(value, unit)}"
+
+
+def formatted(pattern: str, value: float) -> str:
+    """The profile's own words with the value in them (`Error rate critical: {value:.1%}`); empty where they cannot be used.
+
+    Only `{value}` with a format for numbers is filled in: a pattern may not reach into anything else.
+    """
+    found = []
+    try:
+        for text, name, form, conversion in string.Formatter().parse(pattern):
+            found.append(text)
+            if name is None:
+                continue
+            if name != "value" or conversion or not _NUMBER_FORMAT.match(form or ""):
+                return ""
+            found.append(format(value, form or ""))
+    except (ValueError, OverflowError):
+        return ""
+    return "".join(found)
 
 
 def short(value: float, unit: str) -> str:
