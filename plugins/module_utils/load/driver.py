@@ -24,6 +24,7 @@ import typing as t
 NO_LOCUST = 4
 """Exit status: Locust is not installed for this Python."""
 _CHUNK_BYTES = 65536
+_CLOCK_S = 0.005
 _SPAWNED_S, _LOOK_EVERY_S, _GRACE_S = 0.3, 0.02, 1.0
 
 
@@ -76,7 +77,7 @@ def failure(error: BaseException) -> str:
     if name in ("gaierror", "herror"):
         return f"name resolution: {text}"
     if name == "HTTPParseError":
-        return f"no HTTP: {text}"
+        return f"no valid HTTP: {text}"
     return f"connection broken: {text or name}"
 
 
@@ -121,8 +122,9 @@ def send(client: t.Any, run: Run, number: int, scheduled: float, timeout_type: t
         wrong = failure(error)
     finally:
         cut_off.close()
-    if wrong == "timeout" and left_s < run.plan["timeout_s"]:
-        wrong = "cut off at the end of the test"
+    # Layers below turn the deadline into errors of their own; the clock tells.
+    if wrong and not status and run.now_s() - sent >= left_s - _CLOCK_S:
+        wrong = "timeout" if left_s >= run.plan["timeout_s"] else "cut off at the end of the test"
     if not complete:
         client.client.clientpool.close()  # what is left on the connection belongs to nobody
     run.note(number, kind, (scheduled, sent), status, size, wrong)

@@ -17,7 +17,7 @@ from .plan import Plan
 
 _SLICES = 60
 """Points of a curve over time; more cannot be told apart on a page."""
-_NOT_ANSWERED = ("connection", "name resolution", "tls", "no HTTP")
+_NOT_ANSWERED = ("connection", "name resolution", "tls", "no valid HTTP")
 
 
 @dataclass(frozen=True)
