@@ -82,6 +82,22 @@ options:
   logs:
     description: Result of M(sre.runbooks.log_scan).
     type: dict
+  log_questions:
+    description:
+      - The profile's questions to its logs (C(service_log_questions)); those are shown whose C(used_by) names this report, and in the evening
+        and the week those of C(security).
+    type: list
+    elements: dict
+    default: []
+  log_sources:
+    description: The logs of the profile (C(service_logs)); of files on this host is looked at whether they are rotated.
+    type: list
+    elements: dict
+    default: []
+  largest_log_mb:
+    description: Size in megabytes from which on a log should have been rotated; 0 for no such size.
+    type: float
+    default: 0
   alerts:
     description: Result of M(sre.runbooks.alerts_info).
     type: dict

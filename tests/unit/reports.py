@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import datetime
 from html.parser import HTMLParser
@@ -75,6 +76,27 @@ def make(state: Path, kind: str = "morning_check", *, check_mode: bool = False, 
     validated = ArgumentSpecValidator(dict(OPTIONS)).validate(given)
     assert not validated.error_messages, validated.error_messages
     return operate(validated.validated_parameters, check_mode)
+
+
+def report_of(made: dict[str, Any]) -> dict[str, Any]:
+    """The document that was written."""
+    found: dict[str, Any] = json.loads(Path(made["json"]).read_text())
+    return found
+
+
+def section(report: dict[str, Any], title: str) -> dict[str, Any]:
+    """One of its sections."""
+    return dict(next(one for one in report["sections"] if one["title"] == title))
+
+
+def rows(found: dict[str, Any]) -> dict[str, list[str]]:
+    """First cell -> texts of the others, of all tables of a section."""
+    return {
+        row[0]["text"]: [cell["text"] for cell in row[1:]]
+        for block in found["blocks"]
+        for row in block.get("rows", [])
+        if isinstance(row, list)
+    }
 
 
 class Page(HTMLParser):

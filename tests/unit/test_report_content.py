@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.reports import AT, CHECKS, KINDS, Page, make, remember, result
+from unit.reports import AT, CHECKS, KINDS, Page, make, remember, report_of, result, rows, section
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.report import store
@@ -24,25 +23,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("state") / "state"
     remember(folder)
     return folder
-
-
-def report_of(made: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(made["json"]).read_text())
-    return found
-
-
-def section(report: dict[str, Any], title: str) -> dict[str, Any]:
-    return dict(next(one for one in report["sections"] if one["title"] == title))
-
-
-def rows(found: dict[str, Any]) -> dict[str, list[str]]:
-    """First cell -> texts of the others, of all tables of a section."""
-    return {
-        row[0]["text"]: [cell["text"] for cell in row[1:]]
-        for block in found["blocks"]
-        for row in block.get("rows", [])
-        if isinstance(row, list)
-    }
 
 
 def test_a_service_that_is_well_passes_and_there_is_nothing_to_do(state: Path) -> None:
@@ -257,6 +237,11 @@ def test_bad_terms_are_refused_before_anything_is_written(options: dict[str, Any
     with pytest.raises(RunbookError, match=said):
         make(tmp_path, **options)
     assert not (tmp_path / "reports").exists()
+
+
+def test_uptime_and_the_number_of_requests_are_answered_in_the_evening(state: Path) -> None:
+    found = rows(section(report_of(make(state, "evening_summary")), "At a glance"))
+    assert found["Uptime"][0] == "API health 100 % up; PostgreSQL 100 % up"
 
 
 def test_results_of_no_known_form_make_no_traceback(state: Path) -> None:

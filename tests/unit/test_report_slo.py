@@ -19,6 +19,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.report.slo import (
     burn_rate,
     error_budget,
     good_below,
+    increase,
     judge,
     lasts_s,
     mean_over_time,
@@ -131,6 +132,11 @@ def test_a_budget_lasts_as_long_as_the_pace_allows() -> None:
     assert lasts_s(budget, 2.0, 30 * DAY) == pytest.approx(15 * DAY)
     assert lasts_s(budget, 0.0, 30 * DAY) is None
     assert lasts_s(error_budget(account([Reading(0, False)], 0, 100, 100), 0.99), 1.0, 100) == 0.0
+
+
+def test_a_counter_that_begins_again_loses_nothing_but_what_nobody_saw() -> None:
+    assert increase([10, 15, 40, 3, 8]) == 30 + 3 + 5
+    assert increase([7]) == increase([]) == 0
 
 
 @given(READINGS, VALID)

@@ -33,7 +33,10 @@ class Gathered:
         checks: Results of health_check; None when there are no checks.
         metrics: Results of metrics_gate; None when there are no metrics.
         definitions: Checks and metrics as the profile has them, by name.
-        logs: Results of log_scan; None when there are no logs.
+        logs: Result of log_scan; None when there are no logs.
+        log_questions: The profile's questions to its logs.
+        log_sources: The logs themselves.
+        largest_log_bytes: Size from which on a log should have been rotated; 0 for no such size.
         alerts: Result of alerts_info; None without an Alertmanager.
         backups: Result of backup_set_info; None when there are no stores to back up.
         stores: The stores that are backed up.
@@ -57,6 +60,9 @@ class Gathered:
     metrics: t.Optional[t.Sequence[Result]] = None
     definitions: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     logs: t.Optional[t.Mapping[str, t.Any]] = None
+    log_questions: t.Sequence[t.Mapping[str, t.Any]] = ()
+    log_sources: t.Sequence[t.Mapping[str, t.Any]] = ()
+    largest_log_bytes: float = 0.0
     alerts: t.Optional[t.Mapping[str, t.Any]] = None
     backups: t.Optional[t.Mapping[str, t.Any]] = None
     stores: t.Sequence[t.Mapping[str, t.Any]] = ()

@@ -36,6 +36,9 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "health": {"type": "dict"},
     "metric_results": {"type": "dict"},
     "logs": {"type": "dict"},
+    "log_questions": _DICTIONARIES,
+    "log_sources": _DICTIONARIES,
+    "largest_log_mb": {"type": "float", "default": 0.0},
     "alerts": {"type": "dict"},
     "backups": {"type": "dict"},
     "stores": _DICTIONARIES,
@@ -67,6 +70,7 @@ _LIMITS: t.Mapping[str, t.Tuple[float, float]] = {
     "trend_minimum_days": (0.01, 3660),
     "trend_horizon_factor": (0.1, 100),
     "keep_days": (0, 36_600),
+    "largest_log_mb": (0, 1e9),
 }
 _MOST_RUNS = 500
 
@@ -146,6 +150,9 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
         metrics=_results(measured),
         definitions=definitions,
         logs=_asked(parameters["logs"]),
+        log_questions=parameters["log_questions"],
+        log_sources=parameters["log_sources"],
+        largest_log_bytes=parameters["largest_log_mb"] * 1e6,
         alerts=_asked(parameters["alerts"]),
         backups=_asked(parameters["backups"]),
         stores=parameters["stores"],

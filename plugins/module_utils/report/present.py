@@ -15,9 +15,11 @@ from ..readable import digits, quantity, span
 from .document import MARKS, Cell, Section, cell, chart, counts, not_configured, number, section, strips, table, verdict_cell
 from .gathered import Gathered, Result
 from .performance import TIME_UNITS, latency_charts
-from .slo import account
+from .slo import account, increase, mean_over_time
 
 _NAMED, _LOOK = 6, 4
+_COUNTERS = ("total", "requests", "processed")
+"""Words in the names of numbers that only grow."""
 _SUBJECTS: t.Tuple[t.Tuple[str, t.FrozenSet[str], t.Tuple[str, ...]], ...] = (
     ("Service status", frozenset(("compose_service", "kubernetes_workload", "systemd_unit", "process")), ()),
     ("Database", frozenset(("postgresql",)), ("connections", "database")),
@@ -53,6 +55,8 @@ def questions(known: Gathered) -> Section:
         if found:
             verdict = worst(result["verdict"] for _kind, result in found)
             rows.append([subject, _answer(known, found), verdict_cell(verdict)])
+        elif subject == "Uptime" and known.checks:
+            rows.append([subject, *_up(known)])
         elif subject in _ALWAYS:
             rows.append([subject, cell("not configured", "unknown"), ""])
     return section("At a glance", table(("question", "answer", "verdict"), rows))
@@ -196,7 +200,7 @@ def _answer(known: Gathered, found: t.Sequence[t.Tuple[str, Result]]) -> Cell:
         said = quantity(value, unit) if value is not None else ("ok" if result["verdict"] == PASS else result["verdict"])
         values = [one for _at, one in known.series(METRIC, result["name"])] if kind == METRIC else []
         if len(values) > 1:
-            said += f" (mean {quantity(math.fsum(values) / len(values), unit)} in {span(known.window_s)})"
+            said += f" ({_over_window(known, result['name'], values, unit)})"
         why = f": {result['reason']}" if result["verdict"] in (FAIL, UNKNOWN, WARN) and result.get("reason") and kind == "check" else ""
         parts.append(f"{name} {said}{why}")
     more = f"; and {len(ordered) - _NAMED} more" if len(ordered) > _NAMED else ""
@@ -213,6 +217,34 @@ def _look(known: Gathered, ordered: t.Sequence[Result]) -> t.List[str]:
             begin = "Find out about" if result["verdict"] == UNKNOWN else "Look at"
             steps.append(f"{begin} {_titled(known, result)}: {result.get('reason') or result['verdict']}")
     return steps
+
+
+def _over_window(known: Gathered, name: str, values: t.Sequence[float], unit: str) -> str:
+    """The mean over the window; of what counts requests their number."""
+    mean = f"mean {quantity(math.fsum(values) / len(values), unit)} in {span(known.window_s)}"
+    if unit == "per_second":
+        rate, coverage = mean_over_time(known.series(METRIC, name), known.since, known.at, known.reading_valid_s)
+        if rate is not None and coverage >= known.minimum_coverage:
+            return f"{mean}, about {digits(rate * known.window_s)} in all"
+    if unit == "count" and any(word in name for word in _COUNTERS):
+        return f"{digits(increase(values))} more in {span(known.window_s)}"
+    return mean
+
+
+def _up(known: Gathered) -> t.List[t.Union[str, Cell]]:
+    """For how much of the window the checks were up, the worst first."""
+    found = []
+    for result in known.checks or ():
+        measured = account(known.readings(result["name"], known.since), known.since, known.at, known.reading_valid_s)
+        if measured.share is not None:
+            found.append((measured.share, _titled(known, result), measured.coverage))
+    if not found:
+        return [cell("no readings in this window", "unknown"), ""]
+    found.sort()
+    said = "; ".join(f"{title} {quantity(share, 'ratio')} up" for share, title, _coverage in found[:_LOOK])
+    coverage = min(coverage for _share, _title, coverage in found)
+    covered = "" if coverage >= 0.995 else f" ({digits(100 * coverage)} % of {span(known.window_s)} measured)"
+    return [cell(said + covered), ""]
 
 
 def _summary(known: Gathered, ordered: t.Sequence[Result], noun: str) -> str:

@@ -205,6 +205,11 @@ def mean_over_time(
     return total / weight, min(1.0, weight / (until - since))
 
 
+def increase(values: t.Sequence[float]) -> float:
+    """By how much a counter grew; where it falls it began again from 0 (Prometheus, function `increase`, without extrapolation)."""
+    return math.fsum(max(0.0, later - earlier) if later >= earlier else later for earlier, later in zip(values, values[1:]))
+
+
 def lasts_s(budget: Budget, rate: t.Optional[float], window_s: float) -> t.Optional[float]:
     """Seconds until the budget is spent when it goes on burning at `rate`; None when it does not burn, 0 when it is spent."""
     if budget.left_s <= 0:
