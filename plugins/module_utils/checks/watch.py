@@ -91,7 +91,7 @@ class _Watch(Run):
             async with self.room:
                 self.note(check, await super().one(check))
             passed = int((loop.time() - begin) // window.every_s)
-            step = max(step + 1, min(passed, last) if step < last else last + 1)
+            step = last + 1 if step == last else max(step + 1, min(passed + 1, last))
 
     def note(self, check: Check, result: Result) -> None:
         now_s = asyncio.get_running_loop().time() - self.begin
