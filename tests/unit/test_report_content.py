@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.reports import AT, CHECKS, KINDS, Page, make, remember, report_of, result, rows, section
+from unit.reports import AT, CHECKS, KINDS, NOW, Page, make, remember, report_of, result, rows, section
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.alert_state import State
 from ansible_collections.sre.runbooks.plugins.module_utils.report import store
 
 
@@ -171,6 +172,22 @@ def test_alerts_that_fired_in_the_last_day_are_told_and_a_task_that_was_skipped_
     assert rows(found)["HighLatency"] == ["warning", "api", "2026-11-18 03:00:00 UTC"]
     assert found["verdict"] == "pass"
     assert section(report_of(make(state, alerts={"skipped": True, "changed": False})), "Alerts")["verdict"] is None
+
+
+def test_without_an_alertmanager_the_alerts_of_alert_check_are_told_as_long_as_they_are_fresh(tmp_path: Path) -> None:
+    with State(str(tmp_path), "paralegal") as kept:
+        kept.evaluations, kept.last_at = 3, NOW - 60
+        kept.alerts = {
+            "metric:error_rate": {"title": "Failed requests", "state": "fail", "severity": "critical", "raised_at": NOW - 600, "message": "Error rate critical"},
+            "metric:disk": {"title": "Disk", "verdict": "pass"},
+        }  # fmt: skip
+        kept.write()
+    found = section(report_of(make(tmp_path)), "Alerts")
+    assert (found["verdict"], found["summary"]) == ("fail", "1 alert active")
+    assert rows(found)["Failed requests"] == ["critical", "2026-11-18 12:16:40 UTC", "Error rate critical"]
+    assert section(report_of(make(tmp_path, reading_valid_s=30)), "Alerts")["verdict"] == "unknown"
+    Path(kept.path).write_text("{half")
+    assert section(report_of(make(tmp_path)), "Alerts")["verdict"] == "unknown"
 
 
 def test_what_was_not_well_is_listed_with_begin_and_length(state: Path) -> None:

@@ -29,10 +29,12 @@ def alerts(known: Gathered) -> Section:
     verdict: t.Optional[str] = None
     summary = ""
     if known.alerts is None:
-        blocks.append(not_configured("no Alertmanager", "Name one in monitoring_alertmanager_url."))
+        blocks.append(
+            not_configured("no Alertmanager, and no alerts of our own", "Name one in monitoring_alertmanager_url, or run alert_check.")
+        )
     elif not isinstance(known.alerts.get("alerts"), list):
         verdict, summary = UNKNOWN, "the alerts could not be read"
-        blocks.append(text(str(known.alerts.get("msg") or "The Alertmanager did not answer."), "unknown"))
+        blocks.append(text(str(known.alerts.get("msg") or "The alerts could not be read."), "unknown"))
     else:
         active = [one for one in known.alerts.get("alerts") or () if _active(one)]
         verdict = PASS if not active else FAIL if any(_label(one, "severity").lower() in _CRITICAL for one in active) else WARN

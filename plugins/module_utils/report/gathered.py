@@ -37,7 +37,7 @@ class Gathered:
         log_questions: The profile's questions to its logs.
         log_sources: The logs themselves.
         largest_log_bytes: Size from which on a log should have been rotated; 0 for no such size.
-        alerts: Result of alerts_info; None without an Alertmanager.
+        alerts: Result of alerts_info, or what alert_check keeps; None without both.
         backups: Result of backup_set_info; None when there are no stores to back up.
         stores: The stores that are backed up.
         runs: Records of the runs of the window, the newest first.

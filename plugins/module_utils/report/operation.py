@@ -19,6 +19,7 @@ from ..run_clean import Cleaner
 from ..state import state_folder, utc_time
 from .gathered import Gathered
 from .kinds import KINDS, document
+from .own_alerts import own_alerts
 from .store import folder_of, stem_of, write
 from .trend import Terms
 
@@ -153,7 +154,7 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
         log_questions=parameters["log_questions"],
         log_sources=parameters["log_sources"],
         largest_log_bytes=parameters["largest_log_mb"] * 1e6,
-        alerts=_asked(parameters["alerts"]),
+        alerts=_asked(parameters["alerts"]) or own_alerts(state, parameters["service"], at, parameters["reading_valid_s"]),
         backups=_asked(parameters["backups"]),
         stores=parameters["stores"],
         runs=_runs(state, at - window_s, at),
