@@ -32,10 +32,14 @@ def written(text: str) -> str:
 def lines(draw: st.DrawFn) -> tuple[str, Sample]:
     """A line, with blanks where they are allowed, and what it says."""
     name, labels, value = draw(NAMES), draw(LABELS), draw(VALUES)
-    gap = lambda: draw(SPACES)  # noqa: E731
+
+    def gap() -> str:
+        return draw(SPACES)
+
     inside = ",".join(f'{gap()}{label}{gap()}={gap()}"{written(text)}"{gap()}' for label, text in labels.items())
-    comma = "," if labels and draw(st.booleans()) else ""
-    braces = f"{{{inside}{comma}{gap()}}}" if labels or draw(st.booleans()) else " "
+    last_comma, bare = draw(st.booleans()), draw(st.booleans())
+    comma = "," if labels and last_comma else ""
+    braces = " " if bare and not labels else f"{{{inside}{comma}{gap()}}}"
     number = {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, repr(value))
     stamp = draw(st.sampled_from(["", " 1700000000000", " 1700000000.123", ' # {trace_id="x"} 1 2', " 17 # {} 1"]))
     return f"{gap()}{name}{gap()}{braces}{gap()}{number}{stamp}{gap()}", Sample(name, labels, value)
