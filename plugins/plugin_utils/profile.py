@@ -58,6 +58,14 @@ def playbook_of(procedure: str) -> Path:
     return _COLLECTION / "playbooks" / f"{procedure}.yml"
 
 
+def leaves_record(procedure: str) -> bool:
+    """Whether a procedure's playbook begins a run, so that its successes are on record."""
+    try:
+        return "sre.runbooks.procedure" in playbook_of(procedure).read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 def _content(path: Path) -> t.Dict[str, t.Any]:
     try:
         with open(path, encoding="utf-8") as stream:
