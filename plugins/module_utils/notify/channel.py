@@ -101,7 +101,7 @@ def secrets_of(address: str) -> t.FrozenSet[str]:
     found |= {part for part in parts.path.split("/") if len(part) >= 6 and "{to}" not in part}
     found |= {value for name, value in pairs if is_secret_name(name) or name.lower() not in _OPEN_PARAMETERS}
     if kind.lower() in _NAMES or not _PLAIN_HOST.match(host):
-        found.add(place)
+        found |= {place, *place.split(":")}
     return frozenset({form for one in found for form in (one, unquote(one)) if len(form) >= 4})
 
 
