@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The console command `sre-runbooks`. It is built on argparse: four subcommands need no further dependency."""
+"""The console command `sre-runbooks`. It is built on argparse: five subcommands need no further dependency."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .catalogue import Procedure, find_procedure, procedures
 from .collection import find_collection
 from .errors import BadInput, RunbooksError, RunNotFound
 from .handle import Handle
+from .new_profile import add_command, init
 from .record import read_record
 from .result import Result
 from .terminal import Display
@@ -77,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("name", metavar="NAME")
     show.add_argument("--json", action="store_true", help="as JSON")
     show.set_defaults(command=_show)
+
+    add_command(commands, init)
 
     run = commands.add_parser(
         "run", help="run a procedure", epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False

@@ -101,13 +101,13 @@ def proofs(
         when = newest.get(name)
         if when is None:
             late = name in limits
-            why = f"it has never succeeded, and must every {spoken_s(limits[name])}" if late else "it has never succeeded here"
+            why = f"it has never succeeded, and must have within {spoken_s(limits[name])}" if late else "it has never succeeded here"
             found.append(Item("proof", name, ROTTEN if late else UNTESTED, why, "run it"))
             continue
         age_s = (now - when).total_seconds()
         told = f"last proven {spoken(when)}"
         if name in limits and now - when > timedelta(seconds=limits[name]):
-            why = f"{told}, {spoken_s(age_s)} ago, and must be every {spoken_s(limits[name])}"
+            why = f"{told}, {spoken_s(age_s)} ago, and must not be older than {spoken_s(limits[name])}"
             found.append(Item("proof", name, ROTTEN, why, "run it, and see why it no longer succeeds by itself"))
         else:
             found.append(Item("proof", name, GOOD, told))
