@@ -46,7 +46,15 @@ def _too_few(metric: Metric, measured: Measured) -> str:
     wanted = f"{metric.minimum_samples:g} are needed to tell anything"
     if measured.samples is None:
         return f"the answer does not say how many observations it stands on, and {wanted}"
-    return f"it stands on {measured.samples:g} observations, and {wanted}" if measured.samples < metric.minimum_samples else ""
+    if measured.samples >= metric.minimum_samples:
+        return ""
+    return (
+        f"which are too few, as {wanted}" if measured.value is not None else f"{measured.samples:g} observations are too few, as {wanted}"
+    )
+
+
+def _tells_samples(metric: Metric) -> bool:
+    return metric.has("samples") or metric.minimum_samples is not None
 
 
 def _by_thresholds(metric: Metric, value: float) -> t.List[Finding]:
@@ -88,6 +96,6 @@ def _sentence(metric: Metric, measured: Measured, reasons: t.Sequence[str]) -> s
         # What was just missed or just passed is told with the digits that show it.
         said = max(said, against(measured.value, limit, metric.unit)[0], key=len)
     window = f" over {metric.window_s:g} s" if metric.window_s and measured.readings > 1 else ""
-    samples = f" ({measured.samples:g} observations)" if metric.has("samples") and measured.samples is not None else ""
+    samples = f" ({measured.samples:g} observations)" if _tells_samples(metric) and measured.samples is not None else ""
     parts = [f"{metric.spoken} is {said}{window}{samples}", *filter(None, reasons)]
     return ", ".join(parts) + (f" ({'; '.join(measured.notes)})" if measured.notes else "")

@@ -51,8 +51,10 @@ Made = t.Tuple[t.Optional[float], t.Optional[float], str]
 
 def _level(metric: Metric, there: t.Sequence[Moment]) -> Made:
     """A number that goes up and down: each reading by itself, then what they come to."""
-    # The observations that the newest number stands on; a share stands on what it is a share of.
-    samples = there[-1].samples if metric.has("samples") else there[-1].divisor
+    # The observations that the newest number stands on; a share of events stands on what it is a share of.
+    samples = there[-1].samples
+    if not metric.has("samples") and metric.minimum_samples is not None:
+        samples = there[-1].divisor
     numbers = []
     for moment in [there[-1]] if metric.aggregate == LAST else there:
         number = moment.value
@@ -119,6 +121,8 @@ def _scaled(metric: Metric, number: t.Optional[float]) -> t.Optional[float]:
     if number is None:
         return None
     number = (1 - number if metric.complement else number) * metric.scale
+    # 1 - 0.95 is 0.050000000000000044 in binary, which must not count as more than 0.05: what a float holds for sure are 15 digits.
+    number = float(f"{number:.15g}")
     return number if math.isfinite(number) else None
 
 

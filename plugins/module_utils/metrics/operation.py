@@ -69,7 +69,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     whole = score([replace(outcome.last, verdict=outcome.judged.verdict) for outcome in outcomes])
     said = report(entries, whole, severity, (time.monotonic() - begin) * 1000, checks)
     outcome = {"changed": False, "msg": said["summary"], **said}
-    if any(said["counts"][verdict] for verdict in parameters["fail_on"]):
+    if any(said["counts"][verdict] or said["verdict"] == verdict for verdict in parameters["fail_on"]):
         outcome["failed"] = True
     return outcome
 

@@ -138,6 +138,9 @@ def _questions(question: t.Dict[str, t.Any], own: t.Dict[str, t.Any]) -> t.Tuple
     if "window_s" in keys and own["window_s"]:
         # The type looks at a stretch of time itself: a log has it written down, the processor is watched for so long.
         question["window_s"], own["window_s"] = own["window_s"], 0.0
+    if "unit" in keys and own["unit"]:
+        # What systemd calls a unit.
+        question["unit"], own["unit"] = own["unit"], ""
     asked = [question]
     beside: t.Dict[str, str] = {}
     companions: t.Dict[str, str] = {}
