@@ -149,7 +149,8 @@ def _read(server: Server, parameters: t.Mapping[str, t.Any]) -> t.List[t.Mapping
 
 
 def _told(raw: t.Mapping[str, t.Any], now: datetime) -> t.Dict[str, t.Any]:
-    status = raw.get("status") if isinstance(raw.get("status"), dict) else {}
+    given = raw.get("status")
+    status: t.Mapping[str, t.Any] = given if isinstance(given, dict) else {}
     labels = _texts(raw.get("labels"))
     begun = moment_of(raw.get("startsAt"))
     return {

@@ -13,6 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .. import readable
 from . import words
 from .names import spoken_name
 from .profile import EscalationLevel
@@ -232,9 +233,9 @@ def _raise(
 
 
 def _resolve(kept: Alert, key: str, now: float) -> t.Tuple[Alert, t.List[Event]]:
-    lasted = words.readable.span(max(0.0, now - float(kept.get("raised_at") or now)))
-    value = kept.get("value")
-    again = f": {words.short(float(value), kept['unit'])}" if _is_number(value) else ""
+    lasted = readable.span(max(0.0, now - float(kept.get("raised_at") or now)))
+    value = _number(kept.get("value"))
+    again = "" if value is None else f": {words.short(value, kept['unit'])}"
     event = _event(RESOLVED, key, f"{kept['title']} well again{again} (after {lasted})", (), kept.get("told") or (), kept)
     for name in (
         "state",
@@ -267,7 +268,7 @@ def _escalate(kept: Alert, key: str, terms: Terms, now: float) -> t.Tuple[Alert,
             continue
         kept["escalated"] = [*kept["escalated"], level.level]
         told = [level.notify] if level.notify in terms.channels else [] if level.addresses else list(kept.get("told") or ())
-        message = f"{kept['message']}, for {words.readable.span(lasted)}: level {level.level} ({level.title})"
+        message = f"{kept['message']}, for {readable.span(lasted)}: level {level.level} ({level.title})"
         events.append(
             _event(ESCALATED, key, message, tuple(kept.get("detail") or ()), told, kept, level.addresses if not level.notify else ())
         )
@@ -276,23 +277,22 @@ def _escalate(kept: Alert, key: str, terms: Terms, now: float) -> t.Tuple[Alert,
 
 
 def _message(kind: str, result: t.Mapping[str, t.Any], state: str, terms: Terms) -> str:
-    title, value = spoken_name(result), result.get("value")
+    title, value = spoken_name(result), _number(result.get("value"))
     if state == "unknown":
         return f"{title} cannot be measured" if kind == "metric" else f"{title}: nobody knows"
     if kind == "check":
         return f"{title} {'failed' if state == 'fail' else 'in trouble'}"
-    if not _is_number(value):
+    if value is None:
         return f"{title} {words.degree(state, ABOVE)}"
     own = (terms.messages.get(str(result.get("name"))) or {}).get(state)
-    formatted = words.formatted(own, float(value)) if own else ""
-    return formatted or words.message(title, state, _direction(result, state), float(value), str(result.get("unit") or ""))
+    formatted = words.formatted(own, value) if own else ""
+    return formatted or words.message(title, state, _direction(result, state, value), value, str(result.get("unit") or ""))
 
 
-def _direction(result: t.Mapping[str, t.Any], state: str) -> str:
+def _direction(result: t.Mapping[str, t.Any], state: str, value: float) -> str:
     given = result.get("thresholds")
-    limits = given if isinstance(given, t.Mapping) else {}
-    below = limits.get(f"{state}_below")
-    return BELOW if _is_number(below) and float(result["value"]) < float(below) else ABOVE
+    below = _number(given.get(f"{state}_below")) if isinstance(given, t.Mapping) else None
+    return BELOW if below is not None and value < below else ABOVE
 
 
 def _detail(result: t.Mapping[str, t.Any], grade: Grade, own: t.Mapping[str, t.Any]) -> t.Tuple[str, ...]:
@@ -321,5 +321,5 @@ def _level_for(severity: str, channels: t.Mapping[str, t.Sequence[str]]) -> str:
     return severity if severity in channels else next(iter(channels), "")
 
 
-def _is_number(value: t.Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _number(value: t.Any) -> t.Optional[float]:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -159,7 +159,7 @@ def _alerts_of(profile: Profile, metric: t.Mapping[str, t.Any], series: str, ser
                 priority=one.priority,
                 for_s=_lasting(profile, own, one.severity),
                 component=str(metric.get("component") or ""),
-                annotations=words.annotations(profile.spoken, point.title, point.unit, one, own, severity),
+                annotations=words.annotations_of(profile.spoken, point.title, point.unit, one, own, severity),
                 labels=_labels(own),
                 metric=str(metric.get("name")),
                 series=series if point.baseline else "",

@@ -188,7 +188,7 @@ def _result(
     content: Content, plan: Plan, verified: t.Sequence[Verified], loaded: t.Sequence[Loaded], notes: t.Sequence[str]
 ) -> t.Dict[str, t.Any]:
     files = [{"path": one.wanted.path, "kind": one.wanted.kind, "changed": one.changes} for one in plan.files]
-    changed = sum(one["changed"] for one in files)
+    changed = sum(one.changes for one in plan.files)
     alerts = [alert for alert in content.rules.alerts if alert.escalation == 1]
     steps = [one.next_step for one in loaded if one.next_step]
     return {

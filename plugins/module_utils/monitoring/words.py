@@ -85,7 +85,7 @@ def short(value: float, unit: str) -> str:
     return readable.quantity(value, unit)
 
 
-def annotations(
+def annotations_of(
     service: str, title: str, unit: str, one: Threshold, words: t.Mapping[str, t.Any], severity: t.Mapping[str, t.Any]
 ) -> t.Dict[str, str]:
     """The annotations of the alert of a threshold.
