@@ -272,7 +272,10 @@ def _paralegal(one: Dressed, stack: contextlib.ExitStack, context: ssl.SSLContex
         "service_provider_status_url": f"{one.neighbours.url}/api/v2/status.json",
         "service_disk_path": str(one.folder),
     }
-    return stores | _public(stack, context, ca_file) | _monitored(one, stack)
+    folder = one.folder / "prometheus"
+    folder.mkdir()
+    server = stack.enter_context(running_prometheus(folder, targets={"service": one.service.port}))
+    return stores | _public(stack, context, ca_file) | _monitored(one, stack) | {"monitoring_prometheus_url": server.url}
 
 
 def _calendar_api(one: Dressed, stack: contextlib.ExitStack, _context: ssl.SSLContext, _ca_file: Path) -> dict[str, t.Any]:
