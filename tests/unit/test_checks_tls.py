@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 import threading
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -137,3 +139,23 @@ def test_a_server_that_says_nothing_hangs_no_tls_check_and_keeps_no_reason_back(
         assert time.monotonic() - begin < 1 + MOST_LATE_S
     assert result.verdict == "fail"
     assert "the certificate is not accepted" in result.reason
+
+
+def test_reading_what_the_host_trusts_is_no_part_of_any_latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context, file = certificate(tmp_path)
+    make = ssl.create_default_context
+
+    def slowly(*arguments: t.Any, **keys: t.Any) -> ssl.SSLContext:
+        time.sleep(0.3)
+        return make(*arguments, **keys)
+
+    monkeypatch.setattr(ssl, "create_default_context", slowly)
+    with Server(silent, context) as secured, Server(sends(answer(b""))) as plain:
+        begin = time.monotonic()
+        results = outcomes(
+            {"type": "http", "url": plain.url},
+            {"type": "tls", "host": "127.0.0.1", "port": secured.port, "ca_file": str(file)},
+        )
+        assert time.monotonic() - begin >= 0.3
+    assert [result.verdict for result in results] == ["pass", "pass"]
+    assert all(result.latency_ms is not None and result.latency_ms < 200 for result in results)

@@ -60,6 +60,11 @@ class Run:
         for check in checks:
             for name in set(check.depends_on):
                 self.followers[name].append(check)
+            try:
+                check.question.prepare(self.network)
+            except NoAnswer:
+                # Told when the check is asked, and not at all when it is not.
+                pass
 
     async def results(self, concurrency: int) -> t.List[Result]:
         """Ask every check once, what depends on others after them."""

@@ -65,8 +65,7 @@ class Http(Web):
         headers = {}
         if body is not None and not isinstance(body, str):
             body = json.dumps(body)
-            if "content-type" not in {str(name).lower() for name in self.options.get("headers", {})}:
-                headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json"
         encoded = None if body is None else body.encode("utf-8", "replace")
         return await self.fetch(attempt, self.options["url"], method=self.options["method"], headers=headers, body=encoded)
 

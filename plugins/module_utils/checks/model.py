@@ -115,6 +115,13 @@ class Question:
         """What is asked, for the reader, without credentials."""
         raise NotImplementedError
 
+    def prepare(self, network: "Network") -> None:
+        """Make what takes this host time before any clock starts, such as reading the certificates that it trusts; asks nothing.
+
+        Raises:
+            NoAnswer: It cannot be made; it is tried again, and told, when the question is put.
+        """
+
     async def ask(self, attempt: Attempt) -> t.Any:
         """Ask and return what came back; it is cancelled at the deadline and must then let go at once.
 

@@ -11,7 +11,7 @@ import typing as t
 from . import conditions
 from .certificate import judge_certificate
 from .model import FAIL, Answer, Attempt, NoAnswer, Question
-from .network import Connection, Tls, connect
+from .network import Connection, Network, Tls, connect
 from .tcp import endpoint, port_mistakes
 from .web import CERTIFICATE
 
@@ -146,8 +146,16 @@ class Redis(Question):
     def target(self) -> str:
         return f"{'rediss' if self.options['tls'] else 'redis'}://{endpoint(self.options['host'], self.options['port'])}"
 
+    @property
+    def _tls(self) -> Tls:
+        return Tls(self.options["verify_tls"], self.options.get("ca_file", ""))
+
+    def prepare(self, network: Network) -> None:
+        if self.options["tls"]:
+            network.context(self._tls)
+
     async def ask(self, attempt: Attempt) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any]]:
-        tls = Tls(self.options["verify_tls"], self.options.get("ca_file", "")) if self.options["tls"] else None
+        tls = self._tls if self.options["tls"] else None
         with await connect(attempt, self.options["host"], self.options["port"], tls) as connection:
             replies = Replies()
             try:

@@ -11,7 +11,7 @@ import typing as t
 
 from .certificate import judge_certificate, valid_until
 from .model import Answer, Attempt, Finding, NoAnswer, Question
-from .network import Tls, connect
+from .network import Network, Tls, connect
 from .tcp import endpoint, port_mistakes
 
 _DAY_S = 86400
@@ -59,10 +59,17 @@ class TlsEndpoint(Question):
         name = self.options.get("server_name", "")
         return endpoint(self.options["host"], self.options["port"]) + (f" as {name}" if name else "")
 
+    @property
+    def _tls(self) -> Tls:
+        return Tls(ca_file=self.options.get("ca_file", ""))
+
+    def prepare(self, network: Network) -> None:
+        network.context(self._tls)
+
     async def ask(self, attempt: Attempt) -> Seen:
-        tls = Tls(ca_file=self.options.get("ca_file", ""))
+        name = self.options.get("server_name", "")
         try:
-            with await connect(attempt, self.options["host"], self.options["port"], tls, self.options.get("server_name", "")) as connection:
+            with await connect(attempt, self.options["host"], self.options["port"], self._tls, name) as connection:
                 return Seen({**connection.observed, **_details(connection.secured)}, None)
         except NoAnswer as nothing:
             # A certificate that is not accepted has an end all the same, and often that is why.

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 from .certificate import judge_certificate
 from .http_message import Malformed, Response, header_mistake, request
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
-from .network import Connection, Tls, connect
+from .network import Connection, Network, Tls, connect
 from .redaction import EVIDENCE_BYTES, clip, shown_url
 
 _TRY_AGAIN = (502, 503, 504)
@@ -132,6 +132,14 @@ class Web(Question):
     def target(self) -> str:
         return shown_url(self.options["url"])
 
+    @property
+    def _tls(self) -> Tls:
+        return Tls(self.options["verify_tls"], self.options.get("ca_file", ""))
+
+    def prepare(self, network: Network) -> None:
+        if self.options["url"].lower().startswith("https:"):
+            network.context(self._tls)
+
     def address(self, path: str, parameters: t.Sequence[t.Tuple[str, str]] = ()) -> str:
         """Where a path of the server is, which may itself live below a path; `url` may name that path already."""
         parts = urlsplit(self.options["url"])
@@ -159,7 +167,9 @@ class Web(Question):
         Raises:
             NoAnswer: Nothing came that is HTTP.
         """
-        fields = {**(headers or {}), **self._headers()}
+        own = self._headers()
+        given = {name.lower() for name in own}
+        fields = {**{name: value for name, value in (headers or {}).items() if name.lower() not in given}, **own}
         for _hop in range(_MOST_REDIRECTS + 1):
             url = Url.of(address)
             got = await self._request(
@@ -175,7 +185,7 @@ class Web(Question):
         raise NoAnswer(FAIL, f"redirected more than {_MOST_REDIRECTS} times")
 
     async def _request(self, attempt: Attempt, url: Url, message: bytes, response: Response) -> Got:
-        tls = Tls(self.options["verify_tls"], self.options.get("ca_file", "")) if url.scheme == "https" else None
+        tls = self._tls if url.scheme == "https" else None
         with await connect(attempt, url.host, url.port, tls) as connection:
             await connection.send(message)
             await self._receive(attempt, connection, response)
