@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The container image that the molecule scenarios run: Debian with Python and PostgreSQL."""
+"""The container images that tests run: Debian with Python and PostgreSQL, and the same with systemd as process 1."""
 
 from __future__ import annotations
 
@@ -22,7 +22,18 @@ BASE = "debian:bookworm-slim"
 PACKAGES = ("ca-certificates", "postgresql", "procps", "python3", "sudo")
 # Debian's package makes and starts a cluster of its own when it is installed; the scenarios make theirs.
 NO_CLUSTER = "mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf"
+SYSTEMD_REPOSITORY = "sre-runbooks/systemd"
+SYSTEMD_PACKAGES = ("python3", "systemd", "systemd-sysv")
 PULL_TIMEOUT_S = 300.0
+# systemd runs as process 1 without --privileged, which not every machine that runs containers may give.
+SYSTEMD_OPTIONS = (
+    *(f"--cap-add={name}" for name in ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "IPC_LOCK", "MKNOD", "DAC_READ_SEARCH")),
+    "--security-opt=seccomp=unconfined",
+    "--cgroupns=host",
+    "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+    *(f"--tmpfs={folder}" for folder in ("/run", "/run/lock", "/tmp")),
+    "--stop-signal=SIGRTMIN+3",
+)
 
 
 def postgresql_image(environment: dict[str, str]) -> str:
@@ -36,30 +47,46 @@ def postgresql_image(environment: dict[str, str]) -> str:
     Raises:
         NoEngine: when neither way works.
     """
-    recipe = "\n".join([SUITE, BASE, *PACKAGES, NO_CLUSTER])
-    name = f"{REPOSITORY}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    return _image(REPOSITORY, PACKAGES, NO_CLUSTER, environment)
+
+
+def systemd_image(environment: dict[str, str]) -> str:
+    """The same for the image with systemd; run it with SYSTEMD_OPTIONS and the command `/lib/systemd/systemd`.
+
+    Args:
+        environment: Environment in which `docker` works.
+
+    Raises:
+        NoEngine: when it cannot be built.
+    """
+    return _image(SYSTEMD_REPOSITORY, SYSTEMD_PACKAGES, "true", environment)
+
+
+def _image(repository: str, packages: tuple[str, ...], before: str, environment: dict[str, str]) -> str:
+    recipe = "\n".join([SUITE, BASE, *packages, before])
+    name = f"{repository}:{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if _docker(["image", "inspect", name], environment).returncode == 0:
         return name
     started = time.monotonic()
     if _docker(["pull", "--quiet", BASE], environment).returncode == 0:
-        _from_registry(name, environment)
+        _from_registry(name, packages, before, environment)
     else:
         print(f"[image] no registry can be reached: building {name} from this machine's package sources", flush=True)
-        _from_package_sources(name, environment)
+        _from_package_sources(name, packages, before, environment)
     print(f"[image] {name} built in {time.monotonic() - started:.0f} s", flush=True)
     return name
 
 
-def _from_registry(name: str, environment: dict[str, str]) -> None:
+def _from_registry(name: str, packages: tuple[str, ...], before: str, environment: dict[str, str]) -> None:
     steps = [
         f"FROM {BASE}",
-        f"RUN {NO_CLUSTER}",
-        f"RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(PACKAGES)} && rm -rf /var/lib/apt/lists/*",
+        f"RUN {before}",
+        f"RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends {' '.join(packages)} && rm -rf /var/lib/apt/lists/*",
     ]
     _must(_docker(["build", "--quiet", "--tag", name, "-"], environment, given="\n".join(steps)))
 
 
-def _from_package_sources(name: str, environment: dict[str, str]) -> None:
+def _from_package_sources(name: str, packages: tuple[str, ...], before: str, environment: dict[str, str]) -> None:
     if os.geteuid() != 0:
         raise NoEngine("no registry can be reached, and only root can build an image from package sources")
     if not shutil.which("mmdebstrap"):
@@ -70,8 +97,8 @@ def _from_package_sources(name: str, environment: dict[str, str]) -> None:
             "mmdebstrap",
             "--quiet",
             "--variant=minbase",
-            f"--include={','.join(PACKAGES)}",
-            f'--essential-hook=chroot "$1" sh -c "{NO_CLUSTER}"',
+            f"--include={','.join(packages)}",
+            f'--essential-hook=chroot "$1" sh -c "{before}"',
             "--aptopt=Acquire::Check-Valid-Until false",
             SUITE,
             str(archive),

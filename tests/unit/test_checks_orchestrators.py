@@ -142,7 +142,7 @@ SINCE = "StateChangeTimestamp=Sat 2026-11-21 14:00:00 UTC"
         ("inactive", "dead", {"load": "not-found"}, "fail", "no such unit"),
         ("inactive", "dead", {"load": "masked"}, "fail", "masked"),
         ("inactive", "dead", {"oneshot": True}, "pass", ""),
-        ("inactive", "dead", {"oneshot": True, "since": "StateChangeTimestamp="}, "warn", "has not run"),
+        ("inactive", "dead", {"oneshot": True, "since": "StateChangeTimestamp="}, "warn", "remembers no run"),
         ("inactive", "dead", {"oneshot": True, "result": "timeout"}, "fail", "(timeout"),
         ("failed", "failed", {"oneshot": True, "result": "exit-code"}, "fail", "(exit-code, exit status 1)"),
         ("active", "running", {"fail_above": 1.0}, "fail", "the number of restarts is 2"),

@@ -100,7 +100,8 @@ def _judge_oneshot(properties: t.Mapping[str, str], active: str, since: str) -> 
     if active == "failed" or properties.get("Result", "success") != "success":
         return [Finding(FAIL, f"the last run of the unit failed ({properties.get('Result', '')}{_status(properties)}){since}")]
     if active == "inactive" and not since:
-        return [Finding(WARN, "the unit has not run since the machine was started")]
+        # systemd forgets a unit that nothing refers to, such as a timer, as soon as it has ended.
+        return [Finding(WARN, "systemd remembers no run of the unit since the machine was started")]
     return []
 
 
