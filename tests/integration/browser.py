@@ -13,6 +13,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,6 +22,14 @@ from typing import Any
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _ANSWER_S = 30.0
+_STARTER = """
+import fcntl, os, sys
+reads, writes = (fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3])
+os.dup2(reads, 3)
+os.dup2(writes, 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser reads commands from descriptor 3 and writes answers to descriptor 4."""
 
 
 def program() -> str:
@@ -123,9 +132,9 @@ def running_browser() -> Iterator[Browser]:
             "--disable-dev-shm-usage", f"--user-data-dir={folder}",
         ]  # fmt: skip
 
-        # The browser reads commands from descriptor 3 and writes answers to descriptor 4.
-        starter = ["sh", "-c", f'exec 3<&{to_browser} 4>&{from_browser}; exec "$@"', "sh", *command]
-        process = subprocess.Popen(starter, pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        starter = [sys.executable, "-c", _STARTER, str(to_browser), str(from_browser)]
+        null = subprocess.DEVNULL
+        process = subprocess.Popen([*starter, *command], pass_fds=(to_browser, from_browser), stdout=null, stderr=null)
         os.close(to_browser)
         os.close(from_browser)
         try:

@@ -178,9 +178,15 @@ def test_without_an_alertmanager_the_alerts_of_alert_check_are_told_as_long_as_t
     with State(str(tmp_path), "paralegal") as kept:
         kept.evaluations, kept.last_at = 3, NOW - 60
         kept.alerts = {
-            "metric:error_rate": {"title": "Failed requests", "state": "fail", "severity": "critical", "raised_at": NOW - 600, "message": "Error rate critical"},
+            "metric:error_rate": {
+                "title": "Failed requests",
+                "state": "fail",
+                "severity": "critical",
+                "raised_at": NOW - 600,
+                "message": "Error rate critical",
+            },
             "metric:disk": {"title": "Disk", "verdict": "pass"},
-        }  # fmt: skip
+        }
         kept.write()
     found = section(report_of(make(tmp_path)), "Alerts")
     assert (found["verdict"], found["summary"]) == ("fail", "1 alert active")

@@ -197,7 +197,9 @@ def _answer(known: Gathered, found: t.Sequence[t.Tuple[str, Result]]) -> Cell:
     for kind, result in ordered[:_NAMED]:
         name, value = _titled(known, result), result.get("value")
         unit = str(result.get("unit") or known.unit(result["name"]))
-        said = quantity(value, unit) if value is not None else ("ok" if result["verdict"] == PASS else result["verdict"])
+        # A check's number means something to the reader only where it is held against something.
+        telling = value is not None and (kind == METRIC or known.limits(result["name"]))
+        said = quantity(value, unit) if telling else ("ok" if result["verdict"] == PASS else result["verdict"])
         values = [one for _at, one in known.series(METRIC, result["name"])] if kind == METRIC else []
         if len(values) > 1:
             said += f" ({_over_window(known, result['name'], values, unit)})"
