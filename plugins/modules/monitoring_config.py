@@ -114,6 +114,14 @@ options:
     description: Seconds between two evaluations of the rules; V(0) for Prometheus's own setting.
     type: float
     default: 0
+  monitoring_group_wait_s:
+    description: Seconds for which Alertmanager waits for further alerts of a group before it tells of the first.
+    type: float
+    default: 30
+  monitoring_group_interval_s:
+    description: Seconds until Alertmanager tells of what is new in a group, or over.
+    type: float
+    default: 300
   enabled:
     description: Whether alerts are evaluated, for C(alert_config.json).
     type: bool

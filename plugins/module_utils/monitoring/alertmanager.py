@@ -80,8 +80,8 @@ def routing_of(profile: Profile, transports: Transports) -> Routing:
         "route": {
             "receiver": default,
             "group_by": ["service", "alertname", "component"],
-            "group_wait": "30s",
-            "group_interval": "5m",
+            "group_wait": duration(profile.group_wait_s),
+            "group_interval": duration(profile.group_interval_s),
             "repeat_interval": duration(_REPEAT_S),
             "routes": routes,
         },

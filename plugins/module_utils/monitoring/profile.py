@@ -57,6 +57,8 @@ class Profile:
         warning_for_s: Seconds for which a warning must hold before it is sent.
         critical_for_s: The same for a critical alert.
         every_s: Seconds between two evaluations by Prometheus; 0 for its own setting.
+        group_wait_s: Seconds for which Alertmanager waits for further alerts of a group before it tells of the first.
+        group_interval_s: Seconds until it tells of what is new in a group, or over.
     """
 
     service: str
@@ -73,6 +75,8 @@ class Profile:
     warning_for_s: float = 300
     critical_for_s: float = 60
     every_s: float = 0
+    group_wait_s: float = 30
+    group_interval_s: float = 300
 
     @property
     def spoken(self) -> str:
@@ -127,6 +131,8 @@ class Profile:
             warning_for_s=times["monitoring_warning_for_s"],
             critical_for_s=times["monitoring_critical_for_s"],
             every_s=times["monitoring_every_s"],
+            group_wait_s=times["monitoring_group_wait_s"],
+            group_interval_s=max(1.0, times["monitoring_group_interval_s"]),
         )
 
 
@@ -139,7 +145,14 @@ _LISTS = (
     "monitoring_rules",
     "monitoring_dashboards",
 )
-_TIMES: t.Mapping[str, float] = {"monitoring_warning_for_s": 300, "monitoring_critical_for_s": 60, "monitoring_every_s": 0}
+_TIMES: t.Mapping[str, float] = {
+    "monitoring_warning_for_s": 300,
+    "monitoring_critical_for_s": 60,
+    "monitoring_every_s": 0,
+    "monitoring_group_wait_s": 30,
+    "monitoring_group_interval_s": 300,
+}
+"""The last two are Alertmanager's own defaults."""
 
 
 def _dictionaries(given: t.Mapping[str, t.Any], name: str, mistakes: t.List[str]) -> t.List[t.Mapping[str, t.Any]]:

@@ -41,6 +41,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "monitoring_warning_for_s": {"type": "float", "default": 300.0},
     "monitoring_critical_for_s": {"type": "float", "default": 60.0},
     "monitoring_every_s": {"type": "float", "default": 0.0},
+    "monitoring_group_wait_s": {"type": "float", "default": 30.0},
+    "monitoring_group_interval_s": {"type": "float", "default": 300.0},
     "enabled": {"type": "bool", "default": True},
     "interval_s": {"type": "float", "default": 300.0},
     "folder": {"type": "path"},
