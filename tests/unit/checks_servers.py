@@ -171,6 +171,15 @@ def _signed(name: str, days: float, signer: Signer | None) -> Signer:
         .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
         .add_extension(x509.BasicConstraints(ca=signer is None, path_length=0 if signer is None else None), critical=True)
     )
+    if signer is not None:
+        # Python's strict verification, from 3.13 on, wants the signer's key named (RFC 5280, 4.2.1.1).
+        named = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer[0].public_key())
+        builder = builder.add_extension(named, critical=False)
+    else:
+        signing = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True)
+        others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
+        builder = builder.add_extension(x509.KeyUsage(**signing, **dict.fromkeys(others, False)), critical=True)
+        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     return key, builder.sign(signer[0] if signer else key, hashes.SHA256())
 
 
