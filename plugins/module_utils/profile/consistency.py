@@ -35,10 +35,10 @@ _LISTS = (
 """Lists whose items are known by name."""
 
 
-def mistakes(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
-    """Everything that does not fit together."""
+def mistakes(variables: t.Mapping[str, t.Any], where: Where, unresolved: t.Container[str] = ()) -> t.List[Finding]:
+    """Everything that does not fit together; `unresolved` are variables that could not be evaluated."""
     found = _duplicates(variables, where)
-    found += _dependencies(variables, where)
+    found += [] if "health_checks" in unresolved else _dependencies(variables, where)
     found += [
         finding
         for name in ("health_checks", "health_metrics")
@@ -46,7 +46,7 @@ def mistakes(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
         for finding in _thresholds(name, position, item, where)
     ]
     found += _metrics(variables, where)
-    found += references.mistakes(variables, where)
+    found += references.mistakes(variables, where, unresolved)
     return found + _units(variables, where)
 
 

@@ -93,7 +93,7 @@ def check(
     found += secrets.in_clear(source) + secrets.misplaced(source)
     found += unknown_variables(source.files, source.used, known, source.where)
     found += shape_mistakes(of_profile, shape, source.where)
-    found += consistency.mistakes(values, source.where)
+    found += consistency.mistakes(values, source.where, unresolved)
     found += severities.mistakes(values, source.where)
     found += promises.mistakes(values, entries, source.where)
     found += samples.mistakes(values, source.where)

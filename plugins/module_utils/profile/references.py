@@ -54,13 +54,13 @@ _STEP = {
 _SINGLE = {"deploy_health_check": "check", "security_log_question": "log question"}
 
 
-def mistakes(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
-    """Every name that is in no list."""
+def mistakes(variables: t.Mapping[str, t.Any], where: Where, unresolved: t.Container[str] = ()) -> t.List[Finding]:
+    """Every name that is in no list; nothing is said of lists that could not be evaluated."""
     known = {kind: _known(variables.get(variable)) for kind, variable in _LISTS.items()}
     found = Findings(where)
     for path, key, kind, name in _uses(variables):
         # Without any component a profile simply has no sections.
-        if name and name not in known[kind] and (kind != "component" or known[kind]):
+        if name and name not in known[kind] and (kind != "component" or known[kind]) and _LISTS[kind] not in unresolved:
             what = f"{path[0]} names the {kind} {clip(name)!r}, which {_LISTS[kind]} does not have{near(name, known[kind])}"
             found.error("no_such_name", (*path, key) if key else path, what, "", "correct the name")
     return found
