@@ -114,7 +114,11 @@ def rows() -> list[Any]:
 
 @pytest.mark.parametrize(("profile", "path", "value"), rows())
 def test_what_the_source_says_is_in_the_profile(profile: str, path: str, value: Any) -> None:
-    assert found_at(variables(profile)[0], path) == value
+    found = found_at(variables(profile)[0], path)
+    if isinstance(value, dict) and set(value) == {"contains"}:
+        assert value["contains"] in found
+    else:
+        assert found == value
 
 
 def test_every_section_of_the_source_runbooks_has_its_values_in_a_profile() -> None:

@@ -18,6 +18,9 @@ from .finding import Finding, Findings, Where, clip, items, name_of
 def mistakes(variables: t.Mapping[str, t.Any], known: t.Iterable[Finding], where: Where) -> t.List[Finding]:
     """Mistakes of checks, metrics and severity rules that no finding of `known` tells already."""
     told = {str(finding.path[0]) for finding in known if finding.path}
+    if told & {"health_checks", "health_metrics"}:
+        # Rules about checks that are wrong themselves would be blamed for them.
+        told.add("incident_severity_rules")
     found = Findings(where)
     for variable, refusals in (("health_checks", _of_checks), ("health_metrics", _of_metrics), ("incident_severity_rules", _of_rules)):
         if variable in told or not isinstance(variables.get(variable), list):
