@@ -90,7 +90,7 @@ class OnController(ActionBase):
         """The task's `environment`, in which the module would run; taken back, as a loop's next item runs in this process too."""
         wanted: t.Dict[str, t.Any] = {}
         if any(self._task.environment or ()):
-            self._compute_environment_string(wanted)
+            self._compute_environment_string(wanted)  # type: ignore[no-untyped-call]
         before = {name: os.environ.get(name) for name in wanted}
         os.environ.update({name: str(value) for name, value in wanted.items()})
         try:

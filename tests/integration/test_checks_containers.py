@@ -62,7 +62,7 @@ def project(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A folder with a project whose services are as their names say."""
     folder = tmp_path_factory.mktemp("project")
     probe = {"interval": "300ms", "timeout": "2s", "retries": 1, "start_period": "0s"}
-    services = {
+    services: dict[str, dict[str, t.Any]] = {
         "plain": {"command": SLEEP},
         "healthy": {"command": SLEEP, "healthcheck": {"test": ["CMD", "true"], **probe}, "deploy": {"replicas": 2}},
         "sick": {"command": SLEEP, "healthcheck": {"test": ["CMD", "false"], **probe}},
@@ -241,7 +241,7 @@ def systemd(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_units_of_a_real_systemd_are_judged_by_their_state(systemd: str) -> None:
-    expected = [
+    expected: list[tuple[str, dict[str, t.Any], str, str]] = [
         ("good.service", {}, "pass", ""),
         ("bad.service", {}, "fail", "is failed (failed, exit status 3)"),
         ("again.service", {}, "fail", "auto-restart"),

@@ -73,7 +73,8 @@ def check(**keys: t.Any) -> dict[str, t.Any]:
 def test_the_task_s_own_process_and_the_module_on_the_host_give_the_same_result(plays: Plays) -> None:
     with Server(sends(answer(b'{"n": 5}'))) as server:
         checks = [{"name": "a", "type": "json", "url": server.url, "value": "n", "warn_above": 4}, {"name": "b", "type": "disk"}]
-        for arguments in ({"checks": checks}, {"checks": checks, "fail_on": ["warn"]}, {"checks": [{"name": "a"}]}, {"checks": []}, {}):
+        given: list[dict[str, t.Any]] = [{"checks": checks}, {"checks": checks, "fail_on": ["warn"]}, {"checks": [{"name": "a"}]}]
+        for arguments in [*given, {"checks": []}, {}]:
             here, there = (plays.result({module: arguments}) for module in ("sre.runbooks.health_check", "health_check_there"))
             for got in (here, there):
                 for name in ("duration_ms", "results", "table", "warnings", "invocation", "failed_when_result", "exception"):
@@ -174,7 +175,7 @@ def test_distant_hosts_are_asked_for_from_the_controller_where_the_task_says_so(
 
 
 def test_a_check_of_the_host_itself_is_refused_from_the_controller(plays: Plays) -> None:
-    own = [
+    own: list[dict[str, t.Any]] = [
         {"type": "disk"}, {"type": "memory"}, {"type": "cpu"}, {"type": "process", "port": 80}, {"type": "log_freshness", "path": "/a"},
         {"type": "command", "argv": ["a"]}, {"type": "systemd_unit", "unit": "a"}, {"type": "postgresql"},
         {"type": "postgresql", "host": "db", "container": "c"}, {"type": "compose_service", "service": "a", "project_name": "b"},

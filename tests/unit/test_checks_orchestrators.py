@@ -249,7 +249,7 @@ def test_any_text_of_the_system_is_read_or_refused(text: str) -> None:
         except NoAnswer:
             pass
     assert all(port >= 0 for port in host.listening_ports(text))
-    assert usage.size_bytes(text) is None or usage.size_bytes(text) >= 0
+    assert (usage.size_bytes(text) or 0) >= 0
 
 
 @given(st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.integers(0, 1 << 40))

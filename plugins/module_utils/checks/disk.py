@@ -13,7 +13,7 @@ from ..command import Command
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer, Question
 from .network import in_thread
-from .programs import PLACE, output_of, place_mistakes, place_of
+from .programs import PLACE, in_place, output_of, place_mistakes, place_of
 
 MEASURES = ("used_percent", "inodes_percent", "free_bytes")
 
@@ -64,8 +64,7 @@ class Disk(Question):
 
     @property
     def target(self) -> str:
-        place = place_of(self.options)
-        return self.options["path"] + ("" if place.is_host else f" in {place}")
+        return in_place(self.options["path"], self.options)
 
     async def ask(self, attempt: Attempt) -> Room:
         path, place = self.options["path"], place_of(self.options)

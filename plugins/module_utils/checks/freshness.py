@@ -15,7 +15,7 @@ from ..command import Command
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
 from .network import in_thread
-from .programs import PLACE, output_of, place_mistakes, place_of
+from .programs import PLACE, in_place, output_of, place_mistakes, place_of
 
 _MOST_FILES = 10_000
 _CLOCK_ERROR_S = 60.0
@@ -63,8 +63,7 @@ class LogFreshness(Question):
 
     @property
     def target(self) -> str:
-        place = place_of(self.options)
-        return self.options["path"] + ("" if place.is_host else f" in {place}")
+        return in_place(self.options["path"], self.options)
 
     async def ask(self, attempt: Attempt) -> t.Tuple[Written, float]:
         path, place = self.options["path"], place_of(self.options)

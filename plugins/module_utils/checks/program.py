@@ -14,7 +14,7 @@ from ..command import Command
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, Question
 from .postgresql import number_of
-from .programs import PLACE, Output, output_of, place_mistakes, place_of
+from .programs import PLACE, Output, in_place, output_of, place_mistakes, place_of
 from .redaction import EVIDENCE_BYTES, Redactor, clip
 
 _SHOWN = 100
@@ -70,10 +70,9 @@ class CommandEnds(Question):
 
     @property
     def target(self) -> str:
-        place = place_of(self.options)
         # Nothing secret should be in a command line; what looks like it is not shown all the same.
         words = clip(Redactor(map(str, self.options.get("environment", {}).values())).text(shlex.join(self.options["argv"])), _SHOWN)
-        return words + ("" if place.is_host else f" in {place}")
+        return in_place(words, self.options)
 
     async def ask(self, attempt: Attempt) -> Output:
         options = self.options

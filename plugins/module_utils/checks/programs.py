@@ -53,6 +53,12 @@ def place_of(options: t.Mapping[str, t.Any]) -> Place:
     return Place(**{field: options[name] for name, field in _FIELDS.items() if name in options})
 
 
+def in_place(what: str, options: t.Mapping[str, t.Any]) -> str:
+    """`what`, and where it is when that is not this host; for the reader."""
+    place = place_of(options)
+    return what if place.is_host else f"{what} in {place}"
+
+
 def place_mistakes(options: t.Mapping[str, t.Any]) -> t.List[str]:
     """What is wrong with the place, and with texts that no program can be given."""
     found = []
@@ -147,8 +153,8 @@ def _run(command: Command, deadline: float, limit_bytes: int) -> t.Optional[Outp
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 return None
-        texts = [data[:limit_bytes].decode("utf-8", "replace") for data in streams.values()]
-        return Output(*texts, status=command.status(process) if whole else 0, whole=whole)
+        text, error = (data[:limit_bytes].decode("utf-8", "replace") for data in streams.values())
+        return Output(text, error, status=command.status(process) if whole else 0, whole=whole)
     finally:
         end(process, 0.5)
 

@@ -11,7 +11,7 @@ import typing as t
 from ..command import Command
 from . import conditions
 from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Question
-from .programs import PLACE, Output, output_of, place_mistakes, place_of
+from .programs import PLACE, Output, in_place, output_of, place_mistakes, place_of
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "UnitFileState", "StateChangeTimestamp")
 _LIMIT_BYTES = 64 * 1024
@@ -46,8 +46,7 @@ class SystemdUnit(Question):
 
     @property
     def target(self) -> str:
-        place = place_of(self.options)
-        return self.options["unit"] + ("" if place.is_host else f" in {place}")
+        return in_place(self.options["unit"], self.options)
 
     async def ask(self, attempt: Attempt) -> Output:
         scope = ["--user"] if self.options["scope"] == "user" else []
