@@ -191,9 +191,12 @@ def test_refused_connections_and_missing_texts_are_told(service: ServiceProcess)
     assert found["failures"] == {"content": 5}
 
 
-def test_a_missing_locust_is_told_with_what_to_do() -> None:
+def test_a_missing_locust_is_told_with_what_to_do(tmp_path: Path) -> None:
+    bare = tmp_path / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # nothing but the standard library
+    bare.chmod(0o755)
     with pytest.raises(ToolMissing, match="pip install locust"):
-        loaded("http://127.0.0.1:1", python="/usr/bin/python3")
+        loaded("http://127.0.0.1:1", python=str(bare))
 
 
 def test_the_playbook_measures_records_and_passes_on_a_sound_service(service: ServiceProcess, tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ def settings_of(given: t.Mapping[str, t.Any], *, has_password: bool) -> Settings
     if mistakes:
         raise BadInput("The status page cannot be served like this", why="; ".join(mistakes), next_step="correct the settings")
     if not found.is_loopback and not (found.tls_certificate and has_password):
-        missing = [
-            name for name, there in (("TLS (certificate and key)", found.tls_certificate), ("password", has_password)) if not there
-        ]
+        missing = [name for name, there in (("TLS (certificate and key)", found.tls_certificate), ("password", has_password)) if not there]
         raise BadInput(
             "The status page would be open to the network",
             where=f"{found.address}:{found.port}",

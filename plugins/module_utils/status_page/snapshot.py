@@ -201,8 +201,7 @@ def _kept_alerts(settings: Settings, history: t.Optional[History], now: float) -
     for alert in document["alerts"][:_ALERTS]:
         if not isinstance(alert, t.Mapping) or _state_of(alert) not in ("", "active", "firing"):
             continue
-        labels = alert.get("labels") if isinstance(alert.get("labels"), t.Mapping) else {}
-        notes = alert.get("annotations") if isinstance(alert.get("annotations"), t.Mapping) else {}
+        labels, notes = _mapping(alert.get("labels")), _mapping(alert.get("annotations"))
         is_stale = age_s > settings.stale_after_s
         found.append(
             {
@@ -218,6 +217,10 @@ def _kept_alerts(settings: Settings, history: t.Optional[History], now: float) -
             }
         )
     return found
+
+
+def _mapping(value: t.Any) -> t.Mapping[str, t.Any]:
+    return value if isinstance(value, t.Mapping) else {}
 
 
 def _state_of(alert: t.Mapping[str, t.Any]) -> str:
