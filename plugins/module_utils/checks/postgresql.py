@@ -10,13 +10,14 @@ import asyncio
 import math
 import typing as t
 
-from ..command import Command, Completed, Place, run
+from ..command import Command, Completed, run
 from ..errors import DeadlineExceeded, RunbookError, ToolMissing
 from ..postgresql.connection import Connection
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
 from .network import in_thread
 from .postgresql_measures import MEASURES
+from .programs import PLACE, place_of
 from .tcp import endpoint, port_mistakes
 
 _COLUMN = "\x1f"
@@ -33,16 +34,6 @@ _NOT_REACHED = (
     "executable file not found",
 )
 _PASSING = ("connection refused", "the database system is", "server closed the connection", "could not receive data")
-_PLACE = {
-    "container": "container",
-    "container_engine": "engine",
-    "pod": "pod",
-    "pod_namespace": "namespace",
-    "pod_container": "pod_container",
-    "kube_context": "context",
-    "tool_folder": "tool_folder",
-}
-"""The options that say where psql runs, named as in all modules for PostgreSQL, and the library's words for them."""
 
 
 class PostgreSQL(Question):
@@ -58,13 +49,7 @@ class PostgreSQL(Question):
         "measure": {"type": "str", "choices": sorted(MEASURES)},
         "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
         "ca_file": {"type": "path"},
-        "container": {"type": "str"},
-        "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
-        "pod": {"type": "str"},
-        "pod_namespace": {"type": "str"},
-        "pod_container": {"type": "str"},
-        "kube_context": {"type": "str"},
-        "tool_folder": {"type": "path"},
+        **PLACE,
         **conditions.THRESHOLDS,
     }
     uses_processes = True
@@ -97,15 +82,12 @@ class PostgreSQL(Question):
     def target(self) -> str:
         options = self.options
         server = endpoint(options["host"], options["port"]) if options["host"] else f"local socket:{options['port']}"
-        place = self._place()
+        place = place_of(self.options)
         return f"{options['user']}@{server}/{options['database']}" + ("" if place.is_host else f" in {place}")
 
     @property
     def _query(self) -> str:
         return str(self.options.get("query", MEASURES.get(self.options.get("measure", ""), "SELECT 1")))
-
-    def _place(self) -> Place:
-        return Place(**{field: self.options[name] for name, field in _PLACE.items() if name in self.options})
 
     async def ask(self, attempt: Attempt) -> Completed:
         left_s = max(0.1, attempt.deadline - asyncio.get_running_loop().time())
@@ -118,7 +100,7 @@ class PostgreSQL(Question):
             ssl_mode=options.get("ssl_mode", ""),
             ca_file=options.get("ca_file", ""),
             connect_timeout_s=math.ceil(left_s),
-            place=self._place(),
+            place=place_of(self.options),
         )
         # In one transaction, so that nothing clings to the session of a connection pooler; the server's own time limit ends
         # the query also where our end of a `docker exec` was cut off.
