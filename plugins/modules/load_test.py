@@ -204,6 +204,10 @@ summary:
   description: How it went, as a sentence.
   returned: when requests were sent
   type: str
+began_at:
+  description: When it began, UTC, ISO 8601.
+  returned: when requests were sent
+  type: str
 plan:
   description: What was, or in check mode would be, sent; headers that hold secrets are masked.
   returned: success
@@ -221,8 +225,8 @@ ok:
   description: Requests with a good answer.
   returned: when requests were sent
   type: int
-failed:
-  description: All others.
+failed_requests:
+  description: Requests without one. It is not called C(failed), which would be the failure of the task.
   returned: when requests were sent
   type: int
 failures:

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import ToolMissing
+from ansible_collections.sre.runbooks.plugins.module_utils.history.store import History
 from ansible_collections.sre.runbooks.plugins.module_utils.load.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, answer, closed_port, drips, sends, silent
@@ -110,7 +111,7 @@ def test_the_runbooks_hundred_questions_ten_at_a_time_are_all_sent_and_counted(s
     before = asked(service)
     found = loaded(url_of(service))
     assert asked(service) == before + 100
-    assert (found["total"], found["sent"], found["ok"], found["failed"], found["statuses"]) == (100, 100, 100, 0, {"200": 100})
+    assert (found["total"], found["sent"], found["ok"], found["failed_requests"], found["statuses"]) == (100, 100, 100, 0, {"200": 100})
     latency = found["latency_ms"]
     assert 0 < latency["minimum"] <= latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["maximum"]
     assert found["verdict"] == "pass"
@@ -214,6 +215,13 @@ def test_the_playbook_measures_records_and_passes_on_a_sound_service(service: Se
     assert record["status"] == "succeeded"
     assert record["measurements"]["latency_p95_ms"]["met"] is True
     assert asked(service) == before + 100
+    page = next((profile.state / "reports" / "reference").glob("*_load_test.html")).read_text()
+    assert "100 of 100 requests succeeded" in page
+    assert page.count("<figure>") == 2
+    with History.open(str(profile.state), "reference", write=False) as history:
+        kept = {row["name"]: row["value"] for row in history.latest("metric")}
+    assert kept["load_test_error_rate"] == 0
+    assert kept["load_test_latency_p95_ms"] > 0
 
 
 def test_the_playbook_fails_with_the_reason_when_the_service_does_not_bear_it(service: ServiceProcess, tmp_path: Path) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.load.figures import Ended, curves, figures, judge, metrics, percentile, verdict
 from ansible_collections.sre.runbooks.plugins.module_utils.load.plan import Plan, plan
+from ansible_collections.sre.runbooks.plugins.module_utils.load.report import operate
 
 from .test_load_plan import options
 
@@ -62,7 +65,7 @@ def test_timeouts_count_as_slow_and_refused_connections_do_not_count_as_quick() 
     assert found["latency_ms"]["samples"] == 2
     assert found["latency_ms"]["maximum"] == pytest.approx(5000)
     assert found["failures"] == {"timeout": 1, "connection refused": 1}
-    assert (found["ok"], found["failed"], found["error_rate"]) == (1, 2, pytest.approx(2 / 3))
+    assert (found["ok"], found["failed_requests"], found["error_rate"]) == (1, 2, pytest.approx(2 / 3))
 
 
 def test_requests_that_were_never_sent_are_failures_of_their_own_kind() -> None:
@@ -111,3 +114,33 @@ def test_the_curves_have_few_points_and_lose_no_failure() -> None:
     assert sum(point["failed"] for point in found["over_time"]) == 50
     assert [share for share, _value in found["by_share"]] == sorted(share for share, _value in found["by_share"])
     assert json.dumps(found)
+
+
+def result(**changed: t.Any) -> dict[str, t.Any]:
+    """What a load test of four requests returns."""
+    one = planned(total=4, thresholds=[{"metric": "latency_p95_ms", "warn_above": 50, "fail_above": 500}])
+    ended_ones = [ended(0, 20), ended(1, 100), ended(2, 30, "status 500", status=500), ended(3, 5000, "timeout")]
+    found = figures(one, ended_ones)
+    thresholds = judge(one, found)
+    whole, summary = verdict(one, found, thresholds)
+    told = {"began_at": "2026-11-21T15:00:00.000Z", "plan": one.shown(), "verdict": whole, "summary": summary}
+    return {**told, **found, "thresholds": thresholds, "curves": curves(one, ended_ones), **changed}
+
+
+def test_the_report_tells_figures_thresholds_and_plots_in_the_form_of_all_reports(tmp_path: Path) -> None:
+    terms = {"service": "reference", "title": "", "environment": "staging", "keep_days": 0.0, "state_folder": str(tmp_path)}
+    written = operate({**terms, "result": result()}, False)
+    page, text = Path(written["html"]).read_text(), Path(written["markdown"]).read_text()
+    for said in ("latency_p95_ms is 5000, more than 500", "status 500", "2 of 4 requests succeeded"):
+        assert said in page
+    assert "latency\\_p95\\_ms is 5000" in text
+    assert "Load test" in Path(written["index"]).read_text()
+
+
+def test_a_rehearsal_has_nothing_to_report_and_a_strange_result_is_refused(tmp_path: Path) -> None:
+    terms = {"service": "reference", "title": "", "environment": "", "keep_days": 0.0, "state_folder": str(tmp_path)}
+    assert operate({**terms, "result": {"plan": {}}}, False)["html"] == ""
+    with pytest.raises(BadInput, match="result of load_test"):
+        operate({**terms, "result": {"msg": "hello"}}, False)
+    assert operate({**terms, "result": result()}, True)["html"] == ""
+    assert not list(tmp_path.iterdir())

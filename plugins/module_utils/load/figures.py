@@ -15,8 +15,8 @@ from ..checks.conditions import judge_number
 from ..checks.model import FAIL, PASS, UNKNOWN, worst
 from .plan import Plan
 
-_SLICES = 60
-"""Points of a curve over time; more cannot be told apart on a page."""
+_SLICES, _IN_A_SLICE = (10, 60), 20
+"""Points of a curve over time: few enough to be told apart on a page, and each stands on some requests."""
 _NOT_ANSWERED = ("connection", "name resolution", "tls", "no valid HTTP")
 
 
@@ -72,7 +72,7 @@ def figures(plan: Plan, ended: t.Sequence[Ended]) -> t.Dict[str, t.Any]:
         "total": plan.total,
         "sent": len(ended),
         "ok": len(good),
-        "failed": plan.total - len(good),
+        "failed_requests": plan.total - len(good),
         "failures": dict(failures.most_common()),
         "statuses": {str(status): count for status, count in sorted(Counter(one.status for one in ended if one.status).items())},
         "error_rate": (plan.total - len(good)) / plan.total,
@@ -95,7 +95,7 @@ def judge(plan: Plan, found: t.Mapping[str, t.Any]) -> t.List[t.Dict[str, t.Any]
         "error_rate": found["error_rate"],
         "throughput_per_s": found["throughput_per_s"],
         "requests_ok": found["ok"],
-        "requests_failed": found["failed"],
+        "requests_failed": found["failed_requests"],
         **{f"latency_{name}_ms": latencies[name] for name in ("average", "minimum", "maximum", "p50", "p95", "p99")},
     }
     judged = []
@@ -142,7 +142,7 @@ def verdict(plan: Plan, found: t.Mapping[str, t.Any], thresholds: t.Sequence[t.M
 def curves(plan: Plan, ended: t.Sequence[Ended]) -> t.Dict[str, t.Any]:
     """Points for plots: over time (the moment of the schedule, in seconds) and over the share of requests."""
     end = max((one.ended_s for one in ended), default=0.0)
-    step = max(end / _SLICES, 0.001)
+    step = max(end / max(_SLICES[0], min(_SLICES[1], len(ended) // _IN_A_SLICE)), 0.001)
     slices: t.Dict[int, t.List[Ended]] = {}
     for one in ended:
         slices.setdefault(int(one.scheduled_s / step), []).append(one)

@@ -10,6 +10,7 @@ import sys
 import typing as t
 
 from ..checks.redaction import MASK, Redactor, secrets_of
+from ..state import utc_now, utc_text
 from . import figures
 from .generator import send
 from .plan import plan, refuse_production
@@ -47,6 +48,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     refuse_production(parameters["service_environment"], parameters["service_name"], parameters["confirm"])
     if check_mode:
         return {"changed": True, "msg": f"It would send {wanted.sentence()}.", "plan": wanted.shown()}
+    began = utc_now()
     ended = send(wanted, parameters["python"] or sys.executable)
     found = figures.figures(wanted, ended)
     thresholds = figures.judge(wanted, found)
@@ -57,6 +59,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "msg": summary,
         "summary": summary,
         "verdict": verdict,
+        "began_at": utc_text(began),
         "plan": wanted.shown(),
         **found,
         "thresholds": thresholds,
@@ -74,7 +77,7 @@ def table(found: t.Mapping[str, t.Any], thresholds: t.Sequence[t.Mapping[str, t.
     """The figures as lines for a terminal."""
     latency, late = found["latency_ms"], found["late_ms"]
     lines = [
-        f"requests    {found['total']} planned, {found['sent']} sent, {found['ok']} ok, {found['failed']} failed",
+        f"requests    {found['total']} planned, {found['sent']} sent, {found['ok']} ok, {found['failed_requests']} failed",
         *(f"            {count} failed: {kind}" for kind, count in found["failures"].items()),
         f"duration    {found['duration_s']:g} s, {found['throughput_per_s'] or 0:g} good answers a second",
     ]

@@ -10,7 +10,31 @@ import math
 import typing as t
 from datetime import datetime, timezone
 
-_TIME_STEPS_S = (300, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000, 7776000, 15552000)
+_SHORT_S = 600
+_TIME_STEPS_S = (
+    1,
+    2,
+    5,
+    10,
+    30,
+    60,
+    120,
+    300,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+    172800,
+    604800,
+    1209600,
+    2592000,
+    7776000,
+    15552000,
+)
 
 
 def thinned(points: t.Sequence[t.Sequence[float]], most: int) -> t.List[t.Sequence[float]]:
@@ -67,6 +91,8 @@ def time_ticks(since: float, until: float) -> t.List[t.Tuple[float, str]]:
     form = "%H:%M" if length <= 86400 * 1.1 else "%d %b" if step >= 86400 else "%d %b %H:%M"
     if length > 86400 * 300:
         form = "%b %Y"
+    elif length <= _SHORT_S:
+        form = "%H:%M:%S"
     first = math.ceil(since / step) * step
     found = [first + number * step for number in range(int((until - first) / step) + 1)]
     return [

@@ -21,6 +21,8 @@ from .markdown import as_markdown
 
 _STEM = re.compile(r"(\d{8}T\d{6}Z)_([a-z_]+)")
 _ENDINGS = (".html", ".md", ".json")
+_OTHER_KINDS = ("load_test",)
+"""Kinds of reports that are not made here, and kept with the others."""
 _INDEX = "index.html"
 _CATALOGUE = "index.json"
 
@@ -127,7 +129,10 @@ def _usable(entry: t.Mapping[str, t.Any]) -> bool:
         utc_time(entry["at"])
     except (TypeError, ValueError, KeyError):
         return False
-    return all(isinstance(entry.get(key), str) for key in ("file", "title", "kind", "verdict", "headline")) and entry["kind"] in KINDS
+    return all(isinstance(entry.get(key), str) for key in ("file", "title", "kind", "verdict", "headline")) and entry["kind"] in (
+        *KINDS,
+        *_OTHER_KINDS,
+    )
 
 
 def _prune(folder: str, now: datetime, keep_days: float) -> t.List[str]:

@@ -56,6 +56,7 @@ font:.8rem/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;white-sp
 #components th:nth-child(2){width:7.5rem}
 #components th:nth-child(3){width:7rem}#components th:nth-child(4){padding-left:1.4rem}#components td:nth-child(4){padding-left:1.4rem}
 #components th:nth-child(5){width:15rem}}
+#components table+table{margin-top:1rem}
 .columns{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,28rem),1fr));gap:0 2rem}
 .columns figure{margin:.6rem 0;min-width:0}
 .columns .plot{height:10rem}

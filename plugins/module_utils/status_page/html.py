@@ -26,6 +26,7 @@ _HEADLINES = {
     UNKNOWN: "Not everything is known",
 }
 _MOST_ALERTS = 30
+_HALF_A_DAY_S = 43200.0
 
 
 def render(
@@ -75,7 +76,8 @@ def aged(at: t.Optional[float], now: float, *, past: bool = False) -> str:
         return '<span class="age old">never</span>'
     moment = spoken(datetime.fromtimestamp(at, timezone.utc))
     css = "age past" if past else "age"
-    return f'<span class="{css}" data-at="{at:.3f}" title="{moment}">as of {moment[11:]}, <i>{span(max(0.0, now - at))} old</i></span>'
+    shown = moment[11:] if now - at < _HALF_A_DAY_S else moment
+    return f'<span class="{css}" data-at="{at:.3f}" title="{moment}">as of {shown}, <i>{span(max(0.0, now - at))} old</i></span>'
 
 
 def _environment(state: Row) -> str:

@@ -206,7 +206,7 @@ def _kept_alerts(settings: Settings, history: t.Optional[History], now: float) -
         found.append(
             {
                 "name": str(alert.get("name") or labels.get("alertname") or "alert")[:200],
-                "component": str(labels.get("component") or "")[:200],
+                "component": str(alert.get("component") or labels.get("component") or "")[:200],
                 "verdict": UNKNOWN if is_stale else FAIL,
                 "severity": str(alert.get("severity") or labels.get("severity") or "")[:60],
                 "text": str(alert.get("summary") or notes.get("summary") or notes.get("description") or "")[:500]
