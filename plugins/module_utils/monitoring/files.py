@@ -21,7 +21,8 @@ from .rule_tests import rule_tests
 from .rules import Rules, rule_file, rules_of
 from .yaml_text import yaml_text
 
-RULES, TESTS, ALERTMANAGER, DASHBOARD, ALERT_CONFIG = "rules", "rule tests", "alertmanager", "dashboard", "alert configuration"
+RULES, TESTS, TESTED, ALERTMANAGER = "rules", "rule tests", "alerts as tested", "alertmanager"
+DASHBOARD, ALERT_CONFIG = "dashboard", "alert configuration"
 _MADE = "Made from the profile of {} by sre.runbooks.monitoring_setup; changes made here are lost at its next run."
 
 
@@ -95,11 +96,11 @@ def content_of(profile: Profile, transports: Transports, places: Places, *, enab
     files = []
     if rules.values or rules.alerts:
         rules_path = places.path(places.rules_file, "prometheus", f"{slug}.rules.yml")
-        tests_path = os.path.join(places.folder, "prometheus", f"{slug}.rules.test.yml")
-        tests = rule_tests(rules, os.path.relpath(rules_path, os.path.dirname(tests_path)))
+        tests = os.path.join(places.folder, "prometheus", "tests")
         files = [
             Wanted(rules_path, RULES, yaml_text(rule_file(rules, profile.every_s), head)),
-            Wanted(tests_path, TESTS, yaml_text(tests, head)),
+            Wanted(os.path.join(tests, f"{slug}.test.yml"), TESTS, yaml_text(rule_tests(rules, f"{slug}.alerts.yml"), head)),
+            Wanted(os.path.join(tests, f"{slug}.alerts.yml"), TESTED, yaml_text(rule_file(rules, values=False), head)),
             Wanted(
                 places.path(places.alertmanager_file, "alertmanager", "alertmanager.yml"), ALERTMANAGER, yaml_text(routing.config, head)
             ),

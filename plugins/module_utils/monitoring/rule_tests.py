@@ -5,12 +5,15 @@
 """Unit tests of the rules, made from the same thresholds: below, at and above each of them, at once and after the time it must hold.
 
 Format: https://prometheus.io/docs/prometheus/latest/configuration/unit_testing_rules/. The tests put samples in place of the recorded
-series, so that they hold whatever expression a metric has; that expression's syntax is checked with the rule file.
+series, so that they hold whatever expression a metric has; the syntax of that expression is checked with the rule file. So they run on
+the alerts alone: an expression such as `vector(1)` gives a sample at any time, and no series can have two.
 """
 
 from __future__ import annotations
 
+import math
 import typing as t
+from decimal import Decimal
 
 from .expression import duration, number
 from .rules import ESCALATION_LABEL, Alert, Rules, labels_of
@@ -26,7 +29,7 @@ def rule_tests(rules: Rules, rule_file: str) -> t.Dict[str, t.Any]:
 
     Args:
         rules: What is tested.
-        rule_file: Path of the rule file, as seen from the test file.
+        rule_file: Path of the rule file without recording rules, as seen from the test file.
     """
     watched: t.Dict[str, t.List[Alert]] = {}
     for alert in rules.alerts:
@@ -40,8 +43,7 @@ def _of_series(series: str, alerts: t.Sequence[Alert], service: str) -> t.List[t
     limits = sorted({_limit(alert) for alert in alerts})
     tests = []
     for position, limit in enumerate(limits):
-        delta = _distance(limits, position)
-        for place, value in (("below", limit - delta), ("at", limit), ("above", limit + delta)):
+        for place, value in _around(limit):
             # How long escalation takes is seen at the gravest values; elsewhere it would only cost time.
             last = position in (0, len(limits) - 1) and any(alert.escalation > 1 and _fires(alert, value) for alert in alerts)
             watched = alerts if last else [alert for alert in alerts if alert.escalation == 1]
@@ -63,7 +65,7 @@ def _test(name: str, series: str, value: float, watched: t.Sequence[Alert], aler
                     "exp_samples": [{"labels": _expected(alert, service), "value": 1} for alert in firing],
                 }
             )
-    samples = f"{number(value)}+0x{moments[-1] + 1}"
+    samples = f"{_sample(value)}+0x{moments[-1] + 1}"
     return {
         "name": name,
         "interval": duration(_STEP_S),
@@ -96,8 +98,13 @@ def _steps(alert: Alert) -> int:
     return -(-round(alert.for_s) // _STEP_S)
 
 
-def _distance(limits: t.Sequence[float], position: int) -> float:
-    """How far from a limit the tested values lie: a hundredth of it, or half-way to the nearest other one."""
-    limit = limits[position]
-    gaps = [abs(limit - other) / 2 for other in limits[max(0, position - 1) : position + 2] if other != limit]
-    return min([abs(limit) / 100 or 0.01, *gaps])
+def _around(limit: float) -> t.Tuple[t.Tuple[str, float], ...]:
+    """The values on both sides of a limit: the very next numbers, so that no other limit lies between."""
+    if limit == 0:
+        return (("below", -1e-9), ("at", 0.0), ("above", 1e-9))
+    return (("below", math.nextafter(limit, -math.inf)), ("at", limit), ("above", math.nextafter(limit, math.inf)))
+
+
+def _sample(value: float) -> str:
+    """A number as promtool reads it in a series of samples: without an exponent."""
+    return format(Decimal(number(value)), "f")

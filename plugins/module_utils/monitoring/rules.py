@@ -107,11 +107,16 @@ def rules_of(profile: Profile) -> Rules:
     return Rules(service, values, alerts + [up for alert in alerts for up in _escalated(profile, alert)], left_out)
 
 
-def rule_file(rules: Rules, every_s: float = 0) -> t.Dict[str, t.Any]:
-    """The content of the rule file."""
+def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dict[str, t.Any]:
+    """The content of the rule file.
+
+    Args:
+        every_s: Seconds between two evaluations; 0 for the server's own setting.
+        values: Whether the recording rules are in it; unit tests put samples in their place.
+    """
     interval = {"interval": duration(every_s)} if every_s else {}
     groups = []
-    if rules.values:
+    if rules.values and values:
         recorded = [{"record": value.series, "expr": value.expression, "labels": {"service": rules.service}} for value in rules.values]
         groups.append({"name": f"{rules.service} values", **interval, "rules": recorded})
     first = [alert for alert in rules.alerts if alert.escalation == 1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..command import Command, Place, run
 from ..errors import ToolMissing
 from .alertmanager import matcher
-from .files import ALERTMANAGER, RULES, Content, expressions_of
+from .files import ALERTMANAGER, RULES, TESTED, Content, expressions_of
 from .rule_tests import rule_tests
 from .yaml_text import yaml_text
 
@@ -69,7 +69,9 @@ def _promtool(place: Place, folder: str, content: Content, text: str) -> t.List[
     except ToolMissing as error:
         return [Verified("promtool", "rules", None, error.message)]
     rules = _write(folder, "rules.yml", text)
-    tests = _write(folder, "tests.yml", yaml_text(rule_tests(content.rules, "rules.yml")))
+    tested = content.of(TESTED)
+    _write(folder, "alerts.yml", tested.text if tested else "groups: []\n")
+    tests = _write(folder, "tests.yml", yaml_text(rule_tests(content.rules, "alerts.yml")))
     boards = _write(folder, "boards.yml", yaml_text(_panels_as_rules(content)))
     found = [_ask(folder, "check rules", [promtool, "check", "rules", rules])]
     if found[0].passed:

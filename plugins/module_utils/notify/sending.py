@@ -136,7 +136,7 @@ class _Attempt:
             sender.add(self._plugin)
             kind, plain = getattr(self._apprise.NotifyType, self._message.kind.upper()), self._apprise.NotifyFormat.TEXT
             # Apprise takes no message without a text.
-            body = self._message.body.strip() and self._message.body or self._message.title
+            body = self._message.body if self._message.body.strip() else self._message.title
             self._sent = bool(sender.notify(body=body, title=self._message.title, notify_type=kind, body_format=plain))
         except Exception as error:  # whatever one service's code does must not keep the others from getting the message
             self._said.append(f"{type(error).__name__}: {error}")
