@@ -115,17 +115,8 @@ options:
         description: The figure.
         type: str
         required: true
-        choices:
-          - error_rate
-          - throughput_per_s
-          - requests_ok
-          - requests_failed
-          - latency_average_ms
-          - latency_minimum_ms
-          - latency_maximum_ms
-          - latency_p50_ms
-          - latency_p95_ms
-          - latency_p99_ms
+        choices: [error_rate, throughput_per_s, requests_ok, requests_failed, latency_average_ms, latency_minimum_ms, latency_maximum_ms,
+                  latency_p50_ms, latency_p95_ms, latency_p99_ms]
       warn_above:
         description: Warn when it is greater.
         type: float
@@ -166,18 +157,13 @@ EXAMPLES = r"""
     requests:
       - method: POST
         path: /chat
-        headers:
-          X-User-ID: load-test
-        body:
-          message: What does section 12 say?
+        headers: {X-User-ID: load-test}
+        body: {message: What does section 12 say?}
     total: 100
     concurrency: 10
     thresholds:
-      - metric: error_rate
-        fail_above: 0.01
-      - metric: latency_p95_ms
-        warn_above: 1000
-        fail_above: 2000
+      - {metric: error_rate, fail_above: 0.01}
+      - {metric: latency_p95_ms, warn_above: 1000, fail_above: 2000}
   register: load_test_result
 
 - name: Two kinds of requests at an even rate
@@ -188,8 +174,7 @@ EXAMPLES = r"""
         weight: 9
       - method: POST
         path: /parse
-        body:
-          text: Meeting tomorrow at 3pm
+        body: {text: Meeting tomorrow at 3pm}
     total: 600
     rate_per_s: 20
 """
@@ -250,18 +235,6 @@ throughput_per_s:
   description: Good answers a second.
   returned: when requests were sent
   type: float
-received_bytes:
-  description: Bytes of the answers' bodies that were read.
-  returned: when requests were sent
-  type: int
-rate_per_s:
-  description: The rate that was asked for.
-  returned: when requests were sent
-  type: float
-concurrency:
-  description: The number of connections.
-  returned: when requests were sent
-  type: int
 latency_ms:
   description:
     - From the scheduled moment to the end of the answer, in milliseconds; C(samples), C(average), C(minimum), C(p50), C(p95), C(p99), C(maximum).
@@ -296,11 +269,7 @@ metrics:
   type: list
   elements: dict
 measurements:
-  description: The main figures by name and unit, for the record of the run.
-  returned: when requests were sent
-  type: dict
-targets:
-  description: What O(thresholds) say that the measurements should be at most.
+  description: The main figures by name and unit, for the record of the run; C(targets) has what O(thresholds) allow at most.
   returned: when requests were sent
   type: dict
 table:
