@@ -77,7 +77,8 @@ options:
     type: dict
     default: {}
   messages:
-    description: Words by metric and verdict, for example V({error_rate: {fail: "Error rate critical: {value:.1%}"}}).
+    description: >-
+      Words by metric and verdict, for example V({error_rate: {fail: "Error rate critical: {value:.1%}"}}).
     type: dict
     default: {}
   alerts:
