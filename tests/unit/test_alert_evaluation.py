@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.evaluation import Event, Grade, Terms, evaluate
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.evaluation import evaluate
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.evaluation_model import Event, Grade, Terms
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.profile import EscalationLevel
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.words import formatted, message
 

@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, WrongTarget
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.moments import moment_of
-from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.silences import Decision, Matcher, Silence, decide
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.silence_model import Matcher, Silence
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.silences import Decision, decide
 
 NOW = datetime(2026, 3, 1, 3, 15, tzinfo=UTC)
 MATCHERS: tuple[Matcher, ...] = (("service", "calendar", False, True),)

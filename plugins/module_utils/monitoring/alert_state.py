@@ -18,7 +18,7 @@ import typing as t
 from ..errors import BadInput, RunbookError
 from ..files import locked, write_json
 from ..state import file_mode, make_folder, slug
-from .evaluation import RESOLVED, Alert, Event
+from .evaluation_model import RESOLVED, Alert, Event
 
 VERSION = 1
 _GIVE_UP_S, _GIVE_UP_AFTER, _MOST_WAITING = 86400.0, 20, 200

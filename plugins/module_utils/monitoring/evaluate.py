@@ -16,7 +16,8 @@ from ..severity import severity_of
 from ..state import state_folder
 from . import profile
 from .alert_state import State, mark
-from .evaluation import Event, Grade, Terms, evaluate
+from .evaluation import evaluate
+from .evaluation_model import Event, Grade, Terms
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "service_name": {"type": "str", "required": True},

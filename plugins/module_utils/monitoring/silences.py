@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from urllib.parse import quote
 
 from ..errors import BadInput, RunbookError, WrongTarget
 from ..state import utc_now, utc_text
-from .moments import moment_of
+from .silence_model import MARK, UNMARKED, Matcher, Silence, silence_of
 from .web import OPTIONS as WEB
 from .web import Server
 
@@ -44,53 +43,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 _LONGEST_S = 30 * 86400
 _TOLERATED = 0.1
 """A silence that lasts for this much less than was asked for is left alone, so that a second run changes nothing."""
-_MARK = re.compile(r"\[run ([A-Za-z0-9._:-]{1,100})\]\Z")
-_UNMARKED = "[no run]"
-Matcher = t.Tuple[str, str, bool, bool]
-
-
-@dataclass(frozen=True)
-class Silence:
-    """A silence in Alertmanager.
-
-    Attributes:
-        matchers: Name, value, whether that is a pattern, whether it must fit; sorted.
-        state: `active`, `pending` or `expired`.
-    """
-
-    id: str
-    matchers: t.Tuple[Matcher, ...]
-    starts_at: datetime
-    ends_at: datetime
-    state: str
-    created_by: str
-    comment: str
-
-    @property
-    def run_id(self) -> str:
-        """Id of the run that made it; empty for none."""
-        found = _MARK.search(self.comment)
-        return found.group(1) if found else ""
-
-    @property
-    def is_marked(self) -> bool:
-        """Whether the comment ends as those of this module do."""
-        return bool(self.run_id) or self.comment.endswith(_UNMARKED)
-
-    def as_dict(self) -> t.Dict[str, t.Any]:
-        """For a module's result."""
-        return {
-            "id": self.id,
-            "matchers": [
-                {"name": name, "value": value, "is_regex": regex, "is_equal": equal} for name, value, regex, equal in self.matchers
-            ],
-            "starts_at": utc_text(self.starts_at),
-            "ends_at": utc_text(self.ends_at),
-            "state": self.state,
-            "created_by": self.created_by,
-            "comment": self.comment,
-            "run_id": self.run_id,
-        }
 
 
 @dataclass(frozen=True)
@@ -233,7 +185,7 @@ def _is_own(silence: Silence, wanted: t.Mapping[str, t.Any]) -> bool:
 
 
 def _comment(parameters: t.Mapping[str, t.Any]) -> str:
-    mark = f"[run {parameters['run_id']}]" if parameters["run_id"] else _UNMARKED
+    mark = f"[run {parameters['run_id']}]" if parameters["run_id"] else UNMARKED
     return f"{' '.join(parameters['comment'].split())} {mark}".strip()
 
 
@@ -257,7 +209,7 @@ def _check(parameters: t.Mapping[str, t.Any], matchers: t.Tuple[Matcher, ...]) -
         wrong.append(f"duration_s is not between a second and {_LONGEST_S // 86400} days")
     if not parameters["created_by"].strip():
         wrong.append("created_by is empty")
-    if parameters["run_id"] and not _MARK.search(f"[run {parameters['run_id']}]"):
+    if parameters["run_id"] and not MARK.search(f"[run {parameters['run_id']}]"):
         wrong.append("run_id has characters that no id of a run has")
     if wrong:
         raise BadInput("Alerts cannot be silenced so", why="; ".join(wrong), next_step="correct the options; nothing was changed")
@@ -268,30 +220,7 @@ def _read(server: Server) -> t.List[Silence]:
     document = reply.document(server.shown) if reply.status == 200 else None
     if not isinstance(document, list):
         raise server.refused("The silences cannot be listed", reply)
-    return [one for one in map(_silence, document) if one is not None]
-
-
-def _silence(raw: t.Any) -> t.Optional[Silence]:
-    if not isinstance(raw, dict):
-        return None
-    begun, ended = moment_of(raw.get("startsAt")), moment_of(raw.get("endsAt"))
-    status, given = raw.get("status"), raw.get("matchers")
-    if begun is None or ended is None or not isinstance(given, list) or not isinstance(status, dict):
-        return None
-    matchers = [
-        (str(one.get("name")), str(one.get("value")), bool(one.get("isRegex")), one.get("isEqual") is not False)
-        for one in given
-        if isinstance(one, dict)
-    ]
-    return Silence(
-        id=str(raw.get("id") or ""),
-        matchers=tuple(sorted(matchers)),
-        starts_at=begun,
-        ends_at=ended,
-        state=str(status.get("state") or ""),
-        created_by=str(raw.get("createdBy") or ""),
-        comment=str(raw.get("comment") or ""),
-    )
+    return [one for one in map(silence_of, document) if one is not None]
 
 
 def _diff(
