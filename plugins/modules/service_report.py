@@ -109,6 +109,11 @@ options:
     type: list
     elements: dict
     default: []
+  tasks:
+    description: What a person is to do besides, shown at the end of the morning, the evening and the week.
+    type: list
+    elements: str
+    default: []
   severity:
     description: The gravest severity whose rule is true; none when nothing is.
     type: dict

@@ -262,6 +262,12 @@ def test_bad_terms_are_refused_before_anything_is_written(options: dict[str, Any
     assert not (tmp_path / "reports").exists()
 
 
+def test_what_a_person_is_to_do_is_shown_where_the_profile_says_it(state: Path) -> None:
+    report = report_of(make(state, "evening_summary", tasks=["Document incidents", "Plan maintenance"]))
+    assert section(report, "For a person to do")["blocks"][0]["lines"] == ["Document incidents", "Plan maintenance"]
+    assert "For a person to do" not in {one["title"] for one in report_of(make(state, "evening_summary"))["sections"]}
+
+
 def test_uptime_and_the_number_of_requests_are_answered_in_the_evening(state: Path) -> None:
     found = rows(section(report_of(make(state, "evening_summary")), "At a glance"))
     assert found["Uptime"][0] == "API health 100 % up; PostgreSQL 100 % up"

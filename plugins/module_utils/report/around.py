@@ -13,7 +13,7 @@ from ..checks.model import FAIL, PASS, SEVERITY, UNKNOWN, WARN, worst
 from ..history.entry import CHECK, METRIC
 from ..readable import duration, size, span
 from ..state import spoken, utc_time
-from .document import Block, Cell, Section, cell, not_configured, section, table, text, verdict_cell
+from .document import Block, Cell, Section, cell, lines, not_configured, section, table, text, verdict_cell
 from .gathered import Gathered
 
 _MOST_ROWS = 30
@@ -173,6 +173,11 @@ def runs(known: Gathered) -> Section:
     summary = f"{failed} of {len(rows)} runs of procedures failed" if failed else ""
     found = table(("procedure", "result", "began", "took", "who", "run, or what failed"), shown, caption, "No procedure ran in this time.")
     return section("Procedures", found, summary=summary)
+
+
+def tasks(known: Gathered) -> t.List[Section]:
+    """What a person is to do, by the profile."""
+    return [section("For a person to do", lines("", list(known.tasks)))] if known.tasks else []
 
 
 def _active(alert: t.Mapping[str, t.Any]) -> bool:

@@ -40,6 +40,7 @@ class Gathered:
         alerts: Result of alerts_info, or what alert_check keeps; None without both.
         backups: Result of backup_set_info; None when there are no stores to back up.
         stores: The stores that are backed up.
+        tasks: What a person is to do besides.
         runs: Records of the runs of the window, the newest first.
         severity: The gravest severity whose rule is true; None for none.
         contacts: Whom to call.
@@ -66,6 +67,7 @@ class Gathered:
     alerts: t.Optional[t.Mapping[str, t.Any]] = None
     backups: t.Optional[t.Mapping[str, t.Any]] = None
     stores: t.Sequence[t.Mapping[str, t.Any]] = ()
+    tasks: t.Sequence[str] = ()
     runs: t.Sequence[t.Mapping[str, t.Any]] = ()
     severity: t.Optional[t.Mapping[str, t.Any]] = None
     contacts: t.Sequence[t.Mapping[str, t.Any]] = ()

@@ -82,7 +82,7 @@ def _block(block: t.Mapping[str, t.Any], identity: str) -> str:
         return _table(block)
     if kind == "lines":
         shown = "".join(f"<span>{escape(line)}</span>" for line in block["lines"])
-        caption = f'<p class="cap">{escape(block["caption"])}</p>'
+        caption = f'<p class="cap">{escape(block["caption"])}</p>' if block["caption"] else ""
         return caption + (f"<pre>{shown}</pre>" if shown else f"<p>{escape(block['empty'])}</p>")
     if kind == "chart":
         return charts.as_svg(block, identity)

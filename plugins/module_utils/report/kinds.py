@@ -48,6 +48,7 @@ def _morning(known: Gathered) -> t.List[Section]:
         logs(known),
         present.over_time(known, f"The last {span(known.window_s)}"),
         around.runs(known),
+        *around.tasks(known),
     ]
 
 
@@ -63,6 +64,7 @@ def _evening(known: Gathered) -> t.List[Section]:
         logs(known),
         present.over_time(known, "The day"),
         around.runs(known),
+        *around.tasks(known),
     ]
 
 
@@ -79,6 +81,7 @@ def _weekly(known: Gathered) -> t.List[Section]:
         logs(known),
         present.over_time(known, "The week"),
         around.runs(known),
+        *around.tasks(known),
     ]
 
 
