@@ -58,7 +58,7 @@ options:
     type: str
     default: ""
   history_s:
-    description: How far back, in seconds. What fired for less than a minute, or than a thousandth of it, may be missed.
+    description: How far back, in seconds.
     type: float
     default: 86400
 seealso:
@@ -106,7 +106,9 @@ summary:
   returned: success
   type: str
 history:
-  description: What fired, the newest first, each with C(name), C(severity), C(priority), C(labels) and C(last_fired_at) (UTC, ISO 8601).
+  description:
+    - What fired, the newest first, each with C(name), C(severity), C(priority), C(labels) and C(last_fired_at) (UTC, ISO 8601; to a
+      thousandth of O(history_s), 15 seconds at best, and empty for what fired for less than that).
   returned: with O(prometheus_url)
   type: list
   elements: dict

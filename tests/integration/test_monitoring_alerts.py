@@ -216,7 +216,8 @@ def test_rules_that_a_server_refuses_are_taken_back_everywhere(world: World) -> 
     world.prometheus.write()
     try:
         changed = [{**METRICS[0], "fail_above": 0.16}, METRICS[1]]
-        done = world.inventory.run("monitoring_setup", health_metrics=changed, notify_channels={"critical": [world.hook.url + "/other"]})
+        channels = {level: [f"{world.hook.url}/other"] for level in ("critical", "warning", "lead")}
+        done = world.inventory.run("monitoring_setup", health_metrics=changed, notify_channels=channels)
         assert done.status == 2
         assert "Prometheus refused its new file" in done.output
         assert "the former files are back" in done.output

@@ -111,18 +111,32 @@ def history(server: Server, seconds: float, labels: t.Mapping[str, t.Any]) -> t.
     """
     matchers = "".join(f",{name}={json.dumps(str(value), ensure_ascii=False)}" for name, value in labels.items() if name != "alertstate")
     series, window = f'ALERTS{{alertstate="firing"{matchers}}}', int(seconds)
-    # A step of a hundredth of the window, a minute at least, finds what fired longer than that, with bounded work for the server.
-    step = max(60, window // 1000)
-    reply = server.call("GET", "/api/v1/query", parameters=[("query", f"max_over_time(timestamp({series})[{window}s:{step}s])")])
+    # The first question misses nothing; the second, for when, looks at a thousand moments at most, so that the server's work is bounded.
+    last = {
+        _key(own): moment for own, moment in _vector(server, f"max_over_time(timestamp({series})[{window}s:{max(15, window // 1000)}s])")
+    }
+    found = []
+    for own, _count in _vector(server, f"count_over_time({series}[{window}s])"):
+        moment = last.get(_key(own))
+        at = "" if moment is None else utc_text(datetime.fromtimestamp(moment, tz=utc_now().tzinfo))
+        found.append({**_names(own), "labels": own, "last_fired_at": at})
+    return sorted(found, key=lambda alert: str(alert["last_fired_at"]), reverse=True)
+
+
+def _vector(server: Server, query: str) -> t.List[t.Tuple[t.Dict[str, str], float]]:
+    """Labels and value of each series that an expression gives now."""
+    reply = server.call("GET", "/api/v1/query", parameters=[("query", query)])
     document = reply.document(server.shown) if reply.status in (200, 400, 422) else None
     if not isinstance(document, dict) or document.get("status") != "success":
         raise server.refused("The alerts of the past cannot be listed", reply)
-    found = []
-    for one in document["data"]["result"]:
-        own = {str(name): str(value) for name, value in one["metric"].items() if name not in ("__name__", "alertstate")}
-        last = datetime.fromtimestamp(float(one["value"][1]), tz=utc_now().tzinfo)
-        found.append({**_names(own), "labels": own, "last_fired_at": utc_text(last)})
-    return sorted(found, key=lambda alert: str(alert["last_fired_at"]), reverse=True)
+    return [
+        ({str(name): str(value) for name, value in one["metric"].items() if name not in ("__name__", "alertstate")}, float(one["value"][1]))
+        for one in document["data"]["result"]
+    ]
+
+
+def _key(labels: t.Mapping[str, str]) -> t.Tuple[t.Tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))
 
 
 def _read(server: Server, parameters: t.Mapping[str, t.Any]) -> t.List[t.Mapping[str, t.Any]]:
