@@ -174,11 +174,17 @@ def _told(raw: t.Mapping[str, t.Any], now: datetime) -> t.Dict[str, t.Any]:
         "annotations": _texts(raw.get("annotations")),
         "starts_at": utc_text(begun) if begun else "",
         "age_s": round((now - begun).total_seconds(), 1) if begun else None,
-        "silenced_by": [str(one) for one in status.get("silencedBy") or ()],
-        "inhibited_by": [str(one) for one in status.get("inhibitedBy") or ()],
-        "receivers": [str(one.get("name")) for one in raw.get("receivers") or () if isinstance(one, dict)],
+        "silenced_by": _list(status.get("silencedBy")),
+        "inhibited_by": _list(status.get("inhibitedBy")),
+        "receivers": _list(raw.get("receivers"), "name"),
         "fingerprint": str(raw.get("fingerprint") or ""),
     }
+
+
+def _list(given: t.Any, key: str = "") -> t.List[str]:
+    """The texts in a list, or in its dictionaries under a key; whatever else it is gives none."""
+    found = [one.get(key) if key and isinstance(one, dict) else one for one in (given if isinstance(given, list) else ())]
+    return [clip(one, _TEXT) for one in found if isinstance(one, str)]
 
 
 def _names(labels: t.Mapping[str, str]) -> t.Dict[str, str]:
