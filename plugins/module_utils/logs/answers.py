@@ -15,7 +15,7 @@ from .levels import ERROR_LEVELS
 from .model import PERIODS_S, SOURCE, Plan, Question
 from .records import Record
 from .search import LineSearch, TooSlow, Watch
-from .tallies import Distinct, Groups, Numbers
+from .tallies import Distinct, Groups, Numbers, Pairs
 
 KEPT_CHARACTERS = 20000
 """Of a line that is kept; more is never shown."""
@@ -195,7 +195,7 @@ class Answer:
             "kept": [[stream, [list(line) for line in lines]] for stream, lines in self.kept.items()],
         }  # fmt: skip
 
-    def merge(self, other: t.Mapping[str, t.Any], pick: t.Callable[[t.List[int]], t.List[float]]) -> None:
+    def merge(self, other: t.Mapping[str, t.Any], pick: t.Callable[[t.List[int]], Pairs]) -> None:
         """Add what `dump` gave of a later part of the logs."""
         self.problem = self.problem or other["problem"]
         self.count += other["count"]

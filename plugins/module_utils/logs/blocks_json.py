@@ -70,29 +70,33 @@ class JsonBlocks:
         self._learn_at = 1
         self._blocks = 0
         self._pending: t.Dict[int, _Pending] = {}
+        times = (stream.plan.since, stream.plan.until, *(answer.question.since for answer in stream.answers))
+        self._bounds = [when for when in times if when is not None]
 
     def take(self, block: bytes) -> bool:
-        """Put a block to all questions; False, and nothing is changed, when that must be done line by line."""
+        """Put a block (see `Stream.take`) to all questions; False, and nothing is changed, when that must be done line by line."""
         if b"\0" in block:
             return False
         self._blocks += 1
         if not self._ready and self._blocks >= self._learn_at:
             self._learn(block.split(b"\n"))
-        matched, rest = self._split(b"\n" + block)
+        matched, rest = self._split(block)
         lines = sum(count for _ready, _columns, count in matched)
-        if lines + len(rest) != block.count(b"\n"):
+        if lines + len(rest) != block.count(b"\n") - 1:
             return False
         if len(rest) > lines // 8 and self._blocks >= self._learn_at:
             self._learn(rest)
         records = [(line, record) for line in rest for record in (self._stream.reader.read(line),) if record is not None]
-        if self._stream.needs_time:
-            within = self._all_within(matched, records)
-            if within is None:
+        active = self._stream.answers
+        if self._stream.needs_time and (matched or records):
+            span = self._span(matched, records)
+            if span is None or any(span[0] < bound <= span[1] for bound in self._bounds):
                 return False
-            if not within:
+            if not self._stream.plan.within(span[0]):
                 self._stream.remember(self._last_of(block))
                 return True
-        self._count(block, matched, records)
+            active = [answer for answer in active if answer.question.within(span[0])]
+        self._count(block, matched, records, active)
         return True
 
     def _learn(self, lines: t.Sequence[bytes]) -> None:
@@ -149,9 +153,9 @@ class JsonBlocks:
         matched.append((ready, columns, count))
         return b"".join(pieces[:: shape.width])
 
-    def _all_within(self, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]]) -> t.Optional[bool]:
-        """Whether all lines lie in the window (True), or none (False); None when it is neither, or not known."""
-        plan, times = self._stream.plan, self._stream.reader.times
+    def _span(self, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]]) -> t.Optional[t.Tuple[float, float]]:
+        """Times between which all lines lie; None when one has none."""
+        times = self._stream.reader.times
         lowest, highest = float("inf"), float("-inf")
         for ready, columns, _count in matched:
             column = columns[ready.shape.time]
@@ -164,17 +168,14 @@ class JsonBlocks:
             if record.time is None:
                 return None
             lowest, highest = min(lowest, record.time), max(highest, record.time)
-        if not matched and not records:
-            return True
-        since, until = plan.since, plan.until
-        if (since is not None and highest < since) or (until is not None and lowest >= until):
-            return False
-        return True if (since is None or lowest >= since) and (until is None or highest < until) else None
+        return lowest, highest
 
-    def _count(self, block: bytes, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]]) -> None:
+    def _count(
+        self, block: bytes, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]], active: t.Sequence[Answer]
+    ) -> None:
         stream = self._stream
         hits: t.Counter[int] = Counter()
-        wanted: t.Dict[int, _Pending] = {id(answer): _Pending() for answer in stream.answers if answer.search is None}
+        wanted: t.Dict[int, _Pending] = {id(answer): _Pending() for answer in active if answer.search is None}
         high: t.Dict[int, t.Set[bytes]] = {}
         for ready, columns, count in matched:
             levels = ready.level.counts(columns, count)
@@ -182,6 +183,8 @@ class JsonBlocks:
             for raw, lines in levels.items():
                 stream.count_level(ready.level.level[raw], lines)
             for program in ready.programs:
+                if id(program.answer) not in wanted:
+                    continue
                 kept, literals, raws = program.take(columns, count, levels)
                 key = id(program.answer)
                 hits[key] += kept
@@ -191,7 +194,7 @@ class JsonBlocks:
                     high.setdefault(key, set()).update(raws)
         for line, record in records:
             stream.count(record)
-            for answer in stream.answers:
+            for answer in active:
                 if answer.search is None and answer.selects(record):
                     answer.add(record, record.time, stream.number, stream.source.name)
                     if answer.wants_lines and answer.told(record)[0]:
@@ -199,7 +202,7 @@ class JsonBlocks:
                         wanted[id(answer)].own.add(line)
         self._see_ends(block, records)
         own = {line for line, _record in records}
-        for answer in stream.answers:
+        for answer in active:
             if answer.search is None:
                 if id(answer) in high:
                     self._push_highest(answer, block, high[id(answer)], own)
@@ -207,7 +210,7 @@ class JsonBlocks:
                     wanted[id(answer)].block = block
                     self._keep_later(answer, wanted[id(answer)], hits[id(answer)])
         text = ""
-        for answer in stream.answers:
+        for answer in active:
             if answer.search is not None and not answer.problem:
                 text = text or block.decode("utf-8", "replace")
                 stream.search(answer, text)
@@ -215,7 +218,7 @@ class JsonBlocks:
     def _see_ends(self, block: bytes, records: t.Sequence[t.Tuple[bytes, Record]]) -> None:
         """Note the times of the block's ends, and lines that are not UTF-8."""
         stream = self._stream
-        stream.totals.see(self._time_of_line(block, block.find(b"\n")))
+        stream.totals.see(self._time_of_line(block, block.find(b"\n", 1)))
         last = self._last_of(block)
         stream.totals.see(last)
         stream.remember(last)

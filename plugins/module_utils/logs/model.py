@@ -91,6 +91,7 @@ class Question:
         distinct: Field whose different values are counted.
         last_value: Field whose last value is told.
         every_s: Length in seconds of the periods of a series of counts; 0 for none.
+        since: Lines before it do not count for this question; None for those of the scan.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Question:
     distinct: str = ""
     last_value: str = ""
     every_s: int = 0
+    since: t.Optional[float] = None
 
     @property
     def keeps_lines(self) -> bool:
@@ -118,7 +120,11 @@ class Question:
     @property
     def needs_time(self) -> bool:
         """Whether the time of each line is needed."""
-        return bool(self.per) or self.every_s > 0
+        return bool(self.per) or self.every_s > 0 or self.since is not None
+
+    def within(self, when: t.Optional[float]) -> bool:
+        """Whether a line of this time, which is in the window of the scan, counts for the question."""
+        return self.since is None or (when is not None and when >= self.since)
 
     @property
     def fields(self) -> t.Tuple[str, ...]:

@@ -14,6 +14,7 @@ import typing as t
 from ..errors import BadInput
 from .levels import level_of
 from .model import PERIODS_S, Plan, Question, Source
+from .profile_questions import from_profile
 from .times import TimeReader, moment
 
 FORMATS = ("auto", "json", "plain", "docker", "journal")
@@ -29,6 +30,7 @@ SOURCE_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "container": {"type": "str", "default": ""},
     "engine": {"type": "str", "default": "docker", "choices": ["docker", "podman"]},
     "kubernetes_workload": {"type": "str", "default": ""},
+    "kind": {"type": "str", "default": ""},
     "namespace": {"type": "str", "default": ""},
     "kube_context": {"type": "str", "default": ""},
     "pod_container": {"type": "str", "default": ""},
@@ -60,10 +62,13 @@ QUESTION_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "distinct": {"type": "str", "default": ""},
     "last_value": {"type": "str", "default": ""},
     "every_s": {"type": "int", "default": 0},
+    "since": {"type": "str", "default": ""},
 }
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "sources": {"type": "list", "elements": "dict", "required": True, "options": SOURCE_SPEC},
     "questions": {"type": "list", "elements": "dict", "default": [], "options": QUESTION_SPEC},
+    "profile_questions": {"type": "list", "elements": "dict", "default": []},
+    "used_by": {"type": "list", "elements": "str", "default": []},
     "since": {"type": "str", "default": ""},
     "until": {"type": "str", "default": ""},
     "timeout_s": {"type": "float", "default": 300.0},
@@ -87,7 +92,8 @@ def plan_of(options: t.Mapping[str, t.Any], now: float) -> Plan:
     """
     mistakes: t.List[str] = []
     sources = tuple(source_of(item, mistakes) for item in options.get("sources") or ())
-    questions = tuple(question_of(item, mistakes) for item in options.get("questions") or ())
+    asked = [*(options.get("questions") or ()), *from_profile(options.get("profile_questions") or (), options.get("used_by") or ())]
+    questions = tuple(question_of(item, mistakes, now) for item in asked)
     names = {source.name for source in sources}
     if not sources:
         mistakes.append("sources is empty, and what reads nothing tells nothing")
@@ -135,6 +141,8 @@ def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
         TimeReader(given["time_zone"])
     except BadInput as error:
         mistakes.append(f"{label}: {error.message}")
+    if given["kind"] and "/" not in given["kubernetes_workload"]:
+        given["kubernetes_workload"] = f"{given['kind']}/{given['kubernetes_workload']}"
     return Source(
         name=given["name"],
         title=given["title"],
@@ -155,7 +163,7 @@ def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
     )  # fmt: skip
 
 
-def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Question:
+def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str], now: float) -> Question:
     """The question that an item of `questions` describes; what is wrong with it is added to `mistakes`."""
     given = {name: item.get(name) if item.get(name) is not None else option.get("default") for name, option in QUESTION_SPEC.items()}
     label = f"question {given['name']!r}"
@@ -171,6 +179,11 @@ def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Question:
     found += [f"the limit {value} of above is no number" for value in given["above"] if not math.isfinite(value)]
     if given["above"] and not given["number"]:
         found.append("above needs number, the field whose values are compared")
+    since: t.Optional[float] = None
+    try:
+        since = moment(given["since"], now, "since")
+    except BadInput as error:
+        found.append(error.message)
     mistakes += [f"{label}: {mistake}" for mistake in found]
     where = tuple(
         (str(name), frozenset(text for text in map(scalar_text, values_of(values)) if text is not None))
@@ -184,6 +197,7 @@ def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Question:
         group_by=_texts(given["group_by"]),
         percentiles=tuple(given["percentiles"]),
         above=tuple(given["above"]),
+        since=since,
         **{
             name: given[name]
             for name in ("pattern", "ignore_case", "lines", "per", "top", "number", "distinct", "last_value", "every_s")

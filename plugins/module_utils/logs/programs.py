@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import re
 import typing as t
+from array import array
 from collections import Counter
-from itertools import compress, repeat
+from itertools import compress, islice, repeat
 
 from .answers import Answer, period_of
 from .levels import level_of
@@ -24,6 +25,7 @@ Raw = t.Optional[bytes]
 Columns = t.Mapping[str, t.Sequence[t.Any]]
 """Raw values by column, line after line; None where a line has none."""
 _RAW_GROUPS = 20000
+_NUMBER_TEXTS = 60000
 _NO_COLUMN = ""
 
 
@@ -141,6 +143,7 @@ class Program:
         self._raw_groups: t.Counter[t.Any] = Counter()
         self._raw_series: t.Counter[Raw] = Counter()
         self._raw_distinct: t.Set[Raw] = set()
+        self._texts = _NumberTexts() if self._plain_number else None
 
     def _field(self, name: str) -> Field:
         if name == LEVEL:
@@ -204,20 +207,32 @@ class Program:
         self._raw_groups.update(_chosen(keys[0] if len(keys) == 1 else zip(*keys), chosen))
 
     def _take_numbers(self, columns: Columns, chosen: t.Optional[t.List[bool]]) -> t.Set[bytes]:
-        raws = _chosen(columns[self._number], chosen)
-        if self._plain_number:
-            raws = list(raws) if chosen is not None else raws
-            numbers = list(map(float, t.cast("t.Iterable[bytes]", raws)))
+        """Count the numbers; the raw texts of those that are high enough for their lines to be kept."""
+        raws: t.Iterable[t.Any] = _chosen(columns[self._number], chosen)
+        bar, top = self.answer.bar, self.answer.question.top
+        if self._texts is not None:
+            high = self._texts.take(raws, bar)
+            if self._texts.full:
+                self._flush_numbers()
+        elif self._plain_number:
+            raws = list(raws)
+            numbers = array("d", map(float, raws))
+            self.answer.numbers.extend_array(numbers)
+            high = {raw: number for number, raw in zip(numbers, raws) if number > bar} if len(numbers) and max(numbers) > bar else {}
         else:
-            pairs = [(number, raw) for raw in raws for number in (number_of(value_of(self._shape, self._number, raw)),) if number is not None]
-            numbers, raws = [number for number, _raw in pairs], [raw for _number, raw in pairs]
-        self.answer.numbers.extend(numbers)
-        bar = self.answer.bar
-        if not numbers or max(numbers) <= bar:
-            return set()
+            raws = [raw for raw in raws if raw is not None]
+            values = [(number_of(value_of(self._shape, self._number, raw)), raw) for raw in raws]
+            pairs = [(number, raw) for number, raw in values if number is not None]
+            self.answer.numbers.extend(number for number, _raw in pairs)
+            high = {raw: number for number, raw in pairs if number > bar}
         # No more than `top` of a block can be among the highest.
-        high = sorted((number for number in numbers if number > bar), reverse=True)[: self.answer.question.top]
-        return {raw for number, raw in zip(numbers, raws) if number >= high[-1] and raw is not None}
+        return set(sorted(high, key=lambda raw: -high[raw])[:top])
+
+    def _flush_numbers(self) -> None:
+        if self._texts is not None:
+            self.answer.numbers.add_counted(self._texts.empty())
+            if self._texts.seldom_repeated:
+                self._texts = None
 
     def _kept(self, columns: Columns, chosen: t.Optional[t.List[bool]], count: int, literals: t.Set[bytes]) -> int:
         """How many lines of the block may have to be kept."""
@@ -237,6 +252,7 @@ class Program:
 
     def flush(self) -> None:
         """Bring what was counted by raw texts into the answer."""
+        self._flush_numbers()
         groups, self._raw_groups = self._raw_groups, Counter()
         single = len(self._groups) + bool(self.answer.question.per) == 1
         for key, lines in groups.items():
@@ -263,6 +279,49 @@ class Program:
     def time_of(self, text: Raw) -> t.Optional[float]:
         """The time that begins with `text`, which is cut at the minute or the second."""
         return shape_time(self._shape, self._times, text)
+
+
+class _NumberTexts:
+    """Counts numbers by their texts: durations are rounded when they are written, so that few texts stand for many numbers.
+
+    Attributes:
+        full: Whether there are so many different texts that they should be emptied.
+        seldom_repeated: Whether most numbers were different from all others, so that counting texts saves nothing.
+    """
+
+    def __init__(self) -> None:
+        self._counts: t.Counter[bytes] = Counter()
+        self._watched: t.Dict[bytes, t.Tuple[float, int]] = {}
+        self.full = self.seldom_repeated = False
+
+    def take(self, raws: t.Iterable[bytes], bar: float) -> t.Dict[bytes, float]:
+        """Count numbers; the texts among them of numbers above `bar`."""
+        counts = self._counts
+        known = len(counts)
+        counts.update(raws)
+        self.full = len(counts) > _NUMBER_TEXTS
+        high = {raw: number for raw, (number, before) in self._watched.items() if number > bar and counts[raw] > before}
+        # New texts stand at the end of a dictionary.
+        for raw in islice(counts, known, None):
+            number = float(raw)
+            if number > bar:
+                high[raw] = number
+        self._watched = {raw: (number, before) for raw, (number, before) in self._watched.items() if number > bar}
+        self._watched.update({raw: (number, counts[raw]) for raw, number in high.items()})
+        return high
+
+    def empty(self) -> t.Dict[float, int]:
+        """The numbers counted since the last time, and how often each occurred."""
+        found: t.Dict[float, int] = {}
+        for raw, times in self._counts.items():
+            number = float(raw)
+            found[number] = found.get(number, 0) + times
+        lines = sum(found.values())
+        self.seldom_repeated = self.full and lines < 4 * len(self._counts)
+        self._counts = Counter()
+        self._watched = {}
+        self.full = False
+        return found
 
 
 def shape_time(shape: Shape, times: TimeReader, text: Raw) -> t.Optional[float]:

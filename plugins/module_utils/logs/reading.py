@@ -222,7 +222,7 @@ def lines_of(
 
     Args:
         portions: The bytes of the log.
-        take: Takes a block of whole lines.
+        take: Takes a block of whole lines: a line's end, then the lines with their ends.
         take_cut: Takes the beginning of a line that is too long, and the line's whole length.
         take_last: Takes the last line, when it has no end.
         clock: The time that there is.
@@ -230,7 +230,7 @@ def lines_of(
     Raises:
         Late: The time is up.
     """
-    carry = b""
+    carry = b"\n"
     too_long = 0
     for portion in portions:
         clock.check()
@@ -239,17 +239,16 @@ def lines_of(
             if found < 0:
                 too_long += len(portion)
                 continue
-            take_cut(carry, too_long + found + 1)
-            carry, too_long, portion = b"", 0, portion[found + 1 :]
-        data = carry + portion if carry else portion
+            take_cut(carry[1:], too_long + found)
+            carry, too_long, portion = b"\n", 0, portion[found + 1 :]
+        data = carry + portion
         cut = data.rfind(b"\n") + 1
-        carry = data[cut:]
-        if cut:
-            take(data[:cut] if carry else data)
+        if cut > 1:
+            take(data[:cut])
+        carry = data[cut - 1 :]
         if len(carry) > LONGEST_LINE:
-            too_long, carry = len(carry), carry[:LONGEST_LINE]
+            too_long, carry = len(carry), carry[: LONGEST_LINE + 1]
     if too_long:
-        take_cut(carry, too_long)
-    elif carry:
-        take_last(carry)
-
+        take_cut(carry[1:], too_long - 1)
+    elif len(carry) > 1:
+        take_last(carry[1:])

@@ -125,7 +125,7 @@ class Work:
         totals = self.totals[segment.source]
         with _portions(segment, clock, totals.note) as portions:
             try:
-                last = stream.take_last if segment.whole else lambda line: stream.take(line + b"\n")
+                last = stream.take_last if segment.whole else lambda line: stream.take(b"\n" + line + b"\n")
                 lines_of(portions, stream.take, stream.take_cut, last, clock)
             except RunbookError as error:
                 totals.note(f"{segment.label} could not be read: {error.message}")

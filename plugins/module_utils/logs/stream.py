@@ -66,16 +66,16 @@ class Stream:
             self._blocks = JsonBlocks(self)
 
     def take(self, block: bytes) -> None:
-        """Put a block of whole lines, the last one ended, to all questions."""
+        """Put a block to all questions: a line's end, then whole lines with their ends."""
         self.begin(block)
-        self.totals.bytes_read += len(block)
+        self.totals.bytes_read += len(block) - 1
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         if self._blocks is not None:
             if self._blocks.take(block):
                 return
             self._blocks.settle()
-        for line in block[:-1].split(b"\n"):
+        for line in block[1:-1].split(b"\n"):
             self.take_line(line)
 
     def take_last(self, line: bytes) -> None:
@@ -85,7 +85,7 @@ class Stream:
         if record is not None and record.broken and line.lstrip(b"\0").startswith(b"{"):
             self.totals.note("the last line was not complete yet and is left out")
         elif line:
-            self.take(line + b"\n")
+            self.take(b"\n" + line + b"\n")
 
     def take_cut(self, line: bytes, length: int) -> None:
         """Put the beginning of a line that is too long to be read whole to all questions."""
@@ -115,7 +115,7 @@ class Stream:
         self.count(record)
         self.totals.see(record.time)
         for answer in self.answers:
-            if not answer.problem and answer.selects(record):
+            if not answer.problem and answer.question.within(when) and answer.selects(record):
                 answer.add(record, when, self.number, self.source.name)
                 if answer.wants_lines:
                     answer.keep(record, when, self.number, self.source.name)

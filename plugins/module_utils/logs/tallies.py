@@ -27,6 +27,10 @@ _HIGHEST = 3.4e38
 _HIGH_HALF = 1 if sys.byteorder == "little" else 0
 
 
+Pairs = t.List[t.Tuple[float, int]]
+"""Numbers and how often each occurred."""
+
+
 class Numbers:
     """Count, sum, extremes, percentiles and shares of numbers.
 
@@ -36,7 +40,7 @@ class Numbers:
     than that, a percentile is the middle of its class.
 
     Args:
-        kept: How many numbers are kept one by one.
+        kept: How many numbers, or different ones where they come with their counts, are kept.
         limits: Counts of numbers above each of them are exact always.
     """
 
@@ -45,10 +49,11 @@ class Numbers:
         self._limits = tuple(limits)
         self._new = array("d")
         self._values: t.Optional[t.List[array[float]]] = []
-        self._elsewhere: t.List[t.Callable[[t.List[int]], t.List[float]]] = []
+        self._counted: t.Counter[float] = Counter()
+        self._elsewhere: t.List[t.Callable[[t.List[int]], Pairs]] = []
         self._classes: t.Counter[int] = Counter()
         self._above = [0] * len(self._limits)
-        self._sum, self._count = 0.0, 0
+        self._sum, self._count, self._entries = 0.0, 0, 0
         self._minimum, self._maximum = math.inf, -math.inf
 
     def extend(self, values: t.Iterable[float]) -> None:
@@ -57,29 +62,61 @@ class Numbers:
         if len(self._new) >= _PORTION:
             self._absorb()
 
+    def extend_array(self, values: "array[float]") -> None:
+        """The same for an array of double-precision numbers."""
+        self._new += values
+        if len(self._new) >= _PORTION:
+            self._absorb()
+
+    def add_counted(self, pairs: t.Mapping[float, int]) -> None:
+        """Add finite numbers, each with how often it occurred."""
+        if not pairs:
+            return
+        values = array("d", pairs)
+        self._see(values, sum(pairs.values()), sum(value * times for value, times in pairs.items()))
+        for number, times in zip(_classes_of(values), pairs.values()):
+            self._classes[number] += times
+        for place, limit in enumerate(self._limits):
+            self._above[place] += sum(times for value, times in pairs.items() if value > limit)
+        if self._values is not None:
+            before = len(self._counted)
+            self._counted.update(pairs)
+            # A number in a dictionary takes about ten times the room of one in an array.
+            self._keep(10 * (len(self._counted) - before))
+
     def _absorb(self) -> None:
         values = self._new
         if not values:
             return
         self._new = array("d")
-        self._count += len(values)
-        self._sum += math.fsum(values)
-        self._minimum, self._maximum = min(self._minimum, min(values)), max(self._maximum, max(values))
+        self._see(values, len(values), sum(values))
         self._classes.update(_classes_of(values))
         for place, limit in enumerate(self._limits):
             self._above[place] += sum(map(float(limit).__lt__, values))
         if self._values is not None:
             self._values.append(values)
-            if self._count > self._kept:
-                self._values = None
+            self._keep(len(values))
 
-    def pick(self, wanted: t.List[int]) -> t.List[float]:
+    def _see(self, values: "array[float]", count: int, total: float) -> None:
+        self._count += count
+        self._sum += total
+        self._minimum, self._maximum = min(self._minimum, min(values)), max(self._maximum, max(values))
+
+    def _keep(self, entries: int) -> None:
+        self._entries += entries
+        if self._entries > self._kept:
+            self._values = None
+            self._counted = Counter()
+
+    def pick(self, wanted: t.List[int]) -> Pairs:
         """The numbers kept that are in the wanted classes."""
         is_wanted = frozenset(wanted).__contains__
         found = [
-            value for values in self._values or () for value in itertools.compress(values, map(is_wanted, _classes_of(values)))
+            (value, 1) for values in self._values or () for value in itertools.compress(values, map(is_wanted, _classes_of(values)))
         ]
-        return found + [value for pick in self._elsewhere for value in pick(wanted)]
+        counted = array("d", self._counted)
+        found += [(value, self._counted[value]) for value in itertools.compress(counted, map(is_wanted, _classes_of(counted)))]
+        return found + [(pair[0], pair[1]) for pick in self._elsewhere for pair in pick(wanted)]
 
     def dump(self) -> t.Dict[str, t.Any]:
         """What another process needs to merge it (JSON values); the numbers themselves stay, to be asked for by `pick`."""
@@ -89,7 +126,7 @@ class Numbers:
             "range": [self._minimum, self._maximum] if self._count else None, "complete": self._values is not None,
         }  # fmt: skip
 
-    def merge(self, other: t.Mapping[str, t.Any], pick: t.Callable[[t.List[int]], t.List[float]]) -> None:
+    def merge(self, other: t.Mapping[str, t.Any], pick: t.Callable[[t.List[int]], Pairs]) -> None:
         """Add what `dump` gave; `pick` gives the numbers of classes from where they are."""
         self._absorb()
         if not other["count"]:
@@ -129,12 +166,14 @@ class Numbers:
             found.update({percent: self._maximum for percent, rank in ranks.items() if rank == self._count})
         else:
             wanted = sorted(set(places.values()))
-            values = sorted(self.pick([ordered[place] for place in wanted]))
+            pairs = sorted(self.pick([ordered[place] for place in wanted]))
+            sums = list(itertools.accumulate(times for _value, times in pairs))
             found = {}
             for percent, place in places.items():
-                # Before the class in `values` are the numbers of the wanted classes below it; before it among all, ends[place - 1].
+                # Among the pairs, those of the wanted classes below come before this class; among all numbers, ends[place - 1] do.
                 before = sum(self._classes[ordered[other]] for other in wanted if other < place)
-                found[percent] = values[before + ranks[percent] - 1 - (ends[place - 1] if place else 0)]
+                rank = before + ranks[percent] - (ends[place - 1] if place else 0)
+                found[percent] = pairs[bisect.bisect_left(sums, rank)][0]
         return {f"{percent:g}": found[percent] for percent in percentiles}
 
 

@@ -23,8 +23,11 @@ from ..errors import CommandFailed
 from .model import Plan, Question, Source
 from .reading import Clock, Late
 from .segments import Segment, Work
+from .tallies import Pairs
 
 _GRACE_S = 5.0
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "67108864"}
+"""For the C library (mallopt(3)): blocks are taken and given back thousands of times; each would be mapped anew, page by page."""
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); import importlib; "
     "importlib.import_module(sys.argv[2]).serve(sys.stdin.buffer, sys.stdout.buffer)"
@@ -52,7 +55,7 @@ class Workers:
 
     def __enter__(self) -> "Workers":
         folder, module = _library()
-        command = Command([sys.executable, "-I", "-S", "-c", _START, folder, module])
+        command = Command([sys.executable, "-I", "-S", "-c", _START, folder, module], environment=_MEMORY)
         try:
             for part in self._parts:
                 process = command.start(stdin=-1)
@@ -84,10 +87,10 @@ class Workers:
                 totals.merge(other)
         return complete
 
-    def _picker(self, process: t.Any, place: int) -> t.Callable[[t.List[int]], t.List[float]]:
-        def pick(wanted: t.List[int]) -> t.List[float]:
+    def _picker(self, process: t.Any, place: int) -> t.Callable[[t.List[int]], Pairs]:
+        def pick(wanted: t.List[int]) -> Pairs:
             self._send(process, {"answer": place, "wanted": wanted})
-            return t.cast("t.List[float]", self._receive(process, always=True) or [])
+            return t.cast(Pairs, self._receive(process, always=True) or [])
 
         return pick
 
