@@ -299,11 +299,14 @@ class GrafanaInterface:
 
     Attributes:
         boards: What was imported, by uid.
+        tokens: What was given for authorization.
+        refuses: Whether it takes no board.
     """
 
     def __init__(self) -> None:
         self.boards: dict[str, dict[str, Any]] = {}
         self.tokens: set[str] = set()
+        self.refuses = False
         grafana = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -323,10 +326,13 @@ class GrafanaInterface:
                 elif self.path.startswith("/api/dashboards/"):
                     self.answer(404, {"message": "Dashboard not found"})
                 else:
-                    self.answer(200, {"version": "11.6.0", "database": "ok"})
+                    self.answer(200, {"buildInfo": {"version": "11.6.0"}})
 
             def do_POST(self) -> None:
                 given = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if grafana.refuses:
+                    self.answer(500, {"message": f"no, not with {self.headers['Authorization']}"})
+                    return
                 grafana.boards[given["dashboard"]["uid"]] = given["dashboard"]
                 self.answer(200, {"status": "success", "uid": given["dashboard"]["uid"], "version": 1, "id": 1, "slug": "x", "url": "/d/x"})
 
@@ -348,11 +354,20 @@ def test_the_boards_are_imported_into_a_grafana_where_one_is_given(tools: str, t
     try:
         extra = {**EXTRA, "monitoring_tool_folder": tools, "monitoring_folder": str(tmp_path / "m"), "monitoring_grafana_url": grafana.url,
                  "monitoring_grafana_token": "glsa_swordfish"}  # fmt: skip
-        done = Inventory(tmp_path / "i").run("monitoring_setup", "-vv", inventory=ROOT / "inventories" / "calendar_api", **extra)
+        inventory, where = Inventory(tmp_path / "i"), ROOT / "inventories" / "calendar_api"
+        assert inventory.run("monitoring_setup", "--check", inventory=where, **extra).status == 0
+        assert grafana.boards == {}
+        done = inventory.run("monitoring_setup", "-vv", inventory=where, **extra)
         assert done.status == 0, done.output
         assert set(grafana.boards) == {"calendar-api-executive", "calendar-api-operations", "calendar-api-development"}
         assert grafana.tokens == {"Bearer glsa_swordfish"}
         assert "glsa_swordfish" not in done.output
+        again = inventory.run("monitoring_setup", inventory=where, **extra)
+        assert "changed=0" in again.output
+        grafana.refuses = True
+        refused = inventory.run("monitoring_setup", "-vvv", inventory=where, service_title="Another", **extra)
+        assert refused.status == 2
+        assert "glsa_swordfish" not in refused.output
     finally:
         grafana.stop()
 
