@@ -18,12 +18,12 @@ _ENOUGH = 0.5
 
 def measure(metric: Metric, moments: t.Sequence[Moment]) -> Measured:
     """The number that the metric's readings (at least one, the oldest first) come to, or why there is none."""
-    there = [moment for moment in moments if moment.value is not None]
+    there = [moment for moment in moments if _is_whole(metric, moment)]
     if not there:
         if all(_is_empty(metric, moment) for moment in moments):
             return Measured(None, None, len(moments), PASS, "there is nothing to measure, which counts as well")
         return _nothing(metric, moments, _no_number(moments))
-    failed = sum(moment.value is None and not _is_empty(metric, moment) for moment in moments)
+    failed = sum(not _is_whole(metric, moment) and not _is_empty(metric, moment) for moment in moments)
     if metric.aggregate == LAST and moments[-1].value is None and not _is_empty(metric, moments[-1]):
         return _nothing(metric, moments, _no_number(moments))
     if failed > len(moments) * (1 - _ENOUGH):
@@ -39,6 +39,11 @@ def measure(metric: Metric, moments: t.Sequence[Moment]) -> Measured:
         return _nothing(metric, moments, "the number is too large to compare", samples)
     verdict, reason = _own(moments)
     return Measured(value, samples, len(moments), verdict, reason, tuple(notes))
+
+
+def _is_whole(metric: Metric, moment: Moment) -> bool:
+    """Whether a reading gave what it takes; a share of what a counter grew by needs both counters of the same moment."""
+    return moment.value is not None and not (metric.aggregate in GROWTH and metric.has("divided_by") and moment.divisor is None)
 
 
 def _is_empty(metric: Metric, moment: Moment) -> bool:
@@ -84,10 +89,7 @@ def _growth(metric: Metric, there: t.Sequence[Moment], notes: t.List[str]) -> Ma
     if metric.has("samples"):
         samples = increase(counted)[0] if len(counted) == len(there) else None
     if metric.has("divided_by"):
-        divisors = [moment.divisor for moment in there if moment.divisor is not None]
-        if len(divisors) < len(there):
-            return None, samples, "what it is divided by gave no number"
-        whole = increase(divisors)[0]
+        whole = increase([moment.divisor for moment in there if moment.divisor is not None])[0]
         samples = whole if samples is None and not metric.has("samples") else samples
         if not whole:
             return None, samples, "nothing happened in the window that it could be divided by"
@@ -150,6 +152,8 @@ def _own(moments: t.Sequence[Moment]) -> t.Tuple[str, str]:
 
 def _no_number(moments: t.Sequence[Moment]) -> str:
     newest = next((moment for moment in reversed(moments) if moment.value is None and moment.reason), moments[-1])
+    if newest.value is not None and not newest.reason:
+        return "what it is divided by is not there"
     return newest.reason or "the answer has no such number"
 
 

@@ -88,6 +88,7 @@ class Metric:
         complement: Whether 1 less the number is meant.
         scale: Factor, applied last.
         empty_passes: Whether the question calls it well that there is nothing to measure (`empty: pass`).
+        empty_is_zero: Whether what is not there counts as 0 (`empty: zero`).
         window_s: Seconds over which it is read again and again; 0 for once.
         every_s: Seconds between two readings.
         aggregate: One of AGGREGATES.
@@ -106,6 +107,7 @@ class Metric:
     complement: bool
     scale: float
     empty_passes: bool
+    empty_is_zero: bool
     window_s: float
     every_s: float
     aggregate: str

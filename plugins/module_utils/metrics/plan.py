@@ -189,6 +189,7 @@ def _metric(item: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any], checks: t.M
         complement=own["complement"],
         scale=own["scale"],
         empty_passes=check.question.options.get("empty") == "pass",
+        empty_is_zero=check.question.options.get("empty") == "zero",
         window_s=window_s,
         every_s=own.get("every_s", max(_SHORTEST_S, window_s / _READINGS)),
         aggregate=own["aggregate"],

@@ -83,7 +83,11 @@ def moments(metric: Metric, readings: t.Sequence[Reading], companions: t.Mapping
         if name in companions:
             others = companions[name]
             return others[min(position, len(others) - 1)].result.value
-        return number(readings[position].result.observed.get(metric.beside[name])) if name in metric.beside else None
+        if name not in metric.beside:
+            return None
+        found = number(readings[position].result.observed.get(metric.beside[name]))
+        # A counter that has counted nothing yet may not be there at all.
+        return 0.0 if found is None and metric.empty_is_zero and readings[position].result.value is not None else found
 
     return [
         Moment(
