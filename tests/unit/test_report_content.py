@@ -281,7 +281,8 @@ def test_results_of_no_known_form_make_no_traceback(state: Path) -> None:
         metric_results={"metrics": [{"name": "m", "verdict": "warn", "value": 3}]},
         metrics=[{"name": "m"}, {"title": "none"}],
     )
-    assert made["verdict"] == "warn"
+    # What has no verdict is unknown, which outweighs the warning.
+    assert made["verdict"] == "unknown"
 
 
 def test_the_moment_of_a_report_can_be_given_with_and_without_milliseconds(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import time
 import typing as t
 
+from ..checks.model import SEVERITY, UNKNOWN
 from ..checks.redaction import secrets_within
 from ..errors import BadInput
 from ..history.entry import CHECK, METRIC
@@ -17,9 +18,11 @@ from ..history.store import History
 from ..procedure_lookup import look_up
 from ..run_clean import Cleaner
 from ..state import state_folder, utc_time
+from . import shapes
 from .gathered import Gathered
 from .kinds import KINDS, document
 from .own_alerts import own_alerts
+from .shapes import shaped
 from .store import folder_of, stem_of, write
 from .trend import Terms
 
@@ -131,39 +134,39 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
     at = _moment(parameters["until"])
     window_s = parameters["window_s"] or kind.window_s
     definitions: t.Dict[str, t.Dict[str, t.Any]] = {}
-    for source, items in ((CHECK, parameters["checks"]), (METRIC, parameters["metrics"])):
-        for item in items:
-            if isinstance(item.get("name"), str):
+    for source in (CHECK, METRIC):
+        for item in shaped(parameters["checks" if source == CHECK else "metrics"], [shapes.DEFINITION]):
+            if item.get("name"):
                 # A metric that bears the name of a check tells more of it.
                 definitions[item["name"]] = {**item, "kind": source}
-    health, measured = parameters["health"] or {}, parameters["metric_results"] or {}
+    own = own_alerts(state, parameters["service"], at, parameters["reading_valid_s"])
     return Gathered(
         kind=parameters["kind"],
         service={
             "name": parameters["service"],
             "title": parameters["title"] or parameters["service"],
             "environment": parameters["environment"],
-            "objectives": parameters["objectives"],
+            "objectives": shaped(parameters["objectives"], [shapes.OBJECTIVE]),
         },
         at=at,
         window_s=window_s,
         history=history,
-        checks=_results(health),
-        metrics=_results(measured),
+        checks=_results(parameters["health"], "results"),
+        metrics=_results(parameters["metric_results"], "metrics"),
         definitions=definitions,
-        logs=_asked(parameters["logs"]),
-        log_questions=parameters["log_questions"],
-        log_sources=parameters["log_sources"],
+        logs=_asked(parameters["logs"], shapes.LOGS),
+        log_questions=shaped(parameters["log_questions"], [shapes.LOG_QUESTION]),
+        log_sources=shaped(parameters["log_sources"], [shapes.LOG_SOURCE]),
         largest_log_bytes=parameters["largest_log_mb"] * 1e6,
-        alerts=_asked(parameters["alerts"]) or own_alerts(state, parameters["service"], at, parameters["reading_valid_s"]),
-        backups=_asked(parameters["backups"]),
-        stores=parameters["stores"],
+        alerts=_asked(parameters["alerts"], shapes.ALERTS) or own,
+        backups=_asked(parameters["backups"], shapes.BACKUPS),
+        stores=shaped(parameters["stores"], [shapes.STORE]),
         tasks=parameters["tasks"],
         runs=_runs(state, at - window_s, at),
-        severity=parameters["severity"] or None,
-        contacts=parameters["contacts"],
-        escalation=parameters["escalation_levels"],
-        capacity=parameters["capacity"],
+        severity=shaped(parameters["severity"], shapes.SEVERITY) or None,
+        contacts=shaped(parameters["contacts"], [shapes.CONTACT]),
+        escalation=shaped(parameters["escalation_levels"], [shapes.LEVEL]),
+        capacity=shaped(parameters["capacity"], [shapes.CAPACITY]),
         reading_valid_s=parameters["reading_valid_s"],
         minimum_coverage=parameters["minimum_coverage"],
         burn_rates=parameters["burn_rates"],
@@ -187,14 +190,22 @@ def cleaned(report: t.Dict[str, t.Any], cleaner: Cleaner) -> t.Dict[str, t.Any]:
     return {key: value if key in fixed else clean(value) for key, value in report.items()}
 
 
-def _asked(result: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[t.Mapping[str, t.Any]]:
+def _asked(result: t.Optional[t.Mapping[str, t.Any]], shape: t.Any) -> t.Optional[t.Dict[str, t.Any]]:
     """The result of a task; None where the task was skipped, because there was nothing to ask."""
-    return None if not result or result.get("skipped") else result
+    if not result or result.get("skipped"):
+        return None
+    return shaped(result, shape) or {"msg": "The task that asked left no result that can be read."}
 
 
-def _results(found: t.Mapping[str, t.Any]) -> t.Optional[t.List[t.Mapping[str, t.Any]]]:
-    results = found.get("results") or found.get("metrics")
-    return [one for one in results if isinstance(one, t.Mapping) and one.get("name") and one.get("verdict")] if results else None
+def _results(found: t.Optional[t.Mapping[str, t.Any]], key: str) -> t.Optional[t.List[t.Dict[str, t.Any]]]:
+    """The results of checks or metrics; a verdict that is none is unknown."""
+    if not found or found.get("skipped"):
+        return None
+    results = [one for one in shaped(found.get(key), [shapes.RESULT]) or () if one.get("name")]
+    for one in results:
+        if one.get("verdict") not in SEVERITY:
+            one.update(verdict=UNKNOWN, reason=one.get("reason") or "it has no verdict")
+    return results or None
 
 
 def _runs(state: str, since: float, until: float) -> t.List[t.Dict[str, t.Any]]:
