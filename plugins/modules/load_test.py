@@ -51,14 +51,14 @@ options:
         type: str
         default: GET
       path:
-        description: Path and query.
+        description: Path and query. C({number}) in it stands for the number of the request, from 1.
         type: str
         default: /
       headers:
         description: Headers, such as C(X-User-ID).
         type: dict
       body:
-        description: What is sent. A dictionary or list is sent as JSON.
+        description: What is sent. A dictionary or list is sent as JSON. C({number}) in it stands for the number of the request, from 1.
         type: raw
       expected_status:
         description: Status codes that are good, a number or a list.

@@ -119,6 +119,14 @@ def test_the_runbooks_hundred_questions_ten_at_a_time_are_all_sent_and_counted(s
     assert users == {"load-test"}
 
 
+def test_each_request_may_bear_its_number(service: ServiceProcess) -> None:
+    before = service.get("/cache/stats").body["misses"]
+    question = {**QUESTION, "body": {"message": "Test message {number}"}}
+    assert loaded(url_of(service), total=20, requests=[question])["ok"] == 20
+    assert service.get("/cache/stats").body["misses"] == before + 40  # neither the answer nor its embedding was there
+    assert loaded(url_of(service), total=3, requests=[{"path": "/cases/{number}", "contains": ["C-00000000"]}])["ok"] == 3
+
+
 def test_a_rate_is_held_and_the_schedule_decides_how_long_it_takes(service: ServiceProcess) -> None:
     found = loaded(url_of(service), total=100, rate_per_s=50.0)
     assert found["ok"] == 100

@@ -24,6 +24,7 @@ import typing as t
 NO_LOCUST = 4
 """Exit status: Locust is not installed for this Python."""
 _CHUNK_BYTES = 65536
+_NUMBER = "{number}"
 _CLOCK_S = 0.005
 _SPAWNED_S, _LOOK_EVERY_S, _GRACE_S = 0.3, 0.02, 1.0
 
@@ -35,7 +36,7 @@ class Run:
         self.plan, self.out = plan, out
         self.next = 0
         self.began = time.perf_counter()
-        self.bodies = [request["body"].encode() or None for request in plan["requests"]]
+        self.bodies = [request["body"].encode() for request in plan["requests"]]
         self.wanted = [[text.encode() for text in request["contains"]] for request in plan["requests"]]
 
     def now_s(self) -> float:
@@ -53,6 +54,13 @@ class Run:
         """Write the line of a request; the times are those at which it was scheduled and sent."""
         self.out.write(json.dumps([number, kind, *(round(at, 6) for at in (*times, self.now_s())), status, size, wrong]) + "\n")
         self.out.flush()
+
+
+def numbered(text: t.Any, number: int) -> t.Any:
+    """A text, or bytes, with the number of the request (from 1) in the place of `{number}`."""
+    if isinstance(text, bytes):
+        return text.replace(_NUMBER.encode(), str(number).encode()) if _NUMBER.encode() in text else text
+    return text.replace(_NUMBER, str(number)) if _NUMBER in text else text
 
 
 def wrong_with(answer: t.Any, request: t.Mapping[str, t.Any], texts: t.Sequence[bytes], content: bytes, complete: bool) -> str:
@@ -81,13 +89,13 @@ def failure(error: BaseException) -> str:
     return f"connection broken: {text or name}"
 
 
-def exchange(client: t.Any, request: t.Mapping[str, t.Any], run: Run, kind: int) -> t.Tuple[int, int, str, bool]:
+def exchange(client: t.Any, run: Run, number: int, kind: int) -> t.Tuple[int, int, str, bool]:
     """Send one request and read the answer up to the limit: status, bytes of the body, what is wrong, whether all of it was read."""
-    content = bytearray()
+    request, content = run.plan["requests"][kind], bytearray()
     with client.request(
         request["method"],
-        request["path"],
-        data=run.bodies[kind],
+        numbered(request["path"], number + 1),
+        data=numbered(run.bodies[kind], number + 1) or None,
         headers=request["headers"],
         allow_redirects=False,
         catch_response=True,
@@ -115,7 +123,7 @@ def send(client: t.Any, run: Run, number: int, scheduled: float, timeout_type: t
     cut_off = timeout_type(left_s)
     cut_off.start()
     try:
-        status, size, wrong, complete = exchange(client, run.plan["requests"][kind], run, kind)
+        status, size, wrong, complete = exchange(client, run, number, kind)
     except BaseException as error:  # the deadline is no Exception
         if error is not cut_off and not isinstance(error, Exception):
             raise
