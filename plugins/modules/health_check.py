@@ -75,12 +75,13 @@ options:
           - V(disk) measures how full the file system of a path is, in percent as C(df) reckons it.
           - V(memory) measures used memory, of the host, of a process (its resident set) or of a container.
           - V(cpu) measures used processor time, of the host or of a container.
+          - V(log) reads logs back over a window; the number is what O(checks[].measure) makes of the lines.
           - V(log_freshness) measures how long ago a file was last written to, in seconds.
           - V(command) runs a program that only reads, on your promise, and looks at its exit status and at what it prints.
           - V(process), V(memory) and V(cpu) read C(/proc); where there is none they need the Python library psutil, or are V(unknown).
         type: str
         required: true
-        choices: [alertmanager, command, compose_service, cpu, disk, dns, grafana, http, json, kubernetes_workload, log_freshness, memory, postgresql, process, prometheus, prometheus_server, promql, qdrant, redis, statuspage, systemd_unit, tcp, tls]
+        choices: [alertmanager, command, compose_service, cpu, disk, dns, grafana, http, json, kubernetes_workload, log, log_freshness, memory, postgresql, process, prometheus, prometheus_server, promql, qdrant, redis, statuspage, systemd_unit, tcp, tls]
       title:
         description: What reports call the check. Default is its name.
         type: str
@@ -329,7 +330,7 @@ options:
         default: false
       pattern:
         description:
-          - Regular expression (Python) searched in the command lines of processes, for V(process).
+          - Regular expression (Python) searched in the command lines of processes, for V(process), or in the lines of V(log).
           - For V(command), one with one group around the number that is looked for in what the program prints.
         type: str
       pid_file:
@@ -356,11 +357,52 @@ options:
           - For V(disk) V(used_percent) (default), V(inodes_percent) or V(free_bytes).
           - For V(memory) V(used_percent) (default), V(used_bytes) or V(swap_percent).
           - For V(log_freshness) V(age_s) (default) or V(size_bytes).
+          - For V(log) V(share) of the lines that are selected, V(count), V(per_second), and of the values of O(checks[].field)
+            V(percentile), V(mean), V(maximum), V(minimum), V(above) (share of them above O(checks[].limit)), V(last) or V(distinct).
         type: str
       window_s:
-        description: For how many seconds V(cpu) watches the processors.
+        description: For how many seconds V(cpu) watches the processors (default 1); how far back V(log) reads (default 3600, 0 for all).
         type: float
-        default: 1
+      source:
+        description:
+          - For V(log) the name of one of O(checks[].logs), or the description of a log as an item of O(sre.runbooks.log_scan#module:sources).
+          - Default is all of O(checks[].logs).
+        type: raw
+      logs:
+        description: Logs of the service for V(log), C(service_logs); M(sre.runbooks.metrics_gate) puts them here by itself.
+        type: list
+        elements: dict
+      levels:
+        description: Levels of the lines that V(log) selects, such as V(ERROR).
+        type: list
+        elements: str
+      where:
+        description: Fields of the lines that V(log) selects, and the value, or list of values, that they must have.
+        type: dict
+      ignore_case:
+        description: Whether capitals and small letters are the same in the patterns of V(log).
+        type: bool
+        default: false
+      of_levels:
+        description: For the V(share) of V(log), levels of the lines that it is a share of. Default is all lines.
+        type: list
+        elements: str
+      of_pattern:
+        description: The same by a regular expression.
+        type: str
+      of_where:
+        description: The same by fields.
+        type: dict
+      field:
+        description: Field whose values V(log) looks at, with dots for fields within fields.
+        type: str
+      percentile:
+        description: Which percentile V(log) takes, 0 to 100.
+        type: float
+        default: 95
+      limit:
+        description: Number for V(above) of V(log).
+        type: float
       argv:
         description: Program and arguments of V(command). No shell reads it.
         type: list

@@ -48,7 +48,7 @@ options:
       type:
         description:
           - A type of M(sre.runbooks.health_check) whose answer holds a number, such as V(json), V(prometheus), V(promql), V(postgresql),
-            V(redis), V(qdrant), V(alertmanager), V(disk), V(memory), V(cpu), V(tls) or V(log_freshness).
+            V(redis), V(qdrant), V(alertmanager), V(disk), V(memory), V(cpu), V(tls), V(log) or V(log_freshness).
         type: str
         required: true
       title:
@@ -91,7 +91,7 @@ options:
       window_s:
         description:
           - Read again and again for so many seconds; V(0) for once. The task takes that long, all metrics side by side.
-          - For V(cpu) it is the time in which the processor is watched, in one reading.
+          - For V(cpu) it is the time in which the processor is watched, for V(log) how far back lines count (default an hour); in one reading.
         type: float
         default: 0
       every_s:
@@ -157,6 +157,11 @@ options:
         default: 1
   checks:
     description: Results of an earlier M(sre.runbooks.health_check); their verdicts count, and the rules of severity see them.
+    type: list
+    elements: dict
+    default: []
+  logs:
+    description: The logs of the service, C(service_logs), whose names metrics of type V(log) use.
     type: list
     elements: dict
     default: []

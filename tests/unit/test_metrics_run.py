@@ -254,3 +254,58 @@ def test_no_secret_leaves_with_a_result() -> None:
             }
         )  # fmt: skip
     assert "sw0rdfish" not in json.dumps(said)
+
+
+def lines(count: int, failed: int) -> str:
+    """A log of a web service: so many requests a second ago, of which some failed."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 1))
+    return "".join(
+        json.dumps(
+            {
+                "timestamp": now,
+                "level": "ERROR" if number < failed else "INFO",
+                "duration_ms": number * 10,
+                "message": "GET / token=sw0rdfish",
+            }
+        )
+        + "\n"
+        for number in range(count)
+    )
+
+
+@pytest.mark.parametrize(("failed", "verdict"), [(1, "pass"), (5, "warn"), (30, "fail")])
+def test_the_share_of_errors_in_a_log_is_judged(tmp_path: Path, failed: int, verdict: str) -> None:
+    (tmp_path / "app.log").write_text(lines(100, failed))
+    said = measured(
+        {
+            "type": "log", "source": "app", "measure": "share", "levels": ["ERROR"], "window_s": 300, "minimum_samples": 50,
+            "unit": "ratio", "warn_above": 0.01, "fail_above": 0.1,
+        },
+        logs=[{"name": "app", "path": str(tmp_path / "app.log")}],
+    )  # fmt: skip
+    assert (said["verdict"], said["value"], said["samples"]) == (verdict, failed / 100, 100), said["reason"]
+    assert "(100 observations)" in said["reason"]
+
+
+def test_percentiles_of_a_log_too_few_lines_and_a_log_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_text(lines(100, 0))
+    slow = {
+        "type": "log",
+        "measure": "percentile",
+        "field": "duration_ms",
+        "percentile": 95,
+        "window_s": 300,
+        "unit": "ms",
+        "fail_above": 500,
+    }
+    said = gate(
+        {**slow, "source": {"path": str(tmp_path / "app.log")}},
+        {**slow, "source": {"path": str(tmp_path / "app.log")}, "minimum_samples": 1000},
+        {**slow, "source": {"path": str(tmp_path / "gone.log")}},
+    )
+    assert [one["verdict"] for one in said["metrics"]] == ["fail", "unknown", "unknown"], said["table"]
+    assert said["metrics"][0]["value"] == pytest.approx(945, abs=20)
+    assert "too few" in said["metrics"][1]["reason"]
+    assert "sw0rdfish" not in json.dumps(said)
+    with pytest.raises(BadInput, match="no such log"):
+        gate({**slow, "source": "nowhere"})

@@ -74,6 +74,12 @@ def _kubernetes_workload() -> t.Type[Question]:
     return KubernetesWorkload
 
 
+def _log() -> t.Type[Question]:
+    from .log import Log
+
+    return Log
+
+
 def _log_freshness() -> t.Type[Question]:
     from .freshness import LogFreshness
 
@@ -163,6 +169,7 @@ TYPES: t.Mapping[str, t.Callable[[], t.Type[Question]]] = {
     "http": _http,
     "json": _json,
     "kubernetes_workload": _kubernetes_workload,
+    "log": _log,
     "log_freshness": _log_freshness,
     "memory": _memory,
     "postgresql": _postgresql,

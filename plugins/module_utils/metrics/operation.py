@@ -24,6 +24,7 @@ from .run import ask, usual_by
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "metrics": {"type": "list", "elements": "dict", "required": True},
     "checks": {"type": "list", "elements": "dict", "default": []},
+    "logs": {"type": "list", "elements": "dict", "default": []},
     "events": {"type": "list", "elements": "str", "default": []},
     "severities": {"type": "list", "elements": "dict", "default": []},
     "severity_rules": {"type": "list", "elements": "dict", "default": []},
@@ -56,7 +57,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     service = parameters["service"]
     metrics = []
     if raw or not (checks or parameters["events"]):
-        metrics = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"], service=service)
+        metrics = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"], service=service, logs=parameters["logs"])
     begin = time.monotonic()
     outcomes = ask(
         metrics,

@@ -36,9 +36,18 @@ _MOST_MISTAKES = 30
 _ANY_FAR = 1e300
 """A bound that no number passes: it tells a question in which direction bad lies, and judges nothing."""
 _QUERY, _SERIES = "query", "sum"
+_LOG = "log"
+"""The type whose answers tell by themselves on how many observations they stand."""
 
 
-def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1, service: str = "") -> t.List[Metric]:
+def plan(
+    raw: t.Sequence[t.Any],
+    *,
+    timeout_s: float = 10.0,
+    retries: int = 1,
+    service: str = "",
+    logs: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> t.List[Metric]:
     """The metrics that `raw`, the list of the inventory, describes.
 
     Args:
@@ -46,6 +55,7 @@ def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1, s
         timeout_s: Deadline in seconds of one reading, for metrics that name none.
         retries: Retries of a reading, for metrics that name none.
         service: Name of the service, by which a baseline is looked up in the history; empty when there is no history.
+        logs: `service_logs`, whose names metrics of type `log` use.
 
     Raises:
         BadInput: The list has mistakes; the message has all of them (the first 30 when there are more).
@@ -56,7 +66,7 @@ def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1, s
     questions: t.List[t.Any] = []
     companions: t.List[t.Any] = []
     for number, item in enumerate(raw, 1):
-        found, own, asked = _split(item, service)
+        found, own, asked = _split(item, service, logs)
         mistakes += [f"{_label(item, number)}: {mistake}" for mistake in found]
         options.append(own)
         questions.append(asked[0])
@@ -107,7 +117,7 @@ def _label(item: t.Any, number: int) -> str:
     return f"metric {clip(str(name), 60)!r}" if name else f"metric number {number}"
 
 
-def _split(item: t.Any, service: str) -> t.Tuple[t.List[str], t.Dict[str, t.Any], t.List[t.Any]]:
+def _split(item: t.Any, service: str, logs: t.Sequence[t.Mapping[str, t.Any]]) -> t.Tuple[t.List[str], t.Dict[str, t.Any], t.List[t.Any]]:
     """The mistakes in what makes it a metric, its own options, and the checks to be asked, that of the number first."""
     if not isinstance(item, t.Mapping):
         # The plan of the checks says what is wrong with it.
@@ -124,6 +134,8 @@ def _split(item: t.Any, service: str) -> t.Tuple[t.List[str], t.Dict[str, t.Any]
     found: t.List[str] = []
     if "baseline" in own:
         found, own["baseline"] = _baseline(own["baseline"], service)
+    if question.get("type") == _LOG:
+        question.setdefault("logs", list(logs))
     wrong, asked = _questions(question, own)
     return _mistakes(own) + found + wrong, own, asked
 
@@ -163,6 +175,8 @@ def _questions(question: t.Dict[str, t.Any], own: t.Dict[str, t.Any]) -> t.Tuple
             found.append("observe is not a dictionary")
     if _SERIES in keys and _QUERY in keys and _bad_below(own):
         question["warn_below"] = -_ANY_FAR
+    if question["type"] == _LOG and not own.get(SAMPLES):
+        beside[SAMPLES] = SAMPLES
     own["beside"], own["companions"] = beside, companions
     return found, asked
 
@@ -214,7 +228,7 @@ def _mistakes(own: t.Mapping[str, t.Any]) -> t.List[str]:
         found.append(f"the window would be read more than {_MOST_READINGS} times")
     if own["aggregate"] != LAST and not window_s:
         found.append(f"aggregate {own['aggregate']} needs a window, window_s")
-    if own.get("minimum_samples") is not None and SAMPLES not in own and DIVISOR not in own:
+    if own.get("minimum_samples") is not None and not {SAMPLES, DIVISOR} & {*own, *own.get("beside", ())}:
         found.append("minimum_samples needs samples, the expression of how many observations there are")
     if own.get("minimum_samples", 0) < 0:
         found.append("minimum_samples is less than 0")
