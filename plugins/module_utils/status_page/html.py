@@ -95,11 +95,12 @@ def _state(state: Row) -> str:
         if state["is_stale"] and not state["problem"]
         else ""
     )
+    headline = _HEADLINES[state["verdict"]] if any(counts[word] for word in counts if word != UNKNOWN) else "Nothing is known"
     said = ", ".join(f"{counts[word]} {word}" for word in sorted(SEVERITY, key=SEVERITY.__getitem__, reverse=True) if counts[word])
     return (
         f"{problem}{stale}"
         f'<div class="top {mark}"><div class="score {mark}">{score}<small>health score</small></div><div>'
-        f'<p class="verdict"><span class="{mark}">{SIGNS[state["verdict"]]} {_HEADLINES[state["verdict"]]}</span>{severity}</p>'
+        f'<p class="verdict"><span class="{mark}">{SIGNS[state["verdict"]]} {headline}</span>{severity}</p>'
         f"<p>{escape(said or 'No check has been made.')}</p><p>{aged(state['at'], state['now'])}</p></div></div>"
         f"{_tiles(state)}{_cards(state)}"
     )
