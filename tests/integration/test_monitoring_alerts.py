@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError, Unreachable, WrongTarget
-from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import alerts, silences
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import alerts, set_up, silences
 from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
 from integration.monitoring_trial import ROOT, Inventory, WebHook, tool_folder
 from integration.service_stack import ServiceProcess, running_stack
@@ -235,6 +236,48 @@ def test_a_server_that_is_gone_gets_nothing_and_the_files_are_as_they_were(world
     assert done.status == 2
     assert "Prometheus cannot be reached" in done.output
     assert rules.read_text() == before
+
+
+def test_files_that_were_written_without_a_reload_are_read_at_the_next_run_that_may(world: World) -> None:
+    other = [{**METRICS[0], "fail_above": 0.18}, METRICS[1]]
+    written = world.inventory.run("monitoring_setup", health_metrics=other, monitoring_reload=False)
+    assert written.status == 0, written.output
+    assert " 0.18" not in world.prometheus.get("/api/v1/rules").decode()
+    # As after a run that was killed between the two: the files are as they shall be, and the server is not.
+    loaded = world.inventory.run("monitoring_setup", health_metrics=other)
+    assert "changed=1" in loaded.output, loaded.output
+    soon("loaded", lambda: " 0.18" in world.prometheus.get("/api/v1/rules").decode())
+    assert "changed=0" in world.inventory.run("monitoring_setup", health_metrics=other).output
+    assert world.inventory.run("monitoring_setup").status == 0
+
+
+def test_a_set_up_that_is_killed_is_made_up_for_by_the_next(world: World, tmp_path: Path) -> None:
+    """Killed at eight moments of the work itself: afterwards files and servers agree, and nothing half-written is left."""
+    code = f"import json, sys; from {set_up.__name__} import operate; sys.stdin.read(1); operate(json.load(open(sys.argv[1])), False)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "collections"), "SRE_RUNBOOKS_STATE": str(world.inventory.state)}
+    plain = {name: option.get("default") for name, option in set_up.OPTIONS.items()}
+    files = {"rules_file": "monitoring_rules_file", "alertmanager_file": "monitoring_alertmanager_file", "folder": "monitoring_folder"}
+    urls = {"prometheus_url": "monitoring_prometheus_url", "alertmanager_url": "monitoring_alertmanager_url"}
+    own = {name: world.inventory.variables[variable] for name, variable in {**files, **urls}.items()}
+    shared = {name: value for name, value in world.inventory.variables.items() if name in plain}
+    for moment in range(8):
+        limit = round(0.20 + moment / 1000, 3)
+        wanted = {**plain, **shared, **own, "tools": "none", "health_metrics": [{**METRICS[0], "fail_above": limit}, METRICS[1]]}
+        given = tmp_path / "given.json"
+        given.write_text(json.dumps(wanted))
+        process = subprocess.Popen([sys.executable, "-c", code, str(given)], env=environment, stdin=subprocess.PIPE)
+        time.sleep(0.5)
+        assert process.stdin is not None
+        process.stdin.close()
+        time.sleep(0.004 * moment)
+        process.kill()
+        process.wait()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("SRE_RUNBOOKS_STATE", str(world.inventory.state))
+            set_up.operate(wanted, False)
+        soon("loaded", lambda limit=limit: f' {limit:g}"' in json.dumps(json.loads(world.prometheus.get("/api/v1/rules"))))
+        assert not list(Path(str(own["rules_file"])).parent.glob(".*.partial"))
+    assert world.inventory.run("monitoring_setup").status == 0
 
 
 def test_a_prometheus_that_does_not_read_the_file_is_said_and_what_to_do(world: World, tmp_path: Path) -> None:

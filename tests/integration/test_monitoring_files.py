@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.monitoring_profile import ERROR_RATE, profile
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, ToolMissing
-from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import files, set_up
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace, ToolMissing
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import files, placing, set_up
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.files import ALERTMANAGER, TESTED, Content, Places, content_of
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.profile import Profile
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.receivers import Transports
@@ -201,6 +201,26 @@ def test_permissions_that_somebody_gave_a_file_stay_and_leftovers_of_killed_runs
     assert rules.stat().st_mode & 0o777 == 0o640
     assert not leftover.exists()
     assert living.exists()
+
+
+def test_a_file_that_cannot_be_written_brings_the_others_back(tools: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up.operate(options(tmp_path, tools), False)
+    before = {path: text for path, text in picture(tmp_path / "monitoring").items() if text}
+    full = tmp_path / "monitoring" / "alert_config.json"
+    write = placing.write_atomically
+
+    def refuse(path: str, data: bytes, mode: int = 0o600) -> None:
+        if path == str(full) and b"0.06" in data:
+            raise NoSpace("The disk is full", where=path, next_step="free space")
+        write(path, data, mode)
+
+    monkeypatch.setattr(placing, "write_atomically", refuse)
+    changed = [{**ERROR_RATE, "warn_above": 0.06}]
+    with pytest.raises(NoSpace) as caught:
+        set_up.operate(options(tmp_path, tools, health_metrics=changed, incident_severity_rules=[]), False)
+    assert "the former files are back" in caught.value.message
+    after = {path: text for path, text in picture(tmp_path / "monitoring").items() if text}
+    assert {path: text.split()[-1] for path, text in after.items()} == {path: text.split()[-1] for path, text in before.items()}
 
 
 def test_what_lies_in_the_way_is_said_and_stays(tools: str, tmp_path: Path) -> None:

@@ -9,11 +9,14 @@ Prometheus: https://prometheus.io/docs/prometheus/latest/management_api/. Alertm
 
 from __future__ import annotations
 
+import json
+import os
 import time
 import typing as t
 from dataclasses import dataclass
 
 from ..errors import RunbookError, Unreachable
+from ..files import write_json
 from .files import Content
 from .rules import rule_file
 from .web import Server
@@ -81,6 +84,31 @@ def load(server: Server, has_it: t.Callable[[Server], bool], *, reload: bool, pa
         what = "add it to rule_files in prometheus.yml" if server.name == "Prometheus" else "start it with --config.file set to it"
         by_hand = f"{server.name} at {server.shown} does not have what {path} says: {what}, then reload it"
     return Loaded(server.name, reloaded, current, by_hand)
+
+
+class Pending:
+    """Which servers have yet to read a file that was written: a run may be killed, or told not to reload, before they have.
+
+    Attributes:
+        kinds: Kinds of files.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._path = os.path.join(folder, ".reload-pending.json")
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                self.kinds = frozenset(str(kind) for kind in json.load(stream))
+        except (OSError, ValueError, TypeError):
+            self.kinds = frozenset()
+
+    def set(self, kinds: t.Iterable[str]) -> None:
+        """Note these, and no others."""
+        wanted = frozenset(kinds)
+        if wanted and wanted != self.kinds:
+            write_json(self._path, sorted(wanted))
+        elif self.kinds and not wanted:
+            os.unlink(self._path)
+        self.kinds = wanted
 
 
 def prometheus_has(content: Content) -> t.Callable[[Server], bool]:

@@ -91,16 +91,12 @@ def plan(folders: t.Sequence[str], files: t.Sequence[Wanted]) -> Plan:
     return Plan(missing, [_difference(one) for one in files], _leftovers(files))
 
 
-def carry_out(plan_: Plan) -> None:
-    """Make the folders and write the files that differ, each at once or not at all.
+def make_folders(plan_: Plan) -> None:
+    """Make the folders that are missing.
 
     Raises:
         BadInput: A folder cannot be made.
-        NoSpace: The disk is full.
-        OSError: A file cannot be written.
     """
-    for path in plan_.leftovers:
-        _unlink(path)
     for path in plan_.folders:
         try:
             os.makedirs(path, exist_ok=True)
@@ -111,6 +107,17 @@ def carry_out(plan_: Plan) -> None:
                 why=error.strerror or str(error),
                 next_step="give the account the right to write there (become), or name another folder",
             ) from error
+
+
+def carry_out(plan_: Plan) -> None:
+    """Write the files that differ, each at once or not at all; the folders are there.
+
+    Raises:
+        NoSpace: The disk is full.
+        OSError: A file cannot be written.
+    """
+    for path in plan_.leftovers:
+        _unlink(path)
     for one in plan_.files:
         if one.changes:
             write_atomically(one.wanted.path, one.wanted.text.encode(), one.wanted.mode if one.mode is None else one.mode)

@@ -14,7 +14,7 @@ from ..files import locked
 from ..state import make_folder, slug, state_folder
 from . import placing, web
 from .files import ALERTMANAGER, DASHBOARD, RULES, Content, Places, content_of
-from .loading import Loaded, alertmanager_has, load, prometheus_has
+from .loading import Loaded, Pending, alertmanager_has, load, prometheus_has
 from .placing import Plan
 from .profile import Profile
 from .receivers import Transports
@@ -67,6 +67,10 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 """Described in plugins/modules/monitoring_config.py."""
 
 
+_Way = t.Tuple[web.Server, str, str, t.Callable[[web.Server], bool]]
+"""A server, the kind of its file, that file's path, and how to see whether the server has it."""
+
+
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
     """Set up monitoring from `parameters`, valid for OPTIONS. In check mode everything but writing and reloading is done.
 
@@ -82,16 +86,45 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     notes = _judged(verified, parameters["tools"])
     if check_mode:
         plan = placing.plan(content.folders, content.files)
-        return _result(content, plan, verified, _expected(servers, plan, parameters["reload"]), notes)
+        due = _due(servers, plan, Pending(content.folders[0]), parameters["reload"])
+        return _result(
+            content, plan, verified, [Loaded(server.name, kind in due, None, "") for server, kind, _path, _has in servers], notes
+        )
     # Two runs at once would take back each other's files.
     locks = make_folder(os.path.join(make_folder(state_folder()), "locks"))
     with locked(os.path.join(locks, f"monitoring-{slug(content.rules.service)}.lock"), wait_s=30) as free:
         if not free:
             raise RunbookError("Another run sets up monitoring here", where=content.folders[0], next_step="wait until it has ended")
         plan = placing.plan(content.folders, content.files)
-        placing.carry_out(plan)
-        loaded = _load(servers, plan, parameters["reload"])
+        loaded = _carry_out(servers, plan, content.folders[0], parameters["reload"])
     return _result(content, plan, verified, loaded, notes)
+
+
+def _carry_out(servers: t.Sequence[_Way], plan: Plan, folder: str, reload: bool) -> t.List[Loaded]:
+    """Write the files and let the servers read them, or bring everything back as it was."""
+    pending = Pending(folder)
+    before, due = pending.kinds, _due(servers, plan, pending, reload)
+    try:
+        # Noted before the first file is written: whenever the run is killed, the next one knows that the servers have not read them.
+        placing.make_folders(plan)
+        pending.set(before | {kind for _server, kind, _path, _has in servers if plan.touches(kind)})
+        placing.carry_out(plan)
+        loaded = [load(server, has, reload=kind in due, path=path) for server, kind, path, has in servers]
+        done = {kind for (_server, kind, _path, _has), one in zip(servers, loaded) if one.reloaded}
+        pending.set(pending.kinds - done)
+        return loaded
+    except (RunbookError, OSError) as error:
+        placing.take_back(plan)
+        pending.set(before)
+        back = _reload_again([way for way in servers if way[1] in due])
+        if isinstance(error, RunbookError):
+            error.next_step = f"{error.next_step}; the former files are back{back}"
+        raise
+
+
+def _due(servers: t.Sequence[_Way], plan: Plan, pending: Pending, reload: bool) -> t.Set[str]:
+    """Kinds of files whose server is to read them now."""
+    return {kind for _server, kind, _path, _has in servers if reload and (plan.touches(kind) or kind in pending.kinds)}
 
 
 def _content(parameters: t.Mapping[str, t.Any]) -> Content:
@@ -121,10 +154,6 @@ def _see_that_somebody_is_told(content: Content) -> None:
         next_step="give Alertmanager a way to one of its channels; nothing was changed",
         facts={"levels": list(content.routing.empty), "left_out": dict(content.routing.left_out)},
     )
-
-
-_Way = t.Tuple[web.Server, str, str, t.Callable[[web.Server], bool]]
-"""A server, the kind of its file, that file's path, and how to see whether the server has it."""
 
 
 def _servers(parameters: t.Mapping[str, t.Any], content: Content) -> t.List[_Way]:
@@ -159,30 +188,17 @@ def _judged(verified: t.Sequence[Verified], tools: str) -> t.List[str]:
     return [f"{one.tool} is not here, so {one.what} could not be checked" for one in missing]
 
 
-def _expected(servers: t.Sequence[_Way], plan: Plan, reload: bool) -> t.List[Loaded]:
-    return [Loaded(server.name, reload and plan.touches(kind), None, "") for server, kind, _path, _has in servers]
-
-
-def _load(servers: t.Sequence[_Way], plan: Plan, reload: bool) -> t.List[Loaded]:
-    try:
-        return [load(server, has, reload=reload and plan.touches(kind), path=path) for server, kind, path, has in servers]
-    except RunbookError as error:
-        placing.take_back(plan)
-        back = _reload_again(servers, plan)
-        error.next_step = f"{error.next_step}; the former files are back{back}"
-        raise
-
-
-def _reload_again(servers: t.Sequence[_Way], plan: Plan) -> str:
+def _reload_again(servers: t.Sequence[_Way]) -> str:
     """Let the servers that may have read a new file read the former one."""
     silent = []
-    for server, kind, _path, _has in servers:
-        if plan.touches(kind):
-            try:
-                if server.call("POST", "/-/reload").status != 200:
-                    silent.append(server.name)
-            except RunbookError:
+    for server, _kind, _path, _has in servers:
+        try:
+            if server.call("POST", "/-/reload").status != 200:
                 silent.append(server.name)
+        except RunbookError:
+            silent.append(server.name)
+    if not servers:
+        return ""
     return f", but {' and '.join(silent)} could not be told to read them again" if silent else " and read again"
 
 
