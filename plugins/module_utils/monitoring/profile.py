@@ -99,6 +99,7 @@ class Profile:
         """
         mistakes = [] if str(given.get("service_name") or "").strip() else ["service_name is empty"]
         lists = {name: _dictionaries(given, name, mistakes) for name in _LISTS}
+        mistakes += [f"{name} has a control character in a text" for name in (*_TEXTS, *_LISTS) if _has_control(given.get(name))]
         for name in ("notify_channels", "monitoring_alerts", "monitoring_alert_names"):
             if given.get(name) is not None and not isinstance(given[name], t.Mapping):
                 mistakes.append(f"{name} is no dictionary")
@@ -145,6 +146,10 @@ _LISTS = (
     "monitoring_rules",
     "monitoring_dashboards",
 )
+_TEXTS = ("service_name", "service_title", "notify_channels", "monitoring_alerts", "monitoring_alert_names")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
+_NOT_USED = ("body", "send", "headers", "matches", "contains")
+"""Keys of metrics that have nothing to do with monitoring, and may hold anything."""
 _TIMES: t.Mapping[str, float] = {
     "monitoring_warning_for_s": 300,
     "monitoring_critical_for_s": 60,
@@ -153,6 +158,15 @@ _TIMES: t.Mapping[str, float] = {
     "monitoring_group_interval_s": 300,
 }
 """The last two are Alertmanager's own defaults."""
+
+
+def _has_control(value: t.Any) -> bool:
+    """Whether a text in it has a character that no name, label or file of the servers may have."""
+    if isinstance(value, str):
+        return _CONTROL.search(value) is not None
+    if isinstance(value, t.Mapping):
+        return any(_has_control(str(key)) or (key not in _NOT_USED and _has_control(item)) for key, item in value.items())
+    return isinstance(value, (list, tuple)) and any(_has_control(item) for item in value)
 
 
 def _dictionaries(given: t.Mapping[str, t.Any], name: str, mistakes: t.List[str]) -> t.List[t.Mapping[str, t.Any]]:
