@@ -71,7 +71,8 @@ class OnController(ActionBase):
             )
         return result
 
-    def _here(self, arguments: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _here(self, given: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        arguments = plain(given)
         validated = ArgumentSpecValidator(dict(self.options), **self.constraints).validate(arguments)
         if validated.error_messages:
             said = "; ".join(
@@ -103,4 +104,17 @@ class OnController(ActionBase):
                     os.environ[name] = value
 
 
-__all__ = ["OnController"]
+def plain(value: t.Any) -> t.Any:
+    """`value` as a module gets it, without what Ansible notes about each part, such as where it comes from: that is slow to copy."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, t.Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else value
+
+
+__all__ = ["OnController", "plain"]
