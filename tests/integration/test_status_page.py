@@ -207,6 +207,33 @@ def is_open(service: Service) -> bool:
     return status == 200
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x00\xff\xfe garbage \r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Big: " + b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /logs/stream?log=\xff\xfe%00%ff&after=99999999999999999999 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic \xff\xff\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+    ids=["bytes", "no host", "big header", "big path", "smuggling", "strange query", "strange password", "websocket", "TLS"],
+)
+def test_garbage_brings_neither_an_error_page_nor_the_server_down(running: Service, sent: bytes) -> None:
+    before = running.said()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=15) as client, contextlib.suppress(ConnectionError):
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        answer = client.recv(65536)
+        assert b"Traceback" not in answer
+        assert not answer.startswith(b"HTTP/1.1 5")
+    assert running.ask("/healthz")[0] == 200
+    assert "Traceback" not in running.said()[len(before) :]
+
+
 @pytest.mark.slow
 def test_clients_that_say_nothing_or_half_a_request_are_cut_off_and_others_are_served(service: Service) -> None:
     silent = [socket.create_connection(("127.0.0.1", service.port)) for _number in range(60)]
