@@ -11,9 +11,10 @@ import os
 import socket
 import typing as t
 
+from .connection import explained
 from .dns_message import CODES, TYPES, NotDns, Reply, encoded, question, reply
 from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Question
-from .network import connect, explained, in_thread
+from .network import connect, in_thread
 from .redaction import clip
 from .tcp import endpoint, port_mistakes
 

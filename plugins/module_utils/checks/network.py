@@ -18,31 +18,8 @@ import threading
 import typing as t
 from dataclasses import dataclass
 
-from .certificate import described
+from .connection import Connection, PlainConnection, explained, secure
 from .model import FAIL, UNKNOWN, Attempt, NoAnswer
-
-_BUFFER_BYTES = 16 * 1024
-_OUR_OWN_LIMITS = {
-    errno.EMFILE: "this host has no file descriptors left",
-    errno.ENFILE: "this host has no file descriptors left",
-    errno.EADDRNOTAVAIL: "this host has no local port or address for it",
-    errno.ENETUNREACH: "this host has no route to it",
-    errno.EACCES: "this host does not allow the connection",
-    errno.EPERM: "this host does not allow the connection",
-    errno.ENOBUFS: "this host is short of memory for connections",
-    errno.ENOMEM: "this host is short of memory for connections",
-    errno.EAFNOSUPPORT: "this host does not have that kind of address",
-}
-_NOT_THERE = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.ECONNABORTED: "connection aborted",
-    errno.EPIPE: "connection closed by the other side",
-    errno.EHOSTUNREACH: "host unreachable",
-    errno.EHOSTDOWN: "host down",
-    errno.ETIMEDOUT: "connection timed out",
-    errno.ENOENT: "the socket does not exist",
-}
 
 Address = t.Tuple[int, t.Any]
 T = t.TypeVar("T")
@@ -109,44 +86,6 @@ class Network:
         return context
 
 
-class Connection:
-    """An open connection; leaving its block cuts it without waiting for the other side.
-
-    Attributes:
-        reader: What comes in.
-        observed: What is known of the server's certificate.
-        secured: The `ssl.SSLObject` of a connection with TLS, else None.
-    """
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self._writer = reader, writer
-        self.observed: t.Dict[str, t.Any] = {}
-        self.secured: t.Any = writer.get_extra_info("ssl_object")
-        if self.secured is not None:
-            self.observed = described(self.secured.getpeercert(binary_form=True))
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(self, *_error: t.Any) -> None:
-        self._writer.transport.abort()
-
-    async def read(self, limit: int = _BUFFER_BYTES) -> bytes:
-        """The next bytes, empty at the end."""
-        try:
-            return await self.reader.read(limit)
-        except (OSError, ssl.SSLError) as error:
-            raise explained(error, observed=self.observed) from None
-
-    async def send(self, data: bytes) -> None:
-        """Send `data`."""
-        try:
-            self._writer.write(data)
-            await self._writer.drain()
-        except (OSError, ssl.SSLError) as error:
-            raise explained(error, observed=self.observed) from None
-
-
 async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] = None, server_name: str = "") -> Connection:
     """Connect to `host`, to its addresses in turn.
 
@@ -161,31 +100,19 @@ async def connect(attempt: Attempt, host: str, port: int, tls: t.Optional[Tls] =
     attempt.stage = f"connecting to {host}:{port}"
     context = attempt.network.context(tls) if tls else None
     raw = await _first_that_connects(attempt, addresses)
-    if context is not None:
-        attempt.stage = "negotiating TLS"
+    if context is None:
+        attempt.stage = "waiting for the answer"
+        return PlainConnection(raw)
+    attempt.stage = "negotiating TLS"
     try:
-        reader, writer = await asyncio.open_connection(
-            sock=raw, limit=_BUFFER_BYTES, ssl=context, server_hostname=(server_name or host) if context else None
-        )
+        secured = await secure(raw, context, server_name or host)
     except ssl.SSLCertVerificationError as error:
         observed = await _certificate_unverified(attempt, addresses, server_name or host)
         raise NoAnswer(FAIL, f"the certificate is not accepted: {error.verify_message}", observed=observed) from None
     except (OSError, ssl.SSLError) as error:
         raise explained(error) from None
     attempt.stage = "waiting for the answer"
-    return Connection(reader, writer)
-
-
-def explained(error: BaseException, *, observed: t.Optional[t.Mapping[str, t.Any]] = None) -> NoAnswer:
-    """What a failed system call or TLS negotiation means for the check."""
-    if isinstance(error, ssl.SSLError):
-        said = error.reason or error.strerror or str(error)
-        return NoAnswer(FAIL, f"TLS failed: {str(said).replace('_', ' ').lower()}", observed=observed)
-    code = error.errno if isinstance(error, OSError) else None
-    if code in _OUR_OWN_LIMITS:
-        return NoAnswer(UNKNOWN, _OUR_OWN_LIMITS[code], retry=code in (errno.EMFILE, errno.EADDRNOTAVAIL), observed=observed)
-    reason = _NOT_THERE.get(code or 0) or getattr(error, "strerror", None) or str(error) or "connection closed by the other side"
-    return NoAnswer(FAIL, reason, retry=True, observed=observed)
+    return secured
 
 
 def in_thread(function: t.Callable[[], T]) -> "asyncio.Future[T]":
@@ -269,7 +196,7 @@ async def _certificate_unverified(attempt: Attempt, addresses: t.Sequence[Addres
     async def look() -> t.Dict[str, t.Any]:
         raw = await _first_that_connects(attempt, addresses)
         context = attempt.network.context(Tls(verify=False))
-        with Connection(*await asyncio.open_connection(sock=raw, ssl=context, server_hostname=server_name)) as connection:
+        with await secure(raw, context, server_name) as connection:
             return connection.observed
 
     try:

@@ -10,8 +10,9 @@ import typing as t
 
 from . import conditions
 from .certificate import judge_certificate
+from .connection import Connection
 from .model import FAIL, Answer, Attempt, NoAnswer, Question
-from .network import Connection, Network, Tls, connect
+from .network import Network, Tls, connect
 from .tcp import endpoint, port_mistakes
 from .web import CERTIFICATE
 

@@ -13,9 +13,10 @@ import typing as t
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from .certificate import judge_certificate
+from .connection import Connection
 from .http_message import Malformed, Response, header_mistake, request
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
-from .network import Connection, Network, Tls, connect
+from .network import Network, Tls, connect
 from .redaction import EVIDENCE_BYTES, clip, shown_url
 
 _TRY_AGAIN = (502, 503, 504)
