@@ -10,11 +10,11 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.module_utils.report.kinds import KINDS
-from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import longest_s, questions_of
+from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import longest_s, own_questions, used_by
 
 
 def report_log_scan(questions: t.Any, kind: str, window_s: float = 0) -> t.Dict[str, t.Any]:
-    """Questions and window of the scan."""
+    """What is asked, and how far back is read."""
     if not isinstance(questions, list) or not all(isinstance(one, dict) and one.get("name") for one in questions):
         raise AnsibleFilterError(
             "service_log_questions must be a list of questions, each with a name. Next: correct group_vars/all/service.yml of the profile."
@@ -23,7 +23,7 @@ def report_log_scan(questions: t.Any, kind: str, window_s: float = 0) -> t.Dict[
         raise AnsibleFilterError(f"There is no report {kind!r}. Next: name one of {', '.join(sorted(KINDS))}.")
     try:
         longest = longest_s(questions, kind, float(window_s) or KINDS[kind].window_s)
-        return {"questions": questions_of(questions, kind), "since": f"{longest:.0f}s"}
+        return {"used_by": used_by(kind), "questions": own_questions(questions, kind), "since": f"{longest:.0f}s"}
     except (TypeError, ValueError) as error:
         raise AnsibleFilterError(
             f"A number among service_log_questions is none ({error}). Next: correct group_vars/all/service.yml of the profile."

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from unit.reports import AT, make, remember, report_of, rows, section
 
-from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import longest_s, questions_of
+from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import chosen, longest_s, own_questions, used_by
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +96,16 @@ def test_a_log_that_grew_too_large_is_not_rotated_and_one_with_generations_is(st
 
 
 def test_the_scan_asks_what_the_profile_asks_and_reads_as_far_back_as_its_questions() -> None:
-    asked = {one["name"]: one for one in questions_of(QUESTIONS, "morning_check")}
-    assert list(asked) == ["errors of the last hour", "slow operations", "errors", "errors by type"]
-    assert asked["errors of the last hour"] == {"name": "errors of the last hour", "sources": ["app"], "pattern": "ERROR", "lines": 10}
-    assert asked["slow operations"] == {"name": "slow operations", "sources": ["app"], "number": "duration_ms", "top": 10, "above": [999.0]}
-    assert [one["name"] for one in questions_of(QUESTIONS, "weekly_report")] == ["refused requests", "errors", "errors by type"]
+    assert [one["name"] for one in chosen(QUESTIONS, "morning_check")] == ["errors of the last hour", "slow operations"]
+    assert [one["name"] for one in chosen(QUESTIONS, "weekly_report")] == ["refused requests"]
+    assert used_by("weekly_report") == ["weekly_report", "security"]
+    assert [one["name"] for one in own_questions(QUESTIONS, "performance_report")] == ["errors", "errors by type", "durations"]
     assert longest_s(QUESTIONS, "morning_check", 60) == 3600
     assert longest_s(QUESTIONS, "morning_check", 54_000) == 54_000
+
+
+def test_the_newest_values_of_a_field_are_shown_with_their_times(state: Path) -> None:
+    asked = [{"name": "confidence", "field": "confidence_breakdown", "last_lines": 100, "used_by": ["morning_check"]}]
+    answer = {"name": "confidence", "count": 1, "values": [{"at": AT, "value": {"date": 0.95, "time": 0.3}}]}
+    found = section(report_of(make(state, logs=scanned(answer), log_questions=asked)), "Logs")
+    assert lines_of(found) == ['2026-11-18 12:26:40  {"date": 0.95, "time": 0.3}']

@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The questions that a report puts to the logs: the profile's own, in the words of log_scan, and what every report wants to know."""
+"""The questions that a report puts to the logs: which of the profile's own, and what every report wants to know."""
 
 from __future__ import annotations
 
@@ -22,23 +22,29 @@ _ALSO: t.Mapping[str, t.Tuple[str, ...]] = {
 """Reports put these questions, too: they belong to procedures for what the reports are about."""
 
 
+def used_by(kind: str) -> t.List[str]:
+    """The words by which the profile's questions are chosen for a report of this kind."""
+    return [kind, *_ALSO.get(kind, ())]
+
+
 def chosen(questions: t.Iterable[t.Any], kind: str) -> t.List[t.Mapping[str, t.Any]]:
     """The profile's questions that are used by a report of this kind."""
-    wanted = {kind, *_ALSO.get(kind, ())}
+    wanted = set(used_by(kind))
     return [one for one in questions if isinstance(one, t.Mapping) and one.get("name") and wanted & set(_words(one.get("used_by")))]
 
 
-def questions_of(questions: t.Iterable[t.Any], kind: str) -> t.List[t.Dict[str, t.Any]]:
-    """Everything that a report of this kind asks, as `questions` of log_scan.
+def own_questions(questions: t.Iterable[t.Any], kind: str) -> t.List[t.Dict[str, t.Any]]:
+    """What a report of this kind asks besides the profile's questions, as `questions` of log_scan.
 
     Args:
         questions: `service_log_questions` of the profile.
         kind: Name of the report.
     """
-    found = [_translated(one) for one in chosen(questions, kind)]
-    found.append({"name": ERRORS, "levels": _ERROR_LEVELS, "lines": _LINES})
-    found.append({"name": ERROR_TYPES, "levels": _ERROR_LEVELS, "group_by": ["type"], "top": _TOP})
-    if kind == "performance_report" and not any("number" in one for one in found):
+    found: t.List[t.Dict[str, t.Any]] = [
+        {"name": ERRORS, "levels": _ERROR_LEVELS, "lines": _LINES},
+        {"name": ERROR_TYPES, "levels": _ERROR_LEVELS, "group_by": ["type"], "top": _TOP},
+    ]
+    if kind == "performance_report" and not any(one.get("numeric_field") for one in chosen(questions, kind)):
         found.append({"name": DURATIONS, "number": "duration_ms", "top": _TOP})
     return found
 
@@ -46,25 +52,6 @@ def questions_of(questions: t.Iterable[t.Any], kind: str) -> t.List[t.Dict[str, 
 def longest_s(questions: t.Iterable[t.Any], kind: str, window_s: float) -> float:
     """How far back the logs must be read, in seconds: as far as the report looks, or the question that looks furthest."""
     return max([window_s, *(float(one["since_s"]) for one in chosen(questions, kind) if one.get("since_s"))])
-
-
-def _translated(one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    asked: t.Dict[str, t.Any] = {"name": str(one["name"])}
-    if one.get("log"):
-        asked["sources"] = [str(one["log"])]
-    for key in ("pattern", "ignore_case"):
-        if one.get(key):
-            asked[key] = one[key]
-    if one.get("numeric_field"):
-        asked["number"] = str(one["numeric_field"])
-        asked["top"] = int(one.get("top") or one.get("last") or _TOP)
-        if one.get("above") is not None:
-            asked["above"] = [float(one["above"])]
-    elif one.get("count_by"):
-        asked.update(group_by=_words(one["count_by"]), top=int(one.get("top") or _TOP))
-    else:
-        asked["lines"] = int(one.get("last") or one.get("last_lines") or _LINES)
-    return asked
 
 
 def _words(value: t.Any) -> t.List[str]:

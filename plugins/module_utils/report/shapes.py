@@ -9,13 +9,14 @@ A report is made in the middle of trouble, too; a contact with a list in the pla
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 from ..checks.conditions import number
 
 Shape = t.Any
-TEXT, NUMBER, FLAG, TEXTS, NUMBERS, SCALARS = "text", "number", "flag", "texts", "numbers", "scalars"
-"""A text; a finite number; true or false; texts, of which one may stand alone; numbers by name; texts and numbers by name."""
+TEXT, NUMBER, FLAG, TEXTS, NUMBERS, SCALARS, DUMPED = "text", "number", "flag", "texts", "numbers", "scalars", "dumped"
+"""A text; a finite number; true or false; texts, of which one may stand alone; numbers by name; texts and numbers by name; JSON as text."""
 _LONGEST = 10_000
 _LARGEST = 1e18
 """No number of a service is so large; sums and squares of it would be endless."""
@@ -70,6 +71,7 @@ _ANSWER: Shape = {
     "count": NUMBER,
     "groups_all": NUMBER,
     "lines": [_LINE],
+    "values": [{"at": TEXT, "value": DUMPED}],
     "groups": [SCALARS],
     "numbers": _NUMBERS,
 }
@@ -140,6 +142,15 @@ def _scalars(value: t.Any) -> t.Optional[t.Dict[str, t.Any]]:
     return found
 
 
+def _dumped(value: t.Any) -> t.Optional[str]:
+    if value is None or isinstance(value, str):
+        return _text(value)
+    try:
+        return _text(json.dumps(value, ensure_ascii=False))
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
 _WORDS: t.Mapping[str, t.Callable[[t.Any], t.Any]] = {
     TEXT: _text,
     NUMBER: _number,
@@ -147,4 +158,5 @@ _WORDS: t.Mapping[str, t.Callable[[t.Any], t.Any]] = {
     TEXTS: _texts,
     NUMBERS: _numbers,
     SCALARS: _scalars,
+    DUMPED: _dumped,
 }
