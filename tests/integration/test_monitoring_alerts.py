@@ -166,7 +166,13 @@ def test_a_fault_fires_reaches_who_is_to_know_is_listed_silenced_escalated_and_o
     listed = soon("the warning is inhibited", lambda: _with_inhibited(world))
     assert {alert["priority"] for alert in listed["alerts"] if alert["state"] == "active"} == {"P2"}
 
-    asked = {"labels": {"alertname": "HighErrorRate", "service": "reference"}, "comment": "a test", "run_id": "RUN-1", "duration_s": 600}
+    high = {"alertname": "HighErrorRate", "service": "reference"}
+    asked: dict[str, Any] = {"labels": high, "comment": "a test", "run_id": "RUN-1", "duration_s": 600}
+        "labels": {"alertname": "HighErrorRate", "service": "reference"},
+        "comment": "a test",
+        "run_id": "RUN-1",
+        "duration_s": 600,
+    }
     assert world.silence("create", True, **asked)["changed"]
     assert world.listed(states=["active"])["total"] > 0
     made = world.silence("create", **asked)
@@ -184,8 +190,8 @@ def test_a_fault_fires_reaches_who_is_to_know_is_listed_silenced_escalated_and_o
     world.service.ask("POST", "/faults", {"error_rate": 0.5})
     world.hook.wait_for("P1 is told", lambda path, said: path == "/critical" and ("HighErrorRate", "P1", "firing") in names(said))
     world.service.ask("DELETE", "/faults")
-    for priority in ("P1", "P2"):
-        world.hook.wait_for(f"{priority} is over", lambda path, said, one=priority: ("HighErrorRate", one, "resolved") in names(said))
+    world.hook.wait_for("P1 is over", lambda _path, said: ("HighErrorRate", "P1", "resolved") in names(said))
+    world.hook.wait_for("P2 is over", lambda _path, said: ("HighErrorRate", "P2", "resolved") in names(said))
     soon("none is listed", lambda: world.listed()["total"] == 0)
     past = world.listed(prometheus_url=world.prometheus.url, history_s=3600)["history"]
     assert {("HighErrorRate", priority) for priority in ("P1", "P2", "P3")} <= {(one["name"], one["priority"]) for one in past}
@@ -275,7 +281,7 @@ def test_a_set_up_that_is_killed_is_made_up_for_by_the_next(world: World, tmp_pa
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SRE_RUNBOOKS_STATE", str(world.inventory.state))
             set_up.operate(wanted, False)
-        soon("loaded", lambda limit=limit: f' {limit:g}"' in json.dumps(json.loads(world.prometheus.get("/api/v1/rules"))))
+        assert f' {limit:g}"' in json.dumps(json.loads(world.prometheus.get("/api/v1/rules")))
         assert not list(Path(str(own["rules_file"])).parent.glob(".*.partial"))
     assert world.inventory.run("monitoring_setup").status == 0
 

@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.monitoring_profile import ERROR_RATE, profile
 
+from ansible_collections.sre.runbooks.plugins.module_utils import files as files_of_the_library
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace, ToolMissing
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import files, placing, set_up
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.files import ALERTMANAGER, TESTED, Content, Places, content_of
@@ -30,8 +31,12 @@ from integration.monitoring_trial import ROOT, Inventory, tool_folder
 from integration.playbook_runs import picture
 
 PROFILES = ("insighthub", "rag7", "paralegal", "calendar_api", "wrapper_system", "local")
-WAYS = {"smtp_smarthost": "mail.example.com:587", "smtp_from": "alerts@example.com", "webhook_url": "http://127.0.0.1:9/bridge"}
-EXTRA = {
+WAYS: dict[str, Any] = {
+    "smtp_smarthost": "mail.example.com:587",
+    "smtp_from": "alerts@example.com",
+    "webhook_url": "http://127.0.0.1:9/bridge",
+}
+EXTRA: dict[str, Any] = {
     **{f"monitoring_{name}": value for name, value in WAYS.items()},
     **dict.fromkeys(("monitoring_prometheus_url", "monitoring_alertmanager_url", "monitoring_grafana_url"), ""),
     "monitoring_tools": "required",
@@ -207,7 +212,7 @@ def test_a_file_that_cannot_be_written_brings_the_others_back(tools: str, tmp_pa
     set_up.operate(options(tmp_path, tools), False)
     before = {path: text for path, text in picture(tmp_path / "monitoring").items() if text}
     full = tmp_path / "monitoring" / "alert_config.json"
-    write = placing.write_atomically
+    write = files_of_the_library.write_atomically
 
     def refuse(path: str, data: bytes, mode: int = 0o600) -> None:
         if path == str(full) and b"0.06" in data:
@@ -245,7 +250,7 @@ def test_without_the_tools_the_files_are_written_and_it_is_said_that_nobody_chec
 @pytest.mark.parametrize("name", PROFILES)
 def test_the_set_up_of_each_profile_is_sound_and_its_second_run_changes_nothing(name: str, tools: str, tmp_path: Path) -> None:
     inventory = Inventory(tmp_path)
-    extra = {
+    extra: dict[str, Any] = {
         **EXTRA,
         "monitoring_tool_folder": tools,
         "service_folder": str(tmp_path / "service"),
@@ -372,8 +377,13 @@ class GrafanaInterface:
 def test_the_boards_are_imported_into_a_grafana_where_one_is_given(tools: str, tmp_path: Path) -> None:
     grafana = GrafanaInterface()
     try:
-        extra = {**EXTRA, "monitoring_tool_folder": tools, "monitoring_folder": str(tmp_path / "m"), "monitoring_grafana_url": grafana.url,
-                 "monitoring_grafana_token": "glsa_swordfish"}  # fmt: skip
+        extra: dict[str, Any] = {
+            **EXTRA,
+            "monitoring_tool_folder": tools,
+            "monitoring_folder": str(tmp_path / "m"),
+            "monitoring_grafana_url": grafana.url,
+            "monitoring_grafana_token": "glsa_swordfish",
+        }
         inventory, where = Inventory(tmp_path / "i"), ROOT / "inventories" / "calendar_api"
         assert inventory.run("monitoring_setup", "--check", inventory=where, **extra).status == 0
         assert grafana.boards == {}

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message as Mail
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +26,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.notify.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.notify.sending import Delivery, Message, send
 from integration.monitoring_servers import free_port
-from integration.monitoring_trial import WebHook
+from integration.monitoring_trial import ROOT, WebHook
 
 SAID = Message("[P2] InsightHub: Error rate critical: 16.0%", "Error rate is 16 %\nNext: look", "failure")
 
@@ -177,3 +182,40 @@ def test_a_level_names_the_channels_and_an_unknown_one_is_refused() -> None:
 def test_a_message_that_makes_no_sense_is_refused_before_anybody_gets_it(message: Message) -> None:
     with pytest.raises(BadInput, match="cannot be sent"):
         send(["json://127.0.0.1:1/"], message, {})
+
+
+@pytest.mark.parametrize("elsewhere", [{}, {"async": 30, "poll": 1}], ids=["in the task's own process", "as a module"])
+def test_the_modules_tell_in_a_play_and_show_no_secret(elsewhere: dict[str, int], tmp_path: Path) -> None:
+    with WebHook() as hook:
+        gateways = {"slack": f"json://me:sword-fish-1@127.0.0.1:{hook.port}/sword-fish-2/{{to}}"}
+        channels = {"critical": ["slack://team", "json://me:sword-fish-3@127.0.0.1:1/sword-fish-4"]}
+        bad = {"name": "m", "verdict": "fail", "value": 0.9, "unit": "ratio"}
+        send_it = {"title": "T", "level": "critical", "notify_channels": channels, "gateways": gateways}
+        raise_it = {
+            "service_name": "x",
+            "metrics": [bad],
+            "notify_channels": channels,
+            "gateways": gateways,
+            "state_folder": str(tmp_path / "state"),
+        }
+        tasks: list[dict[str, Any]] = [
+            {"sre.runbooks.notification_send": send_it, "register": "sent", **elsewhere},
+            {"sre.runbooks.alert_evaluate": raise_it, "register": "raised", **elsewhere},
+            {
+                "ansible.builtin.assert": {
+                    "that": ["sent.deliveries | map(attribute='sent') == [true, false]", "raised.events[0].kind == 'raised'"]
+                }
+            },
+        ]
+        playbook = tmp_path / "play.yml"
+        playbook.write_text(json.dumps([{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]))
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        kept = {name: value for name, value in os.environ.items() if name != "SRE_RUNBOOKS_STATE"}
+        own = {"ANSIBLE_LOCALHOST_WARNING": "0", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+        command = [program, "-vvvv", "--diff", "-e", f"ansible_python_interpreter={sys.executable}", str(playbook)]
+        done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert [path for path, _document in hook.taken] == ["/sword-fish-2/team"] * 2
+    # The play itself is a file of the test, and Ansible shows its arguments as it gives them to a module; what matters is what comes back.
+    shown = [line for line in (done.stdout + done.stderr).splitlines() if "sword-fish" in line]
+    assert shown == []

@@ -31,7 +31,7 @@ anything = st.recursive(
 )
 alert_keys = st.sampled_from(["labels", "annotations", "status", "startsAt", "receivers", "fingerprint", "state", "silencedBy"])
 NOW = datetime(2026, 3, 1, 4, 0, tzinfo=UTC)
-ASKED = {"states": list(alerts.STATES), "labels": {}, "severities": [], "since_s": None}
+ASKED: dict[str, Any] = {"states": list(alerts.STATES), "labels": {}, "severities": [], "since_s": None}
 
 
 alert_like = st.builds(
