@@ -168,11 +168,6 @@ def test_a_fault_fires_reaches_who_is_to_know_is_listed_silenced_escalated_and_o
 
     high = {"alertname": "HighErrorRate", "service": "reference"}
     asked: dict[str, Any] = {"labels": high, "comment": "a test", "run_id": "RUN-1", "duration_s": 600}
-        "labels": {"alertname": "HighErrorRate", "service": "reference"},
-        "comment": "a test",
-        "run_id": "RUN-1",
-        "duration_s": 600,
-    }
     assert world.silence("create", True, **asked)["changed"]
     assert world.listed(states=["active"])["total"] > 0
     made = world.silence("create", **asked)
