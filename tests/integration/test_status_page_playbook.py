@@ -62,7 +62,8 @@ class Profile:
 
     def checkout(self, name: str, *options: str, **environment: str) -> Finished:
         """Run a playbook of the checkout."""
-        return self.run(str(ROOT / "playbooks" / f"{name}.yml"), *options, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **environment)
+        path = str(ROOT / "playbooks" / f"{name}.yml")
+        return self.run(path, *options, folder=ROOT, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **environment)
 
 
 @pytest.fixture

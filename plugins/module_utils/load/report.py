@@ -154,12 +154,14 @@ def _over_time(result: t.Mapping[str, t.Any], began: float) -> Section:
     ]
     if result["failed_requests"]:
         blocks.append(chart("Failed requests", "count", [("failed", line("failed"))], (began, end)))
-    shares = [[f"{100 * share:g} %", number(value, "ms")] for share, value in result["curves"]["by_share"]]
+    shares: t.List[t.List[t.Union[str, Cell]]] = [
+        [f"{100 * share:g} %", number(value, "ms")] for share, value in result["curves"]["by_share"]
+    ]
     return section("Over time", *blocks, table(["share of requests", "answered within"], shares, caption="How many were answered within"))
 
 
 def _kinds(result: t.Mapping[str, t.Any]) -> Section:
-    rows = [
+    rows: t.List[t.List[t.Union[str, Cell]]] = [
         [
             one["name"],
             number(one["sent"], "count"),
