@@ -12,6 +12,7 @@ import typing as t
 from ..errors import BadInput
 from .catalogue import TYPES
 from .model import Check, Question
+from .reading import Reader
 from .redaction import Redactor, clip, secrets_of
 
 COMMON: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -46,9 +47,9 @@ def plan(raw: t.Sequence[t.Any], *, timeout_s: float = 10.0, retries: int = 1) -
     """
     checks: t.List[Check] = []
     mistakes: t.List[str] = [] if raw else ["it is empty, and what asks nothing proves nothing"]
-    validators: t.Dict[str, t.Any] = {}
+    readers: t.Dict[str, Reader] = {}
     for number, item in enumerate(raw, 1):
-        found, check = _one(item, validators, timeout_s, retries)
+        found, check = _one(item, readers, timeout_s, retries)
         label = _label(item, number)
         mistakes += [f"{label}: {mistake}" for mistake in found]
         if check is not None:
@@ -77,7 +78,7 @@ def _label(item: t.Any, number: int) -> str:
     return f"check {clip(str(name), 60)!r}" if name else f"check number {number}"
 
 
-def _one(item: t.Any, validators: t.Dict[str, t.Any], timeout_s: float, retries: int) -> t.Tuple[t.List[str], t.Optional[Check]]:
+def _one(item: t.Any, readers: t.Dict[str, Reader], timeout_s: float, retries: int) -> t.Tuple[t.List[str], t.Optional[Check]]:
     """The mistakes of one check, or the check."""
     if not isinstance(item, t.Mapping):
         return ["it is not a dictionary"], None
@@ -89,16 +90,12 @@ def _one(item: t.Any, validators: t.Dict[str, t.Any], timeout_s: float, retries:
     spec = {**COMMON, **kind.spec}
     given_options = {str(key): value for key, value in item.items() if value is not None}
     found = [_unknown_key(key, spec) for key in given_options if key not in spec]
-    validator = validators.get(str(item["type"]))
-    if validator is None:
-        # Ansible's own reader of argument specs, so that values mean here what they mean in every module.
-        from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
-        validator = validators[str(item["type"])] = ArgumentSpecValidator({key: dict(option) for key, option in spec.items()})
-    validated = validator.validate({key: value for key, value in given_options.items() if key in spec})
-    if validated.error_messages:
-        return found + [str(message) for message in validated.error_messages], None
-    options = {key: value for key, value in validated.validated_parameters.items() if value is not None}
+    reader = readers.get(str(item["type"]))
+    if reader is None:
+        reader = readers[str(item["type"])] = Reader(spec)
+    options, wrong = reader.read({key: value for key, value in given_options.items() if key in spec})
+    if wrong:
+        return found + wrong, None
     found += _common_mistakes(options)
     question = kind({key: value for key, value in options.items() if key in kind.spec})
     found += question.mistakes()
