@@ -34,6 +34,12 @@ from integration.postgresql_server import PostgresqlServer, free_port, running_s
 from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, prepare_database, wait_until
 
 PROMETHEUS_EVERY_S = 0.5
+LOGS = {
+    "paralegal": ("app_current.log",),
+    "calendar_api": ("calendar-api.log", "calendar-api-errors.log", "parsing-decisions.log", "performance-metrics.log"),
+    "wrapper_system": ("application.log", "access.log", "error.log", "monitoring.log"),
+}
+"""Names under which the profiles look for the service's one log."""
 
 
 class Neighbours:
@@ -210,11 +216,15 @@ def dressed(profile: str, folder: Path) -> Iterator[Dressed]:
         stack.callback(neighbours.stop)
         context, ca_file = certificate(folder, "localhost", days=60)
         secured = profile == "wrapper_system"
-        service = ServiceProcess("blue", database, cache, folder / "service.jsonl", REFERENCE_SERVICE_FAULTS="1")
+        # Circuits open when a test says so.
+        settings = {"REFERENCE_SERVICE_FAULTS": "1", "REFERENCE_SERVICE_BREAKER_FAILURES": "1000"}
+        service = ServiceProcess("blue", database, cache, folder / "service.jsonl", **settings)
         service.ca_file = ca_file if secured else None
         service.start()
         stack.callback(service.stop)
         host = stack.enter_context(HostFigures(folder))
+        for name in LOGS.get(profile, ()):
+            (folder / name).symlink_to(service.log_file)
         one = Dressed(profile, folder, Stores(database, cache), service, neighbours, host)
         one.variables = _common(one, database.port, database.tools) | getattr(sys.modules[__name__], f"_{profile}")(
             one, stack, context, ca_file

@@ -202,7 +202,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
         State("8 % of the requests fail", measured(100, error_rate=0.08), "P2", {"error_rate": "fail"}),
         State("3 % of the requests fail", measured(100, error_rate=0.03), "P3", {"error_rate": "warn"}),
         State("answers take 2.5 s", measured(20, slow_ms=2500), "P2", {"latency_p95": "fail"}),
-        State("calls of a provider fail", measured(30, failing_tool="llm_provider"), verdicts={"provider_errors": "warn"}),
+        State("calls of a provider fail", measured(30, failing_tool="llm_provider"), "P2", {"provider_errors": "warn"}),
         State("a provider is down", both(measured(20), neighbour("/v1/health", status=503)), "P2", {"kiro.ai": "fail"}),
         State("Grafana has lost its database", both(measured(20), neighbour("/api/health", status=503)), "P3", {"grafana": "fail"}),
         State("the database is gone", both(measured(20), database_gone()), "P1", {"database": "fail", "ready": "unknown"}),
