@@ -392,13 +392,12 @@ class _Cluster(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The API's versions and resources."""
         pods = {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod", "verbs": ["get", "list"]}
-        self._answer(
-            {
-                "/api": {"kind": "APIVersions", "versions": ["v1"]},
-                "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
-                "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [pods]},
-            }.get(self.path.partition("?")[0], {"kind": "Status", "status": "Failure", "code": 404})
-        )
+        answers: dict[str, dict[str, t.Any]] = {
+            "/api": {"kind": "APIVersions", "versions": ["v1"]},
+            "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
+            "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": [pods]},
+        }
+        self._answer(answers.get(self.path.partition("?")[0], {"kind": "Status", "status": "Failure", "code": 404}))
 
     def do_POST(self) -> None:
         """A SelfSubjectAccessReview."""

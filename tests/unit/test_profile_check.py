@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.profile import conformity
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.operation import check, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.timing import longest_gap_s
 from ansible_collections.sre.runbooks.tests.unit.profiles import GOOD, PROCEDURES, ROLES, found, good, lines, write
@@ -185,10 +185,7 @@ def test_a_folder_that_is_no_profile_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_the_schema_library_that_is_said_and_the_rest_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> t.Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr(conformity.importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
     variables = good()
     variables["health_metrics"][0]["warn_above"] = 0.2
     kinds = [one.kind for one in found(tmp_path, variables)]

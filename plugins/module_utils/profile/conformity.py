@@ -70,7 +70,8 @@ def unknown_variables(defined: t.Mapping[str, str], used: t.Container[str], know
     """
     names, found = set(known), []
     for name, file in defined.items():
-        if name in names or name in used or name.startswith(("ansible_", "_")) or is_of_secrets(file):
+        # `<word>_hosts` says on which hosts a playbook runs.
+        if name in names or name in used or name.startswith(("ansible_", "_")) or name.endswith("_hosts") or is_of_secrets(file):
             continue
         slip = name.startswith(tuple(f"{prefix}_" for prefix in _PREFIXES))
         hint = near(name, names)

@@ -64,9 +64,9 @@ def check(
     folder: str,
     variables: t.Mapping[str, t.Any],
     *,
-    unresolved: t.Mapping[str, t.Any] = {},
-    role_options: t.Mapping[str, t.Any] = {},
-    procedures: t.Mapping[str, t.Any] = {},
+    unresolved: t.Optional[t.Mapping[str, t.Any]] = None,
+    role_options: t.Optional[t.Mapping[str, t.Any]] = None,
+    procedures: t.Optional[t.Mapping[str, t.Any]] = None,
 ) -> t.List[Finding]:
     """What is found in a profile, errors first, then by file and line; secrets masked.
 
@@ -78,12 +78,13 @@ def check(
         procedures: The catalogue: name -> entry.
     """
     source = read(folder)
+    unresolved = unresolved or {}
     # What was not templated is judged by its files alone; a template in it says nothing about its type.
     values = {name: value for name, value in source.values.items() if name not in variables and not _templated(value)}
     values.update({name: variables[name] for name in variables if name not in unresolved})
     values = {str(name): plain(value) for name, value in values.items() if str(name) not in unresolved}
-    rules = {str(name): option for name, option in role_options.items() if isinstance(option, t.Mapping)}
-    entries = {str(name): entry for name, entry in procedures.items() if isinstance(entry, t.Mapping)}
+    rules = {str(name): option for name, option in (role_options or {}).items() if isinstance(option, t.Mapping)}
+    entries = {str(name): entry for name, entry in (procedures or {}).items() if isinstance(entry, t.Mapping)}
     shape = schema(rules)
     known = [*shape["properties"], *(str(name) for entry in entries.values() for name in entry.get("required_variables") or ())]
     shape["required"] = [name for name in shape["required"] if name not in source.files or name in values]
