@@ -101,7 +101,8 @@ def sound(said: dict[str, t.Any]) -> None:
 PIECES = st.sampled_from(
     [
         b"HTTP/1.1 200 OK\r\n", b"\r\n", b"\n", b"Content-Length: 9\r\n", b"Transfer-Encoding: chunked\r\n", b"5\r\n", b'{"v": 1}',
-        b'{"v": 1e999}', b"v 1\n", b"v 1e400\n", b"v NaN\n", b"d -0\n", b'v{a="b"} 5\n', b'v{a="', b"# EOF\n", b"+OK\r\n", b"$5\r\n", b"used_memory:9\r\n",
+        b'{"v": 1e999}', b"v 1\n", b"v 1e400\n", b"v NaN\n", b"d -0\n", b'v{a="b"} 5\n', b'v{a="', b"# EOF\n",
+        b"+OK\r\n", b"$5\r\n", b"used_memory:9\r\n",
         b"\xff\x00", b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"NaN"]}]}}',
     ]
 )  # fmt: skip
