@@ -122,7 +122,7 @@ def document(known: Gathered) -> t.Dict[str, t.Any]:
     verdict = whole(sections)
     since, until = (datetime.fromtimestamp(at, timezone.utc) for at in known.window)
     environment = str(known.service.get("environment") or "")
-    severity = dict(known.severity) if known.severity else None
+    severity = {"name": "", "title": "", **known.severity} if known.severity else None
     facts = [("Made at", spoken(until)), ("Looks back to", f"{spoken(since)} ({span(known.window_s)})"), ("Environment", environment)]
     steps = next_steps(known, verdict, sections)
     return {
