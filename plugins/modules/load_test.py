@@ -158,7 +158,7 @@ EXAMPLES = r"""
       - method: POST
         path: /chat
         headers: {X-User-ID: load-test}
-        body: {message: What does section 12 say?}
+        body: {message: "What does section 12 say?"}
     total: 100
     concurrency: 10
     thresholds:

@@ -76,7 +76,7 @@ class Guard:
         """Whether the header `Authorization` (Basic, RFC 7617) is the right one; a wrong one is counted, none is not."""
         if not authorization:
             return False
-        scheme, _, encoded = authorization.partition(b" ")
+        scheme, _blank, encoded = authorization.partition(b" ")
         try:
             given = base64.b64decode(encoded.strip(), validate=True) if scheme.lower() == b"basic" else b""
         except (binascii.Error, ValueError):

@@ -104,7 +104,7 @@ class Page:
 
     def after(self, mark: str) -> int:
         """The number of the last line that a reader has seen; 0 when it was another process that numbered it."""
-        boot, _, number = mark.partition(".")
+        boot, _dot, number = mark.partition(".")
         return int(number) if boot == self.boot and number.isdigit() and len(number) < 16 else 0
 
 
