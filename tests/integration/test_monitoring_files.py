@@ -132,7 +132,7 @@ def odd_profiles(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(odd_profiles())
 def test_whatever_a_profile_calls_things_its_files_are_sound(tools: str, odd: dict[str, Any]) -> None:
     try:
