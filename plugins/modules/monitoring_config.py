@@ -87,10 +87,6 @@ options:
       C(why), C(next_step), C(procedure), C(labels).
     type: dict
     default: {}
-  monitoring_alert_names:
-    description: Names of alerts by metric, for those that are not to be made from the metric's name.
-    type: dict
-    default: {}
   monitoring_rules:
     description: Further alerts, which are about no metric of the profile - C(alert), C(promql), C(severity), C(priority), C(for_s), C(what),
       C(why), C(next_step), C(procedure), C(component), C(labels).

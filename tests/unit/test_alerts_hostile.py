@@ -63,7 +63,6 @@ PROFILE_KEYS = [
     "monitoring_alerts",
     "monitoring_rules",
     "monitoring_dashboards",
-    "monitoring_alert_names",
     "monitoring_every_s",
 ]
 

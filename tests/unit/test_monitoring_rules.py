@@ -57,7 +57,7 @@ def test_a_rule_between_two_numbers_grades_only_what_lies_between_them() -> None
 
 def test_alerts_bear_the_name_of_their_metric_and_the_side_that_is_bad() -> None:
     assert {alert.name for alert in rules().alerts} == {"HighErrorRate", "LowCacheHitRate"}
-    renamed = rules(monitoring_alert_names={"error_rate": "TooManyErrors"})
+    renamed = rules(monitoring_alerts={"error_rate": {"alert": "TooManyErrors"}})
     assert {alert.name for alert in renamed.alerts} == {"TooManyErrors", "LowCacheHitRate"}
 
 

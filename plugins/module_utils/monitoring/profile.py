@@ -100,11 +100,11 @@ class Profile:
         mistakes = [] if str(given.get("service_name") or "").strip() else ["service_name is empty"]
         lists = {name: _dictionaries(given, name, mistakes) for name in _LISTS}
         mistakes += [f"{name} has a control character in a text" for name in (*_TEXTS, *_LISTS) if _has_control(given.get(name))]
-        for name in ("notify_channels", "monitoring_alerts", "monitoring_alert_names"):
+        for name in ("notify_channels", "monitoring_alerts"):
             if given.get(name) is not None and not isinstance(given[name], t.Mapping):
                 mistakes.append(f"{name} is no dictionary")
         channels = _channels(given.get("notify_channels"), mistakes)
-        alerts = _alerts(given, lists["health_metrics"], mistakes)
+        alerts = _alerts(given.get("monitoring_alerts"), lists["health_metrics"], mistakes)
         mistakes += shape_mistakes(lists["incident_severities"], lists["incident_severity_rules"])
         mistakes += _metric_mistakes(lists["health_metrics"]) + _rule_mistakes(lists["monitoring_rules"])
         escalation = _escalation(lists["incident_escalation_levels"], lists["incident_contacts"], channels, mistakes)
@@ -146,7 +146,7 @@ _LISTS = (
     "monitoring_rules",
     "monitoring_dashboards",
 )
-_TEXTS = ("service_name", "service_title", "notify_channels", "monitoring_alerts", "monitoring_alert_names")
+_TEXTS = ("service_name", "service_title", "notify_channels", "monitoring_alerts")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _NOT_USED = ("body", "send", "headers", "matches", "contains")
 """Keys of metrics that have nothing to do with monitoring, and may hold anything."""
@@ -190,23 +190,16 @@ def _channels(given: t.Any, mistakes: t.List[str]) -> t.Dict[str, t.List[str]]:
     return found
 
 
-def _alerts(
-    given: t.Mapping[str, t.Any], metrics: t.Sequence[t.Mapping[str, t.Any]], mistakes: t.List[str]
-) -> t.Dict[str, t.Mapping[str, t.Any]]:
-    """What is said about the alerts of each metric: monitoring_alerts, and the names of monitoring_alert_names."""
+def _alerts(given: t.Any, metrics: t.Sequence[t.Mapping[str, t.Any]], mistakes: t.List[str]) -> t.Dict[str, t.Mapping[str, t.Any]]:
     known, found = {str(metric.get("name")) for metric in metrics}, {}
-    own, names = given.get("monitoring_alerts"), given.get("monitoring_alert_names")
-    for name, words in (own if isinstance(own, t.Mapping) else {}).items():
+    for name, words in (given if isinstance(given, t.Mapping) else {}).items():
         if not isinstance(words, t.Mapping):
             mistakes.append(f"monitoring_alerts.{str(name)[:60]} is no dictionary")
             continue
+        if str(name) not in known:
+            mistakes.append(f"monitoring_alerts names the metric {str(name)[:60]!r}, which health_metrics does not have")
         mistakes += _unknown_keys(words, _ALERT_KEYS, f"monitoring_alerts.{str(name)[:60]}")
         found[str(name)] = words
-    for name, alert in (names if isinstance(names, t.Mapping) else {}).items():
-        found[str(name)] = {"alert": alert, **found.get(str(name), {})}
-    mistakes += [
-        f"monitoring_alerts names the metric {name[:60]!r}, which health_metrics does not have" for name in found if name not in known
-    ]
     return found
 
 

@@ -37,7 +37,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **{name: {"type": "list", "elements": "dict", "default": []} for name in _LISTS},
     "notify_channels": {"type": "dict", "default": {}},
     "monitoring_alerts": {"type": "dict", "default": {}},
-    "monitoring_alert_names": {"type": "dict", "default": {}},
     "monitoring_warning_for_s": {"type": "float", "default": 300.0},
     "monitoring_critical_for_s": {"type": "float", "default": 60.0},
     "monitoring_every_s": {"type": "float", "default": 0.0},
