@@ -74,7 +74,7 @@ def percent(share: float) -> str:
             text = f"{value:.{places}f}"
             if 100 - value >= 0.5 * 10 ** (1 - places):
                 return text.rstrip("0").rstrip(".") if float(text) < 100 else text
-        return "99.9999" if value < 99.99995 else "100"
+        return "99.9999"
     return digits(value)
 
 
@@ -82,7 +82,7 @@ def digits(value: float) -> str:
     """A number with three digits, or all of those before the point: `0.0421`, `12.3`, `1 234 567`."""
     if value == 0 or not 1e-6 <= abs(value) < 1e15:
         return f"{value:.3g}"
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}".replace(",", "\u202f")
     text = f"{value:.3g}"
     return text if "e" not in text else f"{value:.8f}".rstrip("0")

@@ -111,7 +111,7 @@ def _rotated(known: Gathered, title: str, files: t.Sequence[str], verdicts: t.Li
 def _table_of_logs(known: Gathered) -> Block:
     rows: t.List[t.List[t.Union[str, Cell]]] = []
     for one in (known.logs or {}).get("logs") or ():
-        levels = ", ".join(f"{count} {level}" for level, count in list((one.get("levels") or {}).items())[:6])
+        levels = ", ".join(f"{digits(count)} {level}" for level, count in list((one.get("levels") or {}).items())[:6])
         problem = str(one.get("problem") or "")
         rows.append(
             [
@@ -140,7 +140,10 @@ def _answer(known: Gathered, name: str, title: str) -> t.List[Block]:
     if "groups" in found:
         names = [key for key in (found["groups"][0] if found["groups"] else {}) if key != "count"]
         groups: t.List[t.List[t.Union[str, Cell]]] = [
-            [*(str(one.get(key) or "none") for key in names), cell(one["count"], "", float(one["count"]), "count")]
+            [
+                *(str(one.get(key) or "none") for key in names),
+                cell(digits(float(one.get("count") or 0)), "", float(one.get("count") or 0), "count"),
+            ]
             for one in found["groups"]
         ]
         more = f" ({found['groups_all']} kinds)" if int(found.get("groups_all") or 0) > len(groups) else ""
@@ -152,7 +155,7 @@ def _answer(known: Gathered, name: str, title: str) -> t.List[Block]:
         first = known.at - float(asked["since_s"])
         shown = [one for one in shown if not one.get("at") or _seconds(one["at"]) >= first]
         return [lines(f"{title} (last {span(float(asked['since_s']))})", [_line(one) for one in shown])]
-    more = f" (the last {len(shown)} of {found['count']})" if int(found.get("count") or 0) > len(shown) else ""
+    more = f" (the last {len(shown)} of {digits(float(found['count']))})" if int(found.get("count") or 0) > len(shown) else ""
     return [lines(title + more, [_line(one) for one in shown])]
 
 
@@ -167,11 +170,12 @@ def _numbers(title: str, asked: t.Mapping[str, t.Any], found: t.Mapping[str, t.A
     cells: t.List[t.Union[str, Cell]] = [number(numbers.get(key), unit) for _name, key in names]
     shares = numbers.get("percentiles") or {}
     cells += [number(value, unit) for value in shares.values()]
-    columns = ("readings", *(name for name, _key in names), *(f"p{share}" for share in shares))
-    highest = [one for one in numbers.get("highest") or () if asked.get("above") is None or one["value"] > float(asked["above"])]
+    columns = ("field", "readings", *(name for name, _key in names), *(f"p{share}" for share in shares))
+    valued = [one for one in numbers.get("highest") or () if one.get("value") is not None]
+    highest = [one for one in valued if asked.get("above") is None or one["value"] > float(asked["above"])]
     shown = [f"{quantity(one['value'], unit)}  {_line(one)}" for one in highest]
     above = f", above {quantity(float(asked['above']), unit)}" if asked.get("above") is not None else ""
-    row: t.List[t.Union[str, Cell]] = [cell(digits(float(numbers["count"])), "", float(numbers["count"]), "count"), *cells]
+    row: t.List[t.Union[str, Cell]] = [field, cell(digits(float(numbers["count"])), "", float(numbers["count"]), "count"), *cells]
     return [table(columns, [row], title), lines(f"{title}: the greatest{above}", shown)]
 
 
