@@ -136,6 +136,14 @@ def test_the_alerts_of_the_runbook_go_to_its_channels_once_and_are_over_once(run
     assert runs.told == []
 
 
+def test_quota_and_cost_which_the_runbook_names_and_never_looks_at_are_alerts_too(runs: Runs, dashboard: Dashboard) -> None:
+    dashboard.well(api_quota=0.96, cost_per_hour=26.5)
+    assert runs.check().status == 0
+    titles = {path.split("/")[2]: title.partition(": ")[2] for path, title in runs.told}
+    assert titles["team-alerts"] == "API quota critical: 96.0%"
+    assert titles["monitoring"] == "Cost critical: $26.50/h"
+
+
 def test_a_service_that_cannot_be_asked_resolves_nothing_and_is_told_in_the_end(runs: Runs, dashboard: Dashboard) -> None:
     dashboard.well(0.5)
     runs.check()
