@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
+from ansible_collections.sre.runbooks.tests.unit.checks_servers import closed_port
 from integration.playbook_runs import ROOT, Finished
+from integration.service_stack import wait_until
 from integration.status_pages import CHECKS, METRICS, Service
 
 PROGRAM = str(Path(sys.executable).parent / "ansible-playbook")
@@ -120,6 +122,19 @@ def test_the_password_may_come_from_the_environment(profile: Profile) -> None:
     assert changed(profile.checkout("status_page", SRE_RUNBOOKS_STATUS_PAGE_PASSWORD="correct horse battery")) == 1
     assert profile.service.ask()[0] == 401
     assert profile.service.ask(password="correct horse battery")[0] == 200
+
+
+def test_what_the_recurring_check_finds_is_on_the_page(profile: Profile) -> None:
+    port = closed_port()
+    checks = [{"name": "api", "title": "API answers", "component": "routellm", "type": "tcp", "host": "127.0.0.1", "port": port}]
+    terms = ("-e", json.dumps({"health_checks": checks, "health_metrics": [], "service_components": [{"name": "routellm"}]}))
+    assert changed(profile.checkout("status_page", *terms)) == 1
+    with socket.create_server(("127.0.0.1", port)):
+        assert profile.checkout("alert_check", *terms).status == 0
+    wait_until("it is healthy", lambda: profile.service.data("/api/system/health")[1]["data"]["system_status"] == "Healthy", 5)
+    profile.checkout("alert_check", *terms)
+    wait_until("it is not", lambda: profile.service.data("/api/system/health")[1]["data"]["system_status"] == "Unhealthy", 5)
+    assert "API answers" in profile.service.ask()[2]
 
 
 @pytest.mark.slow
