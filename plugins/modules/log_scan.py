@@ -356,10 +356,6 @@ answers:
     value: {description: Last value of the field., type: raw}
     values: {description: Last values with their times., type: list, elements: dict}
     series: {description: "Counts by period (C(at), C(count), C(per_second)).", type: list, elements: dict}
-by_name:
-  description: The answers by name.
-  returned: success
-  type: dict
 notes:
   description: What a reader must know about all logs and questions.
   returned: success

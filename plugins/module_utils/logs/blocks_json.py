@@ -13,11 +13,12 @@ both ways against each other.
 from __future__ import annotations
 
 import typing as t
-from collections import Counter, deque
 
 from .answers import Answer
+from .columns import Raw, Unfit
+from .late_lines import Finds, LateLines
 from .model import LEVEL
-from .programs import Columns, LevelColumn, Program, Raw, Unfit, any_of, shape_time
+from .programs import LevelColumn, Program, shape_time
 from .records import Record
 from .shapes import Outline, Shape, outline_of
 
@@ -45,15 +46,6 @@ class _Ready:
         ]
 
 
-class _Pending:
-    """The newest blocks' worth of lines that a question wants to keep: read only when they turn out to be the last ones."""
-
-    def __init__(self) -> None:
-        self.block = b""
-        self.literals: t.Set[bytes] = set()
-        self.own: t.Set[bytes] = set()
-
-
 class JsonBlocks:
     """Takes blocks of a stream of JSON lines.
 
@@ -69,7 +61,7 @@ class JsonBlocks:
         self._ready: t.List[_Ready] = []
         self._learn_at = 1
         self._blocks = 0
-        self._pending: t.Dict[int, _Pending] = {}
+        self._late = LateLines(stream)
         times = (stream.plan.since, stream.plan.until, *(answer.question.since for answer in stream.answers))
         self._bounds = [when for when in times if when is not None]
 
@@ -173,49 +165,35 @@ class JsonBlocks:
     def _count(
         self, block: bytes, matched: t.Sequence[t.Any], records: t.Sequence[t.Tuple[bytes, Record]], active: t.Sequence[Answer]
     ) -> None:
+        """Put the lines of a block, taken apart, to the questions in `active`."""
         stream = self._stream
-        hits: t.Counter[int] = Counter()
-        wanted: t.Dict[int, _Pending] = {id(answer): _Pending() for answer in active if answer.search is None}
-        high: t.Dict[int, t.Set[bytes]] = {}
+        finds = {id(answer): Finds(block, {line for line, _record in records}) for answer in active if answer.search is None}
         for ready, columns, count in matched:
             levels = ready.level.counts(columns, count)
             stream.totals.lines += count
             for raw, lines in levels.items():
                 stream.count_level(ready.level.level[raw], lines)
             for program in ready.programs:
-                if id(program.answer) not in wanted:
-                    continue
-                kept, literals, raws = program.take(columns, count, levels)
-                key = id(program.answer)
-                hits[key] += kept
-                if kept:
-                    wanted[key].literals |= literals or {b""}
-                if raws:
-                    high.setdefault(key, set()).update(raws)
+                found = finds.get(id(program.answer))
+                if found is not None:
+                    found.add(*program.take(columns, count, levels))
         for line, record in records:
             stream.count(record)
             for answer in active:
                 if answer.search is None and answer.selects(record):
                     answer.add(record, record.time, stream.number, stream.source.name)
                     if answer.wants_lines and answer.told(record)[0]:
-                        hits[id(answer)] += 1
-                        wanted[id(answer)].own.add(line)
-        self._see_ends(block, records)
-        own = {line for line, _record in records}
-        for answer in active:
-            if answer.search is None:
-                if id(answer) in high:
-                    self._push_highest(answer, block, high[id(answer)], own)
-                if hits[id(answer)]:
-                    wanted[id(answer)].block = block
-                    self._keep_later(answer, wanted[id(answer)], hits[id(answer)])
+                        finds[id(answer)].add_line(line)
+        self._see_ends(block)
         text = ""
         for answer in active:
-            if answer.search is not None and not answer.problem:
+            if answer.search is None:
+                self._late.take(answer, finds[id(answer)])
+            elif not answer.problem:
                 text = text or block.decode("utf-8", "replace")
                 stream.search(answer, text)
 
-    def _see_ends(self, block: bytes, records: t.Sequence[t.Tuple[bytes, Record]]) -> None:
+    def _see_ends(self, block: bytes) -> None:
         """Note the times of the block's ends, and lines that are not UTF-8."""
         stream = self._stream
         stream.totals.see(self._time_of_line(block, block.find(b"\n", 1)))
@@ -235,61 +213,9 @@ class JsonBlocks:
     def _last_of(self, block: bytes) -> t.Optional[float]:
         return self._time_of_line(block, len(block) - 1)
 
-    def _keep_later(self, answer: Answer, pending: _Pending, hits: int) -> None:
-        """Keep the last lines of a block, as late as possible: a later block with enough of them makes these superfluous."""
-        stream = self._stream
-        if not answer.has_begun(stream.number):
-            for record in self._lines_of(answer, pending, pending.block.split(b"\n")):
-                answer.begin(stream.number, record.time)
-                break
-        if hits >= max(1, answer.question.lines):
-            answer.of_stream(stream.number).clear()
-        else:
-            self._settle(answer)
-        self._pending[id(answer)] = pending
-
-    def _settle(self, answer: Answer) -> None:
-        pending = self._pending.pop(id(answer), None)
-        if pending is None:
-            return
-        found: t.Deque[Record] = deque()
-        for record in self._lines_of(answer, pending, reversed(pending.block.split(b"\n"))):
-            found.appendleft(record)
-            if len(found) >= max(1, answer.question.lines):
-                break
-        for record in found:
-            answer.keep(record, record.time, self._stream.number, self._stream.source.name)
-
-    def _lines_of(self, answer: Answer, pending: _Pending, lines: t.Iterable[bytes]) -> t.Iterator[Record]:
-        """The records of the lines that the question selects and keeps."""
-        marks = any_of(pending.literals)
-        every = b"" in pending.literals
-        for line in lines:
-            if every or line in pending.own or (marks is not None and marks.search(line)):
-                record = self._stream.reader.read(line)
-                if record is not None and answer.selects(record) and answer.told(record)[0]:
-                    yield record
-
-    def _push_highest(self, answer: Answer, block: bytes, raws: t.Set[bytes], own: t.Set[bytes]) -> None:
-        """Keep the lines of a block's highest numbers; those in `own` have been looked at."""
-        marks = any_of(raws)
-        position = 0
-        while marks is not None:
-            match = marks.search(block, position)
-            if match is None:
-                return
-            begin, end = block.rfind(b"\n", 0, match.start()) + 1, block.find(b"\n", match.end())
-            line = block[begin:end]
-            position = end + 1
-            record = self._stream.reader.read(line) if line not in own else None
-            number = record.number(answer.question.number) if record is not None else None
-            if record is not None and number is not None and answer.selects(record):
-                answer.push(number, (record.time, self._stream.source.name, record.text[:20000], None))
-
     def settle(self) -> None:
         """Keep the lines that wait to be read, so that what follows comes after them."""
-        for answer in self._stream.answers:
-            self._settle(answer)
+        self._late.settle()
 
     def flush(self) -> None:
         """Bring everything that was counted by raw texts into the answers."""
@@ -321,6 +247,3 @@ def _is_utf8(line: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-__all__ = ["Columns", "JsonBlocks"]

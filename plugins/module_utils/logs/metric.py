@@ -144,7 +144,7 @@ def _of_values(options: t.Mapping[str, t.Any], answer: t.Any, shown: Shown, obse
             said = f"its last value is {shown.value(lines[-1][3], name)!r}, no number" if lines else "no line has it"
             return Measurement(None, 0, f"the field {name}: {said}", observed)
         return Measurement(value, 1, "", observed)
-    percent = float(options.get("percentile") if options.get("percentile") is not None else 95.0)
+    percent = _percent(options)
     numbers = answer.numbers.result([percent])
     count = numbers["count"]
     if not count:
@@ -154,6 +154,11 @@ def _of_values(options: t.Mapping[str, t.Any], answer: t.Any, shown: Shown, obse
     else:
         value = numbers["percentiles"][f"{percent:g}"] if kind == "percentile" else numbers[kind]
     return Measurement(value, count, "", {**observed, "relative_error": numbers["relative_error"]})
+
+
+def _percent(options: t.Mapping[str, t.Any]) -> float:
+    given = options.get("percentile")
+    return 95.0 if given is None else float(given)
 
 
 def _length_s(outcome: Outcome) -> float:
@@ -180,7 +185,7 @@ def _parameters(
     question: t.Dict[str, t.Any] = {"name": _MEASURED, **selection, "top": 0}
     if kind in ("percentile", "mean", "maximum", "minimum", "above"):
         question["number"] = name
-        question["percentiles"] = [options.get("percentile") if options.get("percentile") is not None else 95.0]
+        question["percentiles"] = [_percent(options)]
         question["above"] = [options["limit"]] if kind == "above" and options.get("limit") is not None else []
     elif kind in ("last", "distinct"):
         question["last_value" if kind == "last" else "distinct"] = name

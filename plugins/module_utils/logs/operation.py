@@ -52,7 +52,6 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
         "complete": complete,
         "logs": logs,
         "answers": answers,
-        "by_name": {answer["name"]: answer for answer in answers},
         "notes": notes[:50],
         "duration_ms": round((time.monotonic() - begin) * 1000, 1),
         "processes": processes,

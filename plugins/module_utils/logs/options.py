@@ -125,7 +125,7 @@ def plan_of(options: t.Mapping[str, t.Any], now: float) -> Plan:
 
 def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
     """The source that an item of `sources` describes; what is wrong with it is added to `mistakes`."""
-    given = {name: item.get(name) if item.get(name) is not None else option.get("default") for name, option in SOURCE_SPEC.items()}
+    given = _given(item, SOURCE_SPEC)
     label = f"source {given['name']!r}"
     origins = [name for name in _ORIGINS if given[name]]
     if len(origins) != 1 and origins != ["path", "container"]:
@@ -165,7 +165,7 @@ def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
 
 def question_of(item: t.Mapping[str, t.Any], mistakes: t.List[str], now: float) -> Question:
     """The question that an item of `questions` describes; what is wrong with it is added to `mistakes`."""
-    given = {name: item.get(name) if item.get(name) is not None else option.get("default") for name, option in QUESTION_SPEC.items()}
+    given = _given(item, QUESTION_SPEC)
     label = f"question {given['name']!r}"
     unknown = sorted(str(name) for name in item if name not in QUESTION_SPEC)
     found = [f"unknown key {unknown[0]!r}"] if unknown else []
@@ -217,6 +217,11 @@ def scalar_text(value: t.Any) -> t.Optional[str]:
     if value is None or isinstance(value, (dict, list)):
         return None
     return json.dumps(value) if isinstance(value, (bool, int, float)) else str(value)
+
+
+def _given(item: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """Each option's value, or its default."""
+    return {name: item[name] if item.get(name) is not None else option.get("default") for name, option in spec.items()}
 
 
 def _texts(values: t.Any) -> t.Tuple[str, ...]:

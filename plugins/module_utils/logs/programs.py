@@ -6,80 +6,19 @@
 
 from __future__ import annotations
 
-import json
-import re
 import typing as t
 from array import array
 from collections import Counter
-from itertools import compress, islice, repeat
+from itertools import compress, repeat
 
 from .answers import Answer, period_of
+from .columns import NO_COLUMN, RAW_GROUPS, Columns, Memo, NumberTexts, Raw, Unfit, column_of, value_of
 from .levels import level_of
 from .model import LEVEL, SOURCE, Source
 from .options import scalar_text
 from .records import number_of
-from .shapes import FRACTION, INTEGER, WORD, Shape
+from .shapes import FRACTION, INTEGER, Shape
 from .times import TimeReader
-
-Raw = t.Optional[bytes]
-Columns = t.Mapping[str, t.Sequence[t.Any]]
-"""Raw values by column, line after line; None where a line has none."""
-_RAW_GROUPS = 20000
-_NUMBER_TEXTS = 60000
-_NO_COLUMN = ""
-
-
-class Unfit(Exception):
-    """A question that cannot be put to lines of a shape at once; they are then read one by one."""
-
-
-class _Memo(t.Dict[t.Any, t.Any]):
-    """Results of a function by its argument, bounded."""
-
-    def __init__(self, function: t.Callable[[t.Any], t.Any]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, key: t.Any) -> t.Any:
-        if len(self) > _RAW_GROUPS:
-            self.clear()
-        value = self[key] = self._function(key)
-        return value
-
-
-def column_of(shape: Shape, source: Source, name: str) -> t.Tuple[str, bool]:
-    """The column of the field `name` (empty for none), and whether the field is an object of which there are columns.
-
-    Raises:
-        Unfit: Which column it is depends on the line.
-    """
-    candidates = source.names_of(name)
-    for place, candidate in enumerate(candidates):
-        if candidate in shape.names:
-            later = candidates[place + 1 :]
-            if WORD in shape.kinds[candidate] and any(_has(shape, other) for other in later):
-                raise Unfit
-            return candidate, False
-        if _has(shape, candidate):
-            return _NO_COLUMN, True
-    return _NO_COLUMN, False
-
-
-def _has(shape: Shape, name: str) -> bool:
-    return name in shape.names or any(other.startswith(f"{name}.") for other in shape.names)
-
-
-def value_of(shape: Shape, column: str, raw: Raw) -> t.Any:
-    """The JSON value that stands there."""
-    if raw is None:
-        return None
-    if column in shape.texts:
-        return raw.decode("utf-8", "replace") if b"\\" not in raw else _decoded(b'"' + raw + b'"')
-    return _decoded(raw)
-
-
-def _decoded(raw: bytes) -> t.Any:
-    return json.loads(raw.decode("utf-8", "replace"), strict=False)
 
 
 class LevelColumn:
@@ -91,7 +30,7 @@ class LevelColumn:
 
     def __init__(self, shape: Shape, source: Source) -> None:
         self.column, _is_object = column_of(shape, source, LEVEL)
-        self.level = _Memo(lambda raw: level_of(value_of(shape, self.column, raw)))
+        self.level = Memo(lambda raw: level_of(value_of(shape, self.column, raw)))
 
     def counts(self, columns: Columns, lines: int) -> t.Counter[Raw]:
         """Lines of a block by the raw text of their level."""
@@ -108,6 +47,10 @@ class Field(t.NamedTuple):
 
     column: t.Optional[str]
     text: t.Callable[[Raw], t.Optional[str]]
+
+
+def _is_one_of(field: Field, values: t.FrozenSet[str]) -> t.Callable[[Raw], bool]:
+    return lambda raw: field.text(raw) in values
 
 
 class Program:
@@ -129,13 +72,13 @@ class Program:
         self.answer = answer
         self._shape, self._level, self._source, self._times = shape, level, source, times
         self._where = [(self._field(name), values) for name, values in question.where]
-        self._allowed = [_Memo(lambda raw, field=field, values=values: field.text(raw) in values) for field, values in self._where]
+        self._allowed = [Memo(_is_one_of(field, values)) for field, values in self._where]
         self._groups = [Field(None, lambda _raw: source.name) if name == SOURCE else self._field(name) for name in question.group_by]
-        self._distinct = self._field(question.distinct) if question.distinct else Field(_NO_COLUMN, lambda _raw: None)
+        self._distinct = self._field(question.distinct) if question.distinct else Field(NO_COLUMN, lambda _raw: None)
         if LEVEL in (question.number, question.last_value):
             raise Unfit
-        self._number = column_of(shape, source, question.number)[0] if question.number else _NO_COLUMN
-        self._told, self._told_object = column_of(shape, source, question.last_value) if question.last_value else (_NO_COLUMN, False)
+        self._number = column_of(shape, source, question.number)[0] if question.number else NO_COLUMN
+        self._told, self._told_object = column_of(shape, source, question.last_value) if question.last_value else (NO_COLUMN, False)
         # What is a number by its kind is finite, and read alike in bytes and in a JSON document.
         self._plain_number = shape.kinds.get(self._number, {""}) <= {INTEGER, FRACTION}
         if question.needs_time and not shape.time:
@@ -143,7 +86,7 @@ class Program:
         self._raw_groups: t.Counter[t.Any] = Counter()
         self._raw_series: t.Counter[Raw] = Counter()
         self._raw_distinct: t.Set[Raw] = set()
-        self._texts = _NumberTexts() if self._plain_number else None
+        self._texts = NumberTexts() if self._plain_number else None
 
     def _field(self, name: str) -> Field:
         if name == LEVEL:
@@ -175,7 +118,7 @@ class Program:
         if self._distinct.column:
             self._raw_distinct.update(_chosen(columns[self._distinct.column], chosen))
         high = self._take_numbers(columns, chosen) if self._number else set()
-        if max(len(self._raw_groups), len(self._raw_series), len(self._raw_distinct)) > _RAW_GROUPS:
+        if max(len(self._raw_groups), len(self._raw_series), len(self._raw_distinct)) > RAW_GROUPS:
             self.flush()
         return self._kept(columns, chosen, count, literals), literals, high
 
@@ -281,49 +224,6 @@ class Program:
         return shape_time(self._shape, self._times, text)
 
 
-class _NumberTexts:
-    """Counts numbers by their texts: durations are rounded when they are written, so that few texts stand for many numbers.
-
-    Attributes:
-        full: Whether there are so many different texts that they should be emptied.
-        seldom_repeated: Whether most numbers were different from all others, so that counting texts saves nothing.
-    """
-
-    def __init__(self) -> None:
-        self._counts: t.Counter[bytes] = Counter()
-        self._watched: t.Dict[bytes, t.Tuple[float, int]] = {}
-        self.full = self.seldom_repeated = False
-
-    def take(self, raws: t.Iterable[bytes], bar: float) -> t.Dict[bytes, float]:
-        """Count numbers; the texts among them of numbers above `bar`."""
-        counts = self._counts
-        known = len(counts)
-        counts.update(raws)
-        self.full = len(counts) > _NUMBER_TEXTS
-        high = {raw: number for raw, (number, before) in self._watched.items() if number > bar and counts[raw] > before}
-        # New texts stand at the end of a dictionary.
-        for raw in islice(counts, known, None):
-            number = float(raw)
-            if number > bar:
-                high[raw] = number
-        self._watched = {raw: (number, before) for raw, (number, before) in self._watched.items() if number > bar}
-        self._watched.update({raw: (number, counts[raw]) for raw, number in high.items()})
-        return high
-
-    def empty(self) -> t.Dict[float, int]:
-        """The numbers counted since the last time, and how often each occurred."""
-        found: t.Dict[float, int] = {}
-        for raw, times in self._counts.items():
-            number = float(raw)
-            found[number] = found.get(number, 0) + times
-        lines = sum(found.values())
-        self.seldom_repeated = self.full and lines < 4 * len(self._counts)
-        self._counts = Counter()
-        self._watched = {}
-        self.full = False
-        return found
-
-
 def shape_time(shape: Shape, times: TimeReader, text: Raw) -> t.Optional[float]:
     """The time that a text of the shape's form, cut at the minute or the second, means."""
     if text is None:
@@ -331,12 +231,6 @@ def shape_time(shape: Shape, times: TimeReader, text: Raw) -> t.Optional[float]:
     form = shape.outline.forms[shape.outline.names.index(shape.time)]
     whole = text + (b":00" if len(text) == 16 else b"") + (form.zone if form is not None else b"")
     return times.text(whole.decode("ascii", "replace"))
-
-
-def any_of(literals: t.Iterable[bytes]) -> "t.Optional[t.Pattern[bytes]]":
-    """A pattern that finds any of the texts; None when there are none, or when one is empty."""
-    texts = sorted(set(literals))
-    return None if not texts or b"" in texts else re.compile(b"|".join(map(re.escape, texts)))
 
 
 def _chosen(values: t.Iterable[t.Any], mask: t.Optional[t.List[bool]]) -> t.Iterable[t.Any]:

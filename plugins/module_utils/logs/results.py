@@ -64,14 +64,9 @@ def _groups(answer: Answer, shown: Shown) -> t.Dict[str, t.Any]:
         return (group[0] or "" if question.per else "", -lines, tuple(value or "" for value in group))
 
     rows = sorted(counts.items(), key=order)
-    if question.per:
-        rows = _top_of_each(rows, question.top)
-    else:
-        rows = rows[: question.top]
+    rows = _top_of_each(rows, question.top) if question.per else rows[: question.top]
     return {
-        "groups": [
-            {**{name: shown.value(value, name) for name, value in zip(names, group)}, "count": lines} for group, lines in rows
-        ],
+        "groups": [{**{name: shown.value(value, name) for name, value in zip(names, group)}, "count": lines} for group, lines in rows],
         "groups_all": len(counts),
         "groups_others": answer.groups.others,
     }

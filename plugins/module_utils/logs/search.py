@@ -141,7 +141,7 @@ def is_local(pattern: str) -> bool:
     try:
         parser: t.Any = getattr(re, "_parser", None)
         if parser is None:
-            import sre_parse as parser  # type: ignore[no-redef]
+            import sre_parse as parser
         return _local(parser.parse(pattern))
     except (re.error, RecursionError, OverflowError, ImportError):
         return False

@@ -17,7 +17,11 @@ _LONGEST_SECRET = 8200
 """No form of secret that the redactor knows by its looks is longer."""
 # A name and its text, in JSON, and in JSON within JSON, whose quotes have backslashes before them.
 _MEMBER = re.compile(r"""(\\{0,7}["'])([\w.@ -]{1,80})(\\{0,7}["']\s{0,8}[:=]\s{0,8})(\\{0,7}["'])((?:(?!\4).){1,4000})""", re.DOTALL)
-_ASSIGNED = re.compile(r"""(?<![\w.-])([\w.-]{2,80})(\s{0,3}[=:]\s{0,3})((?:(?:Bearer|Basic)\s{1,3})?[^\s,;&"'\\}\])]{1,4000})""", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"""(?<![\w.-])([\w.-]{2,80})(\s{0,3}[=:]\s{0,3})"""
+    r"""((?:(?:Bearer|Basic)\s{1,3})?[^\s,;&"'\\}\])]{1,4000})""",
+    re.IGNORECASE,
+)
 _CARD = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,8000}", re.DOTALL)
 
 

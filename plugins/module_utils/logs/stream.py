@@ -174,7 +174,7 @@ class Stream:
                 read = [(self._own_time(line[2]), *line[1:3], None) if line[3] is _UNREAD else line for line in lines]
                 lines.clear()
                 lines.extend(t.cast("t.Any", read))
-        for name in sorted(getattr(self, "reader", None) and self.reader.too_slow or ()):
+        for name in sorted(self.reader.too_slow) if self._known else ():
             self.totals.note(f"the regular expression of the field {name} takes too long and was given up")
 
     def _own_time(self, text: str) -> t.Optional[float]:

@@ -111,9 +111,7 @@ class Numbers:
     def pick(self, wanted: t.List[int]) -> Pairs:
         """The numbers kept that are in the wanted classes."""
         is_wanted = frozenset(wanted).__contains__
-        found = [
-            (value, 1) for values in self._values or () for value in itertools.compress(values, map(is_wanted, _classes_of(values)))
-        ]
+        found = [(value, 1) for values in self._values or () for value in itertools.compress(values, map(is_wanted, _classes_of(values)))]
         counted = array("d", self._counted)
         found += [(value, self._counted[value]) for value in itertools.compress(counted, map(is_wanted, _classes_of(counted)))]
         return found + [(pair[0], pair[1]) for pick in self._elsewhere for pair in pick(wanted)]
@@ -182,7 +180,7 @@ def _classes_of(values: "array[float]") -> t.List[int]:
         single = array("f", values)
     except OverflowError:
         single = array("f", (max(-_HIGHEST, min(_HIGHEST, value)) for value in values))
-    return t.cast("t.List[int]", memoryview(single).cast("B").cast("H")[_HIGH_HALF::2].tolist())
+    return memoryview(single).cast("B").cast("H")[_HIGH_HALF::2].tolist()
 
 
 def _middle(number: int) -> float:

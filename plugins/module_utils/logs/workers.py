@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import subprocess
 import sys
 import typing as t
 from dataclasses import asdict
@@ -118,8 +119,8 @@ class Workers:
     def _died(process: t.Any) -> CommandFailed:
         try:
             process.wait(1.0)
-        except Exception:  # it goes on without a pipe: it is ended below
-            pass
+        except subprocess.TimeoutExpired:
+            pass  # it goes on without a pipe, and is ended with the others
         return CommandFailed(
             "A process that reads the logs ended too early",
             why=f"exit status {process.returncode}",

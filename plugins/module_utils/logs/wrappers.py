@@ -75,7 +75,8 @@ def _integer(text: t.Any) -> t.Optional[int]:
 
 def reader_for(source: Source, watch: Watch, **options: t.Any) -> RecordReader:
     """The reader of a log whose format is known."""
-    kind = {"docker": DockerReader, "journal": JournalReader}.get(source.format, RecordReader)
+    kinds: t.Dict[str, t.Type[RecordReader]] = {"docker": DockerReader, "journal": JournalReader}
+    kind = kinds.get(source.format, RecordReader)
     return kind(source, watch, **options)
 
 
