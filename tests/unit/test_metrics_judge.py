@@ -39,7 +39,7 @@ def test_below_is_strictly_below(value: float, verdict: str) -> None:
 
 
 def test_a_number_may_have_thresholds_in_both_directions() -> None:
-    bounds = {"fail_below": 1, "warn_below": 2, "warn_above": 8, "fail_above": 9}
+    bounds: dict[str, t.Any] = {"fail_below": 1, "warn_below": 2, "warn_above": 8, "fail_above": 9}
     assert [judged(value, **bounds).verdict for value in (0, 1.5, 5, 8.5, 10)] == ["fail", "warn", "pass", "warn", "fail"]
 
 

@@ -49,7 +49,7 @@ def test_a_number_that_is_missing_or_stands_on_too_little_makes_no_rule_about_nu
 
 
 def test_the_severity_comes_with_its_terms_its_own_keys_and_all_reasons() -> None:
-    rules = [
+    rules: list[dict[str, t.Any]] = [
         {"severity": "P1", "when": "the system is down", "check": "dashboard", "verdict": ["fail"]},
         {"severity": "P1", "when": "security breach", "event": "security_breach"},
         {"severity": "P2", "when": "too slow", "metric": "response_time", "verdict": ["fail"]},
@@ -69,7 +69,9 @@ def test_the_severity_comes_with_its_terms_its_own_keys_and_all_reasons() -> Non
 
 
 def test_any_of_several_checks_is_enough_and_is_named() -> None:
-    rules = [{"severity": "P2", "when": "a store is gone", "any_check_of": ["cache", "vector", "queue"], "verdict": ["fail", "unknown"]}]
+    rules: list[dict[str, t.Any]] = [
+        {"severity": "P2", "when": "a store is gone", "any_check_of": ["cache", "vector", "queue"], "verdict": ["fail", "unknown"]}
+    ]
     found = severity_of(SEVERITIES, rules, checks=[{"name": "cache", "verdict": "pass"}, {"name": "vector", "verdict": "unknown"}])
     assert found is not None
     assert found.reason == "a store is gone (vector is unknown)"
@@ -179,21 +181,17 @@ def test_a_graver_severity_that_is_answered_later_is_found() -> None:
 
 NAMES = st.sampled_from(["a", "b", "c"])
 BOUNDS = st.floats(-3, 3, allow_nan=False)
-RULES = st.lists(
-    st.builds(dict, severity=st.sampled_from(["P1", "P2", "P3", "P4"]), metric=NAMES, above=BOUNDS)
-    | st.builds(dict, severity=st.sampled_from(["P1", "P2", "P3", "P4"]), metric=NAMES, below=BOUNDS)
-    | st.builds(
-        dict,
-        severity=st.sampled_from(["P1", "P2", "P3", "P4"]),
-        metric=NAMES,
-        verdict=st.lists(st.sampled_from(["warn", "fail", "unknown"]), min_size=1),
-    ),
+TO = {"severity": st.sampled_from(["P1", "P2", "P3", "P4"]), "metric": NAMES}
+RULES: st.SearchStrategy[list[dict[str, t.Any]]] = st.lists(
+    st.fixed_dictionaries({**TO, "above": BOUNDS})
+    | st.fixed_dictionaries({**TO, "below": BOUNDS})
+    | st.fixed_dictionaries({**TO, "verdict": st.lists(st.sampled_from(["warn", "fail", "unknown"]), min_size=1)}),
     max_size=6,
 )
-METRICS = st.lists(
-    st.builds(dict, name=NAMES, verdict=st.sampled_from(["pass", "warn", "fail", "unknown"]), value=st.none() | BOUNDS),
+METRICS: st.SearchStrategy[list[dict[str, t.Any]]] = st.lists(
+    st.fixed_dictionaries({"name": NAMES, "verdict": st.sampled_from(["pass", "warn", "fail", "unknown"]), "value": st.none() | BOUNDS}),
     max_size=3,
-    unique_by=lambda metric: metric["name"],
+    unique_by=lambda metric: str(metric["name"]),
 )
 
 
