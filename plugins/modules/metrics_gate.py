@@ -216,7 +216,12 @@ seealso:
 EXAMPLES = r"""
 - name: Let nobody deploy while the service is not good enough
   sre.runbooks.metrics_gate:
-    metrics:
+    metrics: "{{ numbers }}"
+    service: paralegal
+    severities: "{{ incident_severities }}"
+    severity_rules: "{{ incident_severity_rules }}"
+  vars:
+    numbers:
       - name: error_rate
         title: Failed requests
         type: prometheus
@@ -238,9 +243,6 @@ EXAMPLES = r"""
         unit: ms
         fail_above: 2000
         baseline: {from_history_days: 7, warn_ratio_above: 2}
-    service: paralegal
-    severities: "{{ incident_severities }}"
-    severity_rules: "{{ incident_severity_rules }}"
 
 - name: Measure, and decide later
   sre.runbooks.metrics_gate:
