@@ -108,7 +108,7 @@ def _is_secret(channel: str) -> bool:
     if parts.scheme.lower() in ("slack", "sms", "pagerduty", "opsgenie", "teams", "tel", "phone"):
         # One word is a name; more are the tokens of an address in Apprise's form.
         return "/" in channel.partition("://")[2].strip("/") or bool(parts.password)
-    names = [name for name, _, _ in (part.partition("=") for part in parts.query.split("&"))]
+    names = [part.partition("=")[0] for part in parts.query.split("&")]
     return "@" in parts.netloc or host.endswith(_SECRET_HOSTS) or any(is_secret_name(name) for name in names)
 
 

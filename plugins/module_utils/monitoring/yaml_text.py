@@ -77,7 +77,7 @@ def _scalar(value: t.Any) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a finite number")
-        mantissa, _, exponent = repr(value).partition("e")
+        mantissa, _mark, exponent = repr(value).partition("e")
         # YAML 1.1 takes 1e-07 for a text; with a point it is a number everywhere.
         return f"{mantissa}{'' if '.' in mantissa else '.0'}e{exponent}" if exponent else mantissa
     if isinstance(value, str):
