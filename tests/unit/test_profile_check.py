@@ -154,6 +154,7 @@ def test_files_that_ansible_reads_in_another_way_than_they_look_are_told(tmp_pat
     assert ("unreadable", "broken.yml:2") in kinds
     assert ("unreadable", "list.yml") in kinds
     assert ("unreadable", "binary.yml") in kinds
+    assert ("secret_place", "tagged.yml:1") in kinds
     assert not [kind for kind, where in kinds if kind == "secret"]
 
 

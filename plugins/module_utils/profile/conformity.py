@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import typing as t
 
+from ..checks.redaction import is_secret_name
 from .finding import ERROR, WARNING, Finding, Where, clip, near, spoken_path
 
 _MOST = 200
@@ -70,8 +71,10 @@ def unknown_variables(defined: t.Mapping[str, str], used: t.Container[str], know
     """
     names, found = set(known), []
     for name, file in defined.items():
-        # `<word>_hosts` says on which hosts a playbook runs.
-        if name in names or name in used or name.startswith(("ansible_", "_")) or name.endswith("_hosts") or is_of_secrets(file):
+        # `<word>_hosts` says on which hosts a playbook runs; a secret may be for a role that is yet to come.
+        if name in names or name in used or name.startswith(("ansible_", "_")) or name.endswith("_hosts"):
+            continue
+        if is_of_secrets(file) or is_secret_name(name):
             continue
         slip = name.startswith(tuple(f"{prefix}_" for prefix in _PREFIXES))
         hint = near(name, names)

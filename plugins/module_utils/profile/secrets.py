@@ -58,7 +58,7 @@ def misplaced(source: Source) -> t.List[Finding]:
     """Secrets that are looked up in another file than secrets.yml."""
     found = []
     for path, text, where in source.leaves:
-        if len(path) == 1 and "lookup(" in text and _named(path) and "secrets." not in where:
+        if len(path) == 1 and ("lookup(" in text or text == OPAQUE) and _named(path) and "secrets." not in where:
             said = f"{clip(path[0])} is a secret, and is looked up outside secrets.yml"
             found.append(
                 Finding(WARNING, "secret_place", path, said, "people look for secrets in one place", "move it to secrets.yml", where)

@@ -170,6 +170,7 @@ class _File:
         if self.of_all:
             self.source.lines.setdefault(path, where)
         if node.tag.startswith("!"):
+            self.source.leaves.append((path, OPAQUE, where))
             return OPAQUE
         inside = above | {id(node)}
         if isinstance(node, self.yaml.MappingNode):
