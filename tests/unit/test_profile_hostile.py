@@ -60,6 +60,32 @@ def test_any_values_of_any_variables_are_answered(tmp_path: Path, changes: dict[
     assert time.monotonic() - began < 10
 
 
+SECRET = "swordfish-42-value"
+WITH_SECRETS = st.recursive(
+    SCALARS
+    | st.fixed_dictionaries({"password": st.just(SECRET)})
+    | st.fixed_dictionaries({"name": st.text(max_size=5), "token": st.just(SECRET)}),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@RELAXED
+@given(changes=st.dictionaries(st.sampled_from(NAMES), WITH_SECRETS, min_size=1, max_size=4))
+def test_no_secret_is_in_what_is_told_wherever_it_stands(tmp_path: Path, changes: dict[str, t.Any]) -> None:
+    variables = {**good(), **changes, "service_database_password": SECRET}
+    # Where the value is no secret by its name, in a text beside it, it is one all the same.
+    variables["service_title"] = SECRET
+    variables["service_environment"] = SECRET
+    folder = write(
+        tmp_path, {**good(), "service_database_password": SECRET, "health_checks": [{"name": "x", "password": SECRET, SECRET: 1}]}
+    )
+    told = check(str(folder), variables, role_options=ROLES, procedures=PROCEDURES)
+    said = " ".join(" ".join(map(str, one.as_dict().values())) + one.line for one in told)
+    assert "in clear" in said
+    assert SECRET not in said
+
+
 @RELAXED
 @given(content=st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_file_is_answered(tmp_path: Path, content: bytes) -> None:
