@@ -179,6 +179,21 @@ def test_a_store_that_was_never_backed_up_fails_the_evening_and_not_the_morning(
     assert profile.run("morning_check", **stores).status == 0
 
 
+def test_a_backup_of_the_day_passes_the_evening(profile: Profile, stack: Stack, tmp_path: Path) -> None:
+    store = {
+        "kind": "postgresql", "name": "reference", "database": DATABASE, "login_host": "127.0.0.1", "login_port": stack.database.port,
+        "login_user": "postgres", "login_password": stack.database.password, "tool_folder": tool_folder(), "rpo_s": 3600,
+    }  # fmt: skip
+    stores = {"backup_stores": [store], "backup_folder": str(tmp_path / "backups")}
+    taken = profile.run("backup", "-e", "backup_hosts=operator", **stores)
+    assert taken.status == 0, taken.output
+    evening = profile.run("evening_summary", **stores)
+    assert evening.status == 0, evening.output
+    verdict, _name, proof, _size, count, _remark = rows(section(evening.report, "Backups"))["reference"]
+    assert (verdict, proof, count) == ("pass", "verified", "1")
+    assert any("Take a backup set" in row for row in rows(section(evening.report, "Procedures")))
+
+
 def test_reports_on_weeks_say_that_minutes_are_not_enough_and_do_not_fail_for_it(profile: Profile) -> None:
     for playbook in ("slo_report", "capacity_report", "performance_report", "weekly_report"):
         done = profile.run(playbook)
