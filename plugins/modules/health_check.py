@@ -81,7 +81,11 @@ options:
           - V(process), V(memory) and V(cpu) read C(/proc); where there is none they need the Python library psutil, or are V(unknown).
         type: str
         required: true
-        choices: [alertmanager, command, compose_service, cpu, disk, dns, grafana, http, json, kubernetes_workload, log, log_freshness, memory, postgresql, process, prometheus, prometheus_server, promql, qdrant, redis, statuspage, systemd_unit, tcp, tls]
+        choices:
+          [
+            alertmanager, command, compose_service, cpu, disk, dns, grafana, http, json, kubernetes_workload, log, log_freshness,
+            memory, postgresql, process, prometheus, prometheus_server, promql, qdrant, redis, statuspage, systemd_unit, tcp, tls,
+          ]
       title:
         description: What reports call the check. Default is its name.
         type: str
