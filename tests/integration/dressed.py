@@ -35,6 +35,7 @@ from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, pr
 
 PROMETHEUS_EVERY_S = 0.5
 LOGS = {
+    "insighthub": ("insighthub.log", "monitoring/monitoring.log"),
     "paralegal": ("app_current.log",),
     "calendar_api": ("calendar-api.log", "calendar-api-errors.log", "parsing-decisions.log", "performance-metrics.log"),
     "wrapper_system": ("application.log", "access.log", "error.log", "monitoring.log"),
@@ -224,6 +225,7 @@ def dressed(profile: str, folder: Path) -> Iterator[Dressed]:
         stack.callback(service.stop)
         host = stack.enter_context(HostFigures(folder))
         for name in LOGS.get(profile, ()):
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(service.log_file)
         one = Dressed(profile, folder, Stores(database, cache), service, neighbours, host)
         one.variables = _common(one, database.port, database.tools) | getattr(sys.modules[__name__], f"_{profile}")(
