@@ -105,7 +105,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """A task ended well."""
-        self._ended(result, "changed" if result.result.get("changed") else "ok")
+        # Asked by this method: to look into `result.result` would copy all of a large result.
+        self._ended(result, "changed" if result.is_changed() else "ok")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """A task failed."""
