@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -205,10 +206,17 @@ def test_a_report_appears_whole_is_for_its_owner_alone_and_is_listed(state: Path
     made = make(state)
     folder = Path(made["html"]).parent
     assert Path(made["html"]).name == "20261118T122640Z_morning_check.html"
-    assert not [name for name in os.listdir(folder) if name.startswith(".")]
+    assert [name for name in os.listdir(folder) if name.startswith(".")] == [".lock"]
     for form in ("html", "markdown", "json", "index"):
         assert stat.S_IMODE(os.stat(made[form]).st_mode) == 0o600
     assert "20261118T122640Z_morning_check.html" in Path(made["index"]).read_text()
+
+
+def test_reports_that_are_made_at_the_same_time_are_all_listed(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda hour: make(tmp_path, until=f"2026-11-17T{hour:02}:00:00Z"), range(16)))
+    page = Path(made[0]["index"]).read_text()
+    assert [hour for hour in range(16) if f"20261117T{hour:02}0000Z" not in page] == []
 
 
 def test_check_mode_says_what_would_be_written_and_writes_nothing(tmp_path: Path) -> None:

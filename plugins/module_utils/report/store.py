@@ -13,7 +13,7 @@ import typing as t
 from datetime import datetime, timedelta, timezone
 
 from ..errors import BadInput
-from ..files import write_atomically
+from ..files import locked, write_atomically
 from ..state import file_mode, make_folder, slug, utc_time
 from .html import as_html, as_index
 from .kinds import KINDS
@@ -25,6 +25,7 @@ _OTHER_KINDS = ("load_test",)
 """Kinds of reports that are not made here, and kept with the others."""
 _INDEX = "index.html"
 _CATALOGUE = "index.json"
+_LOCK, _LOCK_WAIT_S = ".lock", 10.0
 
 
 def folder_of(state: str, service: str) -> str:
@@ -69,15 +70,20 @@ def write(folder: str, report: t.Mapping[str, t.Any], keep_days: float = 0) -> t
     }
     for name, content in shown.values():
         write_atomically(os.path.join(folder, name), content.encode("utf-8", "replace"), mode)
-    removed = _prune(folder, utc_time(report["at"]), keep_days)
-    entries = _entries(folder, {**_entry(report), "file": stem})
+    # Two reports that are made at once would each list only its own; who cannot wait leaves it to the next report to list both.
+    with locked(os.path.join(folder, _LOCK), wait_s=_LOCK_WAIT_S):
+        removed = _prune(folder, utc_time(report["at"]), keep_days)
+        _write_index(folder, {**_entry(report), "file": stem}, str(report["service"]["title"]), mode)
+    paths = {kind: os.path.join(folder, name) for kind, (name, _content) in shown.items()}
+    return {**paths, "index": os.path.join(folder, _INDEX)}, removed
+
+
+def _write_index(folder: str, newest: t.Mapping[str, t.Any], service: str, mode: int) -> None:
+    entries = _entries(folder, newest)
     write_atomically(
         os.path.join(folder, _CATALOGUE), (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "replace"), mode
     )
-    service = str(report["service"]["title"])
     write_atomically(os.path.join(folder, _INDEX), as_index(service, entries).encode("utf-8", "replace"), mode)
-    paths = {kind: os.path.join(folder, name) for kind, (name, _content) in shown.items()}
-    return {**paths, "index": os.path.join(folder, _INDEX)}, removed
 
 
 def _entry(report: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
