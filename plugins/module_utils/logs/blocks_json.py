@@ -76,8 +76,6 @@ class JsonBlocks:
         lines = sum(count for _ready, _columns, count in matched)
         if lines + len(rest) != block.count(b"\n") - 1:
             return False
-        if len(rest) > lines // 8 and self._blocks >= self._learn_at:
-            self._learn(rest)
         records = [(line, record) for line in rest for record in (self._stream.reader.read(line),) if record is not None]
         active = self._stream.answers
         if self._stream.needs_time and (matched or records):
@@ -89,6 +87,9 @@ class JsonBlocks:
                 return True
             active = [answer for answer in active if answer.question.within(span[0])]
         self._count(block, matched, records, active)
+        if len(rest) > lines // 8 and self._blocks >= self._learn_at:
+            # Only now, as the shapes of this block's columns give way to new ones.
+            self._learn(rest)
         return True
 
     def _learn(self, lines: t.Sequence[bytes]) -> None:

@@ -13,6 +13,7 @@ import importlib
 import os
 import select
 import shutil
+import subprocess
 import time
 import typing as t
 import zlib
@@ -121,15 +122,17 @@ def gzipped(descriptor: int, name: str, note: t.Callable[[str], None]) -> t.Iter
                 unpacker = zlib.decompressobj(wbits=31)
 
 
-def zstandard(path: str, descriptor: int, name: str, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[bytes]:
+def zstandard(descriptor: int, name: str, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[bytes]:
     """The content of a file packed by zstd (RFC 8878): by the program `zstd`, which works beside us, else by a Python library."""
     if shutil.which("zstd"):
-        command = Command(["zstd", "-dcq", "--", path])
+        os.lseek(descriptor, 0, os.SEEK_SET)
         try:
-            yield from output(command, clock)
+            # By its standard input: zstd does not follow links, and the file may have got another name.
+            yield from output(Command(["zstd", "-dcq"]), clock, stdin=descriptor)
         except RunbookError as error:
             note(f"{name} is damaged or cannot be read ({error.message}); what comes before that was read")
         return
+    os.lseek(descriptor, 0, os.SEEK_SET)
     with os.fdopen(os.dup(descriptor), "rb") as packed:
         try:
             stream = _zstd_stream(packed)
@@ -155,13 +158,14 @@ def _zstd_stream(packed: t.IO[bytes]) -> t.Any:
         return importlib.import_module("zstandard").ZstdDecompressor().stream_reader(packed, read_across_frames=True)
 
 
-def output(command: Command, clock: Clock, *, both: bool = False) -> t.Iterator[bytes]:
+def output(command: Command, clock: Clock, *, both: bool = False, stdin: int = subprocess.DEVNULL) -> t.Iterator[bytes]:
     """What a program prints, until it ends or the time is up.
 
     Args:
         command: The program.
         clock: The time that there is.
         both: Whether its standard error is part of the log, as the standard error of a container is.
+        stdin: An open file that it reads.
 
     Raises:
         Late: The time is up; the program was ended.
@@ -171,7 +175,7 @@ def output(command: Command, clock: Clock, *, both: bool = False) -> t.Iterator[
     try:
         # A small pipe for its complaints: more than fits is dropped by closing it at the end.
         os.set_blocking(write_end, False)
-        process = command.start(stderr=_STDOUT if both else write_end)
+        process = command.start(stdin=stdin, stderr=subprocess.STDOUT if both else write_end)
     except BaseException:
         os.close(read_end)
         raise
@@ -198,10 +202,6 @@ def output(command: Command, clock: Clock, *, both: bool = False) -> t.Iterator[
     finally:
         end(process)
         os.close(read_end)
-
-
-_STDOUT = -2
-"""subprocess.STDOUT."""
 
 
 def _said(read_end: int) -> bytes:

@@ -143,7 +143,7 @@ def _beginning(file: OpenFile) -> bytes:
         return os.pread(file.descriptor, _SEEN, 0)
     if file.packed == "gzip":
         return next(gzipped(file.descriptor, file.path, lambda _text: None), b"")[:_SEEN]
-    portions = zstandard(file.held_path, file.descriptor, file.path, Clock(10.0), lambda _text: None)
+    portions = zstandard(file.descriptor, file.path, Clock(10.0), lambda _text: None)
     try:
         return next(portions, b"")[:_SEEN]
     finally:

@@ -142,7 +142,7 @@ def _portions(segment: Segment, clock: Clock, note: t.Callable[[str], None]) -> 
         if segment.packed == "gzip":
             yield gzipped(descriptor, segment.name, note)
         elif segment.packed == "zstd":
-            yield zstandard(segment.path, descriptor, segment.name, clock, note)
+            yield zstandard(descriptor, segment.name, clock, note)
         else:
             beginning = segment.beginning.encode("latin-1")
             yield plain(descriptor, segment.begin, segment.end, lambda: copy_of(segment.name, beginning, segment.end), note)
