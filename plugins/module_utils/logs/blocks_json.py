@@ -13,6 +13,7 @@ both ways against each other.
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from .answers import Answer
 from .columns import Raw, Unfit
@@ -20,13 +21,14 @@ from .late_lines import Finds, LateLines
 from .model import LEVEL
 from .programs import LevelColumn, Program, shape_time
 from .records import Record
-from .shapes import Outline, Shape, outline_of
+from .shapes import TEXT, Outline, Shape, outline_of
 
 if t.TYPE_CHECKING:
     from .stream import Stream
 
 _MOST_SHAPES = 12
 _SAMPLE_LINES = 200
+_USUAL = 0.5
 _MANY_ESCAPED = 3
 """From so many lines with a backslash in a block on, these go through the shapes, too."""
 
@@ -34,9 +36,9 @@ _MANY_ESCAPED = 3
 class _Ready:
     """A shape with the programs of all questions."""
 
-    def __init__(self, stream: "Stream", outline: Outline, wanted: t.Sequence[str]) -> None:
+    def __init__(self, stream: "Stream", outline: Outline, wanted: t.Sequence[str], fixed: t.Mapping[str, bytes]) -> None:
         times = [name for name in stream.reader.source.time_fields if name in outline.names] if stream.needs_time else []
-        self.shape = Shape(outline, wanted, times[0] if times and times[0] not in wanted else "")
+        self.shape = Shape(outline, wanted, times[0] if times and times[0] not in wanted else "", fixed)
         source = stream.reader.source
         if stream.needs_time and not self.shape.time:
             raise Unfit
@@ -58,6 +60,7 @@ class JsonBlocks:
         names = [name for answer in stream.answers if answer.search is None for name in answer.question.fields]
         self._wanted = list(dict.fromkeys(other for name in (LEVEL, *names) for other in stream.reader.source.names_of(name)))
         self._outlines: t.Dict[t.Tuple[t.Any, ...], Outline] = {}
+        self._levels: t.Dict[t.Tuple[t.Any, ...], t.Counter[t.Tuple[str, bytes]]] = {}
         self._ready: t.List[_Ready] = []
         self._learn_at = 1
         self._blocks = 0
@@ -102,17 +105,34 @@ class JsonBlocks:
             if outline is None:
                 continue
             key = (outline.parts, outline.names)
+            self._note_level(key, outline)
             if key in self._outlines:
                 self._outlines[key].widen(outline)
             elif len(self._outlines) < 200:
                 self._outlines[key] = outline
         self._flush_programs()
         self._ready = []
-        for outline in sorted(self._outlines.values(), key=lambda outline: -outline.seen)[:_MOST_SHAPES]:
+        most_frequent = sorted(self._outlines.items(), key=lambda item: -item[1].seen)[:_MOST_SHAPES]
+        for key, outline in most_frequent:
+            usual = self._usual_level(key, outline)
             try:
-                self._ready.append(_Ready(self._stream, outline, self._wanted))
+                if usual:
+                    self._ready.append(_Ready(self._stream, outline, self._wanted, usual))
+                self._ready.append(_Ready(self._stream, outline, self._wanted, {}))
             except Unfit:
                 continue
+
+    def _note_level(self, key: t.Tuple[t.Any, ...], outline: Outline) -> None:
+        for name, sample in zip(outline.names, outline.samples):
+            if name in self._stream.reader.source.level_fields:
+                self._levels.setdefault(key, Counter())[(name, sample)] += 1
+
+    def _usual_level(self, key: t.Tuple[t.Any, ...], outline: Outline) -> t.Dict[str, bytes]:
+        """The level that most lines of an outline have: as part of the shape it needs neither be taken out nor counted."""
+        for (name, sample), seen in self._levels.get(key, Counter()).most_common(1):
+            if seen >= outline.seen * _USUAL and outline.kinds[outline.names.index(name)] == {TEXT} and b"\\" not in sample:
+                return {name: sample[1:-1]}
+        return {}
 
     def _split(self, block: bytes) -> t.Tuple[t.List[t.Tuple[_Ready, t.Dict[str, t.Sequence[Raw]], int]], t.List[bytes]]:
         """The lines of a block by shape, as columns, and those that fit none."""
@@ -143,6 +163,7 @@ class JsonBlocks:
         if not count:
             return block
         columns = {name: pieces[place + 1 :: shape.width] for name, place in shape.columns.items()}
+        columns.update((name, [value] * count) for name, value in shape.fixed.items())
         matched.append((ready, columns, count))
         return b"".join(pieces[:: shape.width])
 

@@ -22,7 +22,7 @@ _GENERATION = re.compile(
     r"(?P<packed>\.gz|\.zst|\.zstd)?"
 )
 """What logrotate (`app.log.1`, `app.log-20261121.gz`), Python's handlers (`app.log.2026-11-21`) and others put behind a log's name."""
-_TRIES = 3
+_TRIES = 5
 _MOST_FILES = 2000
 
 
@@ -148,7 +148,8 @@ def opened(patterns: t.Sequence[str], generations: bool, since: t.Optional[float
         except BaseException:
             close_all(files)
             raise
-        if not moved or attempt == _TRIES - 1:
+        # Until no rotation came in between: or a generation would be missing, or be there twice.
+        if (not moved and logs_of(patterns, generations) == logs) or attempt == _TRIES - 1:
             return files
         close_all(files)
     return []
@@ -171,14 +172,20 @@ def _open_all(logs: t.Sequence[t.Sequence[str]], files: t.List[t.List[OpenFile]]
                 continue
             seen.add(file.identity)
             files[-1].append(file)
-        try:
-            found = os.stat(paths[-1])
-        except OSError:
-            moved = True
-            continue
-        newest = files[-1][-1] if files[-1] else None
-        moved = moved or (newest is not None and newest.path == paths[-1] and newest.identity != (found.st_dev, found.st_ino))
-    return moved
+    return moved or any(_moved(file) for log in files for file in log)
+
+
+def _moved(file: OpenFile) -> bool:
+    """Whether the file was renamed, or cut, since it was opened."""
+    try:
+        found = os.stat(file.path)
+    except OSError:
+        return True
+    return (
+        (found.st_dev, found.st_ino) != file.identity
+        or found.st_size < file.size
+        or not fingerprint(file.descriptor).startswith(file.beginning)
+    )
 
 
 def _open(path: str) -> OpenFile:

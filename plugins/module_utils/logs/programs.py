@@ -30,11 +30,14 @@ class LevelColumn:
 
     def __init__(self, shape: Shape, source: Source) -> None:
         self.column, _is_object = column_of(shape, source, LEVEL)
+        self._fixed = shape.fixed
         self.level = Memo(lambda raw: level_of(value_of(shape, self.column, raw)))
 
     def counts(self, columns: Columns, lines: int) -> t.Counter[Raw]:
         """Lines of a block by the raw text of their level."""
-        return Counter(columns[self.column]) if self.column else Counter({None: lines})
+        if not self.column or self.column in self._fixed:
+            return Counter({self._fixed.get(self.column): lines})
+        return Counter(columns[self.column])
 
 
 class Field(t.NamedTuple):

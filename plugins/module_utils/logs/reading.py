@@ -61,8 +61,12 @@ def fingerprint(descriptor: int) -> bytes:
     return os.pread(descriptor, _FINGERPRINT, 0)
 
 
+def _begins(descriptor: int, beginning: bytes) -> bool:
+    return os.pread(descriptor, len(beginning), 0) == beginning
+
+
 def plain(
-    descriptor: int, begin: int, end_: int, copy: t.Callable[[], t.Optional[int]], note: t.Callable[[str], None]
+    descriptor: int, begin: int, end_: int, beginning: bytes, copy: t.Callable[[], t.Optional[int]], note: t.Callable[[str], None]
 ) -> t.Iterator[bytes]:
     """The bytes from `begin` to `end_` of an open file.
 
@@ -70,21 +74,22 @@ def plain(
         descriptor: The open file.
         begin: Where to begin.
         end_: Where the file ended when the scan began; what is written later is not read.
+        beginning: How the file began then.
         copy: Gives the copy that a rotation made of the file before it cut it to nothing, as an open file; None when there is none.
         note: Takes what the reader must know.
     """
     position = begin
     while position < end_:
         portion = os.pread(descriptor, min(PORTION, end_ - position), position)
-        # A file that was cut while it was read, and whose writer goes on at the old place, has zeros up to there.
-        if not portion or (os.fstat(descriptor).st_size < position + len(portion)):
+        # A file that was cut while it was read is shorter, or begins otherwise: with new lines, or with zeros up to its writer's old place.
+        if not portion or os.fstat(descriptor).st_size < position + len(portion) or not _begins(descriptor, beginning):
             other = copy()
             if other is None:
                 note(f"a file was cut to nothing while it was read; {end_ - position} bytes of it are lost")
                 return
             try:
                 note("a file was cut to nothing while it was read; the rest was read from its copy")
-                yield from plain(other, position, end_, lambda: None, note)
+                yield from plain(other, position, end_, beginning, lambda: None, note)
             finally:
                 os.close(other)
             return

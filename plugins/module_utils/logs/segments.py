@@ -145,6 +145,6 @@ def _portions(segment: Segment, clock: Clock, note: t.Callable[[str], None]) -> 
             yield zstandard(descriptor, segment.name, clock, note)
         else:
             beginning = segment.beginning.encode("latin-1")
-            yield plain(descriptor, segment.begin, segment.end, lambda: copy_of(segment.name, beginning, segment.end), note)
+            yield plain(descriptor, segment.begin, segment.end, beginning, lambda: copy_of(segment.name, beginning, segment.end), note)
     finally:
         os.close(descriptor)

@@ -45,6 +45,7 @@ class Outline:
         names: Names of the values, with dots for members of members.
         kinds: Kinds of values seen at each place.
         forms: For each value the form of a time, where all values seen had the same.
+        samples: The values of the line itself, as they stand.
         seen: How many lines had it.
     """
 
@@ -53,6 +54,7 @@ class Outline:
         self.names = names
         self.kinds: t.List[t.Set[str]] = [{kind} for kind in kinds]
         self.forms: t.List[t.Optional[TimeForm]] = [_form(sample) for sample in samples]
+        self.samples = samples
         self.seen = 1
 
     def widen(self, other: "Outline") -> None:
@@ -196,7 +198,8 @@ class Shape:
     Attributes:
         names: Names of all values.
         kinds: Kinds of the values, by name.
-        columns: Place of each wanted value among the groups of a match, by its name.
+        fixed: Values that are the same in all lines of the shape, without quotation marks, by name.
+        columns: Place of each other wanted value among the groups of a match, by its name.
         texts: Names of the values that are always texts; they come without their quotation marks, the others as they stand.
         width: How many pieces a split of a block gives for each line.
         time: Name of the field with the time, when all its texts have one form; its column then holds the text up to the second.
@@ -204,15 +207,16 @@ class Shape:
         escaped_pattern: The same for lines with backslashes.
     """
 
-    def __init__(self, outline: Outline, wanted: t.Iterable[str], time: str = "") -> None:
+    def __init__(self, outline: Outline, wanted: t.Iterable[str], time: str = "", fixed: t.Optional[t.Mapping[str, bytes]] = None) -> None:
         self.outline = outline
+        self.fixed = dict(fixed or {})
         self.kinds = dict(zip(outline.names, outline.kinds))
         self.names = frozenset(outline.names)
         self.texts = frozenset(name for name, kinds in self.kinds.items() if kinds == {TEXT})
         form = dict(zip(outline.names, outline.forms)).get(time)
         self.time = time if form is not None and time in self.texts else ""
         self._time_pattern = form.pattern if form is not None and self.time else b""
-        chosen = {*wanted, self.time}
+        chosen = {*wanted, self.time} - set(self.fixed)
         in_order = [name for name in outline.names if name in chosen]
         self.columns = {name: place for place, name in enumerate(in_order)}
         self.width = len(in_order) + 1
@@ -223,7 +227,9 @@ class Shape:
         whole = rb"\n" + re.escape(self.outline.parts[0])
         for name, kinds, between in zip(self.outline.names, self.outline.kinds, self.outline.parts[1:]):
             wanted = name in self.columns
-            if name == self.time:
+            if name in self.fixed:
+                whole += re.escape(b'"' + self.fixed[name] + b'"')
+            elif name == self.time:
                 whole += b'"' + self._time_pattern + b'"'
             elif kinds == {TEXT}:
                 whole += b'"(' + text[1:-1] + b')"' if wanted else text

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Logs of real containers and Compose services, and of a workload as kubectl tells them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.logs.operation import operate
+from tools.engine import NoEngine, docker_engine
+from tools.image import postgresql_image
+
+PROJECT = "sre-runbooks-logs"
+PROGRAM = (
+    'i=0; while [ $i -lt 50 ]; do echo "{\\"level\\": \\"INFO\\", \\"duration_ms\\": $i}"; i=$((i+1)); done; '
+    "echo 'ERROR TimeoutError: connection refused' >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; exec sleep 600"
+)
+QUESTIONS = [
+    {"name": "refused", "pattern": "connection refused", "lines": 5},
+    {"name": "durations", "number": "duration_ms", "top": 1},
+    {"name": "types", "levels": ["ERROR"], "group_by": ["type"]},
+]
+
+
+def check(result: dict[str, t.Any]) -> None:
+    """The answers about what the program prints."""
+    refused, durations, types = result["answers"]
+    assert result["logs"][0]["lines"] == 52
+    assert [one["text"] for one in refused["lines"]] == ["ERROR TimeoutError: connection refused"]
+    assert refused["lines"][0]["at"] is not None
+    assert (durations["numbers"]["count"], durations["numbers"]["maximum"]) == (50, 49.0)
+    assert types["groups"] == [{"type": "TimeoutError", "count": 1}]
+
+
+def scanned(source: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    """The result of a scan."""
+    return operate({"sources": [{"name": "app", **source}], "questions": QUESTIONS, **more})
+
+
+@pytest.fixture(scope="module")
+def project(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A Compose project whose one service has printed what it prints."""
+    folder = tmp_path_factory.mktemp("project")
+    try:
+        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
+            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+                if name in environment:
+                    patch.setenv(name, environment[name])
+            service = {"image": postgresql_image(environment), "command": ["sh", "-c", PROGRAM.replace("$", "$$")], "pull_policy": "never"}
+            service.update(init=True, stop_grace_period="1s")
+            (folder / "compose.yaml").write_text(json.dumps({"name": PROJECT, "services": {"app": service}}))
+            subprocess.run(["docker", "compose", "up", "--detach", "--wait"], cwd=folder, env=environment, check=True, capture_output=True)
+            try:
+                yield folder, environment
+            finally:
+                subprocess.run(
+                    ["docker", "compose", "down", "--timeout", "1"], cwd=folder, env=environment, check=True, capture_output=True
+                )
+    except NoEngine as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_logs_of_a_container_a_service_and_the_engines_own_file_say_the_same(project: tuple[Path, dict[str, str]]) -> None:
+    folder, environment = project
+    container = f"{PROJECT}-app-1"
+    check(scanned({"compose_service": "app", "project_folder": str(folder)}))
+    check(scanned({"container": container}, since="1h"))
+    assert scanned({"container": container}, until="1h")["logs"][0]["lines"] == 0
+    command = ["docker", "inspect", "--format", "{{.LogPath}}", container]
+    path = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    if not os.access(path, os.R_OK):
+        pytest.skip(f"the engine's file {path} cannot be read here")
+    check(scanned({"path": [path]}))
+    with pytest.raises(BadInput, match=r"(?i)no such container"):
+        scanned({"container": "sre-runbooks-no-such"})
+
+
+KUBECTL = """#!/bin/sh
+echo "$@" >> "$0.calls"
+case "$*" in
+    *"get deployment api"*) echo '{"spec": {"selector": {"matchLabels": {"app": "api", "tier": "web"}}}}' ;;
+    *"get pods --selector app=api,tier=web"*)
+        echo '{"items": [{"metadata": {"name": "api-1"}, "spec": {"containers": [{"name": "api"}]}},
+                         {"metadata": {"name": "api-2"}, "spec": {"containers": [{"name": "api"}]}}]}' ;;
+    *"logs api-1"*) echo '2025-11-21T12:30:00.1Z {"level": "ERROR", "type": "TimeoutError", "duration_ms": 5}' ;;
+    *"logs api-2"*) echo '2025-11-21T12:30:00.05Z plain line, connection refused' ;;
+    *) echo "error: the server has no such thing" >&2; exit 1 ;;
+esac
+"""
+
+
+def test_every_pod_of_a_workload_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for kubectl: it records what it is asked, and answers as kubectl 1.32 does."""
+    program = tmp_path / "kubectl"
+    program.write_text(KUBECTL)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    source = {"kubernetes_workload": "api", "kind": "deployment", "namespace": "rag7-prod", "kube_context": "prod"}
+    result = scanned(source, since="2025-11-21T12:00:00Z")
+    assert result["logs"][0]["levels"] == {"ERROR": 1, "NONE": 1}
+    assert result["answers"][0]["lines"][0]["at"] == "2025-11-21T12:30:00.050Z"
+    calls = (tmp_path / "kubectl.calls").read_text().splitlines()
+    assert all(call.startswith("--context prod --namespace rag7-prod ") for call in calls)
+    assert calls[-1].endswith("logs api-2 --container api --timestamps --since-time 2025-11-21T11:59:59Z")
+    told = scanned({**source, "kubernetes_workload": "gone"}, missing_ok=True)
+    assert "no such thing" in told["logs"][0]["problem"]
+
+
+@pytest.mark.skipif(shutil.which("journalctl") is None, reason="the program journalctl is not installed")
+def test_the_journal_of_a_folder_without_entries_is_empty(tmp_path: Path) -> None:
+    result = scanned({"systemd_unit": "nginx.service", "journal_folder": str(tmp_path)}, since="1h")
+    assert result["logs"][0]["lines"] == 0
+    assert result["complete"]
