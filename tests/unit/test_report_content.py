@@ -278,7 +278,7 @@ def test_what_a_person_is_to_do_is_shown_where_the_profile_says_it(state: Path) 
 
 def test_uptime_and_the_number_of_requests_are_answered_in_the_evening(state: Path) -> None:
     found = rows(section(report_of(make(state, "evening_summary")), "At a glance"))
-    assert found["Uptime"][0] == "API health 100 % up; PostgreSQL 100 % up"
+    assert found["Uptime"][0] == "API health: 100 % up; PostgreSQL: 100 % up"
 
 
 def test_results_of_no_known_form_make_no_traceback(state: Path) -> None:

@@ -243,7 +243,7 @@ def _up(known: Gathered) -> t.List[t.Union[str, Cell]]:
     if not found:
         return [cell("no readings in this window", "unknown"), ""]
     found.sort()
-    said = "; ".join(f"{title} {quantity(share, 'ratio')} up" for share, title, _coverage in found[:_LOOK])
+    said = "; ".join(f"{title}: {quantity(share, 'ratio')} up" for share, title, _coverage in found[:_LOOK])
     coverage = min(coverage for _share, _title, coverage in found)
     covered = "" if coverage >= 0.995 else f" ({digits(100 * coverage)} % of {span(known.window_s)} measured)"
     return [cell(said + covered), ""]

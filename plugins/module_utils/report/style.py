@@ -62,7 +62,7 @@ table.stack thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;ov
 table.stack tr{display:block;border-bottom:1px solid var(--line);padding:.45rem 0}
 table.stack td,table.stack th{display:flex;justify-content:space-between;gap:1rem;border:0;padding:.08rem 0;text-align:right}
 table.stack td:empty{display:none}table.stack td:first-child,table.stack th:first-child{display:block;text-align:left;font-weight:600}
-table.stack td:not(.n):not(:first-child){justify-content:flex-start;text-align:left}
+table.stack td:not(:first-child){justify-content:flex-start;text-align:left;padding-left:0}
 table.stack td:not(:first-child)::before{content:attr(data-label);color:var(--quiet);text-align:left;flex:none;width:6.5rem}
 table.numbers tr{display:grid;grid-template-columns:repeat(5,1fr);border-bottom:1px solid var(--line)}
 table.numbers td,table.numbers th{padding:.15rem 0;font-size:.75rem;border:0;text-align:left}table.numbers tbody th{grid-column:1/-1}
