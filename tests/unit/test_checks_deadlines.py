@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.engine import ask
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Answer, Attempt, Check, Question
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import (
     MOST_LATE_S,
     Server,
@@ -124,3 +126,33 @@ def test_a_pattern_that_takes_for_ever_is_given_up_and_holds_up_no_other_check()
     assert pattern.verdict == "unknown"
     assert "simplify the patterns" in pattern.reason
     assert other.verdict == "fail"
+
+
+def test_a_pattern_is_given_up_also_when_the_first_call_to_do_so_is_lost() -> None:
+    lost: list[float] = []
+
+    class Swallows(Question):
+        """Judges for ever, and swallows the first interruption, as Python does while it collects garbage."""
+
+        target = "nowhere"
+
+        async def ask(self, attempt: Attempt) -> None:
+            return None
+
+        def judge(self, got: object) -> Answer:
+            begin = time.process_time()
+            while time.process_time() - begin < 20:
+                try:
+                    sum(range(1000))
+                except BaseException:
+                    if lost:
+                        raise
+                    lost.append(time.process_time())
+            return Answer()
+
+    begin = time.process_time()
+    (result,) = ask([Check("a", "swallows", Swallows({}), 30, 30)])
+    assert time.process_time() - begin < 2
+    assert lost
+    assert result.verdict == "unknown"
+    assert "could not be judged" in result.reason

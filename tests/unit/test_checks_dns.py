@@ -43,15 +43,28 @@ def message(asked: bytes, *records: bytes, code: int = 0, flags: int = 0x8180) -
 Answering = Callable[[bytes], list[bytes]]
 
 
+def both_on_one_port() -> tuple[socket.socket, socket.socket]:
+    """A socket for datagrams and a listening one, on the same port of 127.0.0.1."""
+    while True:
+        channel, listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+        channel.bind(("127.0.0.1", 0))
+        try:
+            listener.bind(channel.getsockname())
+        except OSError:  # free for datagrams only
+            channel.close()
+            listener.close()
+            continue
+        listener.listen()
+        return channel, listener
+
+
 @contextlib.contextmanager
 def name_server(by_datagram: Answering, by_stream: Answering | None = None) -> Iterator[tuple[int, list[bytes]]]:
     """A server on one port of 127.0.0.1, for datagrams and streams; yields the port, and the questions that came."""
     asked: list[bytes] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel, socket.socket() as listener:
-        channel.bind(("127.0.0.1", 0))
+    channel, listener = both_on_one_port()
+    with channel, listener:
         port = channel.getsockname()[1]
-        listener.bind(("127.0.0.1", port))
-        listener.listen()
 
         def datagrams() -> None:
             with contextlib.suppress(OSError):

@@ -191,7 +191,8 @@ def _within_cpu_time(limit_s: float, work: t.Callable[[], Answer]) -> Answer:
 
     before = signal.signal(signal.SIGVTALRM, give_up)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, limit_s)
+        # Again and again: what is raised while Python collects garbage, say, is swallowed there.
+        signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, limit_s)
         return work()
     finally:
         armed = False
