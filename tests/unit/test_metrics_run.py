@@ -309,3 +309,13 @@ def test_percentiles_of_a_log_too_few_lines_and_a_log_that_is_not_there(tmp_path
     assert "sw0rdfish" not in json.dumps(said)
     with pytest.raises(BadInput, match="no such log"):
         gate({**slow, "source": "nowhere"})
+
+
+def test_a_long_window_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SRE_RUNBOOKS_PROGRESS_FILE", str(tmp_path / "progress"))
+    with Server(serves({"/": {"v": 1}})) as server:
+        gate({"type": "json", "url": server.url, "value": "v", "window_s": 1.2, "every_s": 0.1, "aggregate": "mean"})
+    said = [json.loads(line) for line in (tmp_path / "progress").read_text().splitlines()]
+    assert {(one["work"], one["total"], one["unit"]) for one in said} == {("Measuring 1 metric", 1.2, "s")}
+    assert [one["done"] for one in said] == sorted(one["done"] for one in said)
+    assert len(said) >= 3
