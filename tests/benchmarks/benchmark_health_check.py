@@ -199,12 +199,16 @@ def many_hosts(bench: Bench, hosts: int) -> None:
     """Figures of a fleet, ten checks a host."""
     bench.inventory(hosts)
     checks = {"checks": "{{ health_checks }}"}
-    here = statistics.median(bench.seconds(bench.playbook({"sre.runbooks.health_check": checks}), hosts) for _ in range(3))
-    distant = bench.seconds(bench.playbook({"sre.runbooks.health_check": {**checks, "from_controller": True}}), hosts)
-    ping = bench.seconds(bench.playbook({"ansible.builtin.ping": {}}), hosts)
+    local: dict[str, t.Any] = {"sre.runbooks.health_check": checks}
+    distant = {"sre.runbooks.health_check": {**checks, "from_controller": True}}
+    # Before and after the long run, so that a busy time of the machine meets both sides.
+    times = [(bench.seconds(bench.playbook(local), hosts), bench.seconds(bench.playbook(distant), hosts)) for _ in range(2)]
     there = bench.seconds(bench.playbook({"health_check_there": checks}), hosts)
+    times += [(bench.seconds(bench.playbook(local), hosts), bench.seconds(bench.playbook(distant), hosts)) for _ in range(2)]
+    ping = bench.seconds(bench.playbook({"ansible.builtin.ping": {}}), hosts)
+    here, asked = (statistics.median(column) for column in zip(*times, strict=True))
     show(f"{hosts} hosts, ten checks each, asked from the controller", f"{here:.2f} s")
-    show("the same with from_controller", f"{distant:.2f} s")
+    show("the same with from_controller", f"{asked:.2f} s")
     show(f"{hosts} hosts, a trivial module task each", f"{ping:.1f} s, {ping / here:.1f}x")
     show(f"{hosts} hosts, the checks as a module task each", f"{there:.1f} s, {there / here:.1f}x", ">= 8x", there / here >= 8)
 
