@@ -57,7 +57,11 @@ def project(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
             for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
                 if name in environment:
                     patch.setenv(name, environment[name])
-            service = {"image": postgresql_image(environment), "command": ["sh", "-c", PROGRAM.replace("$", "$$")], "pull_policy": "never"}
+            service: dict[str, t.Any] = {
+                "image": postgresql_image(environment),
+                "command": ["sh", "-c", PROGRAM.replace("$", "$$")],
+                "pull_policy": "never",
+            }
             service.update(init=True, stop_grace_period="1s")
             (folder / "compose.yaml").write_text(json.dumps({"name": PROJECT, "services": {"app": service}}))
             subprocess.run(["docker", "compose", "up", "--detach", "--wait"], cwd=folder, env=environment, check=True, capture_output=True)

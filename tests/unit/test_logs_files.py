@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.logs import metric, options, reading, scan
+from ansible_collections.sre.runbooks.plugins.module_utils.logs import metric, options, scan
 from ansible_collections.sre.runbooks.plugins.module_utils.logs.operation import operate
 
 from .log_scans import NOW
@@ -87,7 +87,7 @@ def test_files_packed_by_zstd_are_read_by_a_library_where_the_program_is_missing
     zstandard = pytest.importorskip("zstandard")
     (tmp_path / "app.log.1.zst").write_bytes(zstandard.ZstdCompressor().compress(lines(0, 700)))
     (tmp_path / "app.log").write_bytes(lines(700, 1000))
-    monkeypatch.setattr(reading.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
     check(scanned(tmp_path / "app.log"), 1000)
 
 
@@ -112,7 +112,7 @@ def test_several_processes_give_the_same_answers_as_one(tmp_path: Path, processe
     (tmp_path / "app.log.1").write_bytes(lines(1000, 4000))
     (tmp_path / "app.log").write_bytes(lines(4000, 9000))
     plan = options.plan_of({"sources": [{"name": "app", "path": [str(tmp_path / "app.log")]}], "questions": QUESTIONS, "since": since}, NOW)
-    seen = []
+    seen: list[int] = []
     for count in (1, processes):
         with scan.run(plan, 60, processes=count) as outcome:
             seen.append(
@@ -165,7 +165,7 @@ def test_a_log_that_is_cut_without_a_copy_is_told(tmp_path: Path, monkeypatch: p
 def rotate_while_reading(monkeypatch: pytest.MonkeyPatch, rotate: t.Callable[[], t.Any]) -> None:
     """Let a rotation happen after the first portion was read."""
     pread = os.pread
-    seen = []
+    seen: list[int] = []
 
     def noted(descriptor: int, length: int, place: int) -> bytes:
         if place > 0 and not seen:
@@ -173,7 +173,7 @@ def rotate_while_reading(monkeypatch: pytest.MonkeyPatch, rotate: t.Callable[[],
             rotate()
         return pread(descriptor, length, place)
 
-    monkeypatch.setattr(reading.os, "pread", noted)
+    monkeypatch.setattr(os, "pread", noted)
 
 
 def test_a_question_may_look_less_far_back_than_the_others(tmp_path: Path) -> None:

@@ -103,7 +103,8 @@ class Record:
         if name == LEVEL:
             return self.level
         if self.members is None:
-            return None if self.broken else self._reader.plain_value(self.text, name)
+            # Of half a JSON object no value is whole for sure; other lines among JSON ones are plain.
+            return None if self.broken and self.text.startswith("{") else self._reader.plain_value(self.text, name)
         return self._member(name)
 
     def scalar(self, name: str) -> t.Optional[str]:
