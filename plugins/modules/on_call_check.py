@@ -131,7 +131,7 @@ table:
   returned: when the profile was read
   type: list
   elements: str
-items:
+results:
   description: What was tried (the first 500).
   returned: when the profile was read
   type: list

@@ -283,7 +283,9 @@ def _paralegal(one: Dressed, stack: contextlib.ExitStack, context: ssl.SSLContex
         "service_vector_url": one.neighbours.url,
         "service_provider_status_url": f"{one.neighbours.url}/api/v2/status.json",
         "service_disk_path": str(one.folder),
-        "service_logs_runtime": {"embedded": [{"name": "app", "title": "Application", "path": str(one.service.log_file), "format": "auto"}]},
+        "service_logs_runtime": {
+            "embedded": [{"name": "app", "title": "Application", "path": str(one.service.log_file), "format": "auto"}]
+        },
     }
     folder = one.folder / "prometheus"
     folder.mkdir()

@@ -149,12 +149,12 @@ def trial(tmp_path: Path, stack: Stack, service: ServiceProcess) -> Trial:
 
 def verdicts(tried: t.Mapping[str, t.Any], kind: str) -> dict[str, str]:
     """The verdict of every item of a kind, by name."""
-    return {item["name"]: item["verdict"] for item in tried["items"] if item["kind"] == kind}
+    return {item["name"]: item["verdict"] for item in tried["results"] if item["kind"] == kind}
 
 
 def reason(tried: t.Mapping[str, t.Any], name: str) -> str:
     """Why an item is not good."""
-    return str(next(item["reason"] for item in tried["items"] if item["name"] == name))
+    return str(next(item["reason"] for item in tried["results"] if item["name"] == name))
 
 
 def test_a_profile_is_written_passes_its_check_and_answers_health_questions(trial: Trial) -> None:

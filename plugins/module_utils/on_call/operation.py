@@ -67,7 +67,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "changed": False,
         "msg": said,
         "counts": counts,
-        "items": [item.as_dict() for item in found[:_SHOWN]],
+        "results": [item.as_dict() for item in found[:_SHOWN]],
         "table": [item.line for item in found[:_SHOWN]],
         "rotten": [item.line for item in rotten[:_SHOWN]],
     }
