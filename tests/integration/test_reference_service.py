@@ -169,6 +169,11 @@ def test_slow_answers_errors_and_a_leak_show_in_the_figures(service: ServiceProc
     figures = service.get("/metrics.json").body
     assert figures["request_latency_p95"] >= 300
     assert figures["error_rate"] > 0
+    counted = [
+        line for line in service.get("/metrics").body.splitlines() if line.startswith("http_requests_total") and 'status="500"' in line
+    ]
+    assert counted, "failed requests are counted"
+    assert all('path="/chat"' in line for line in counted), "under the path that failed"
     assert figures["memory"]["resident_bytes"] - before > 100 * 2**20
     service.ask("DELETE", "/faults")
     assert service.get("/metrics.json").body["memory"]["resident_bytes"] - before < 50 * 2**20

@@ -20,6 +20,9 @@ from .service import Service
 from .settings import Settings, from_environment
 from .stores import ServiceUnavailableError
 
+_MODULES = (operations, work, wrappers)
+_ROUTES = [route for module in _MODULES for route in module.router.routes]
+
 
 def create(settings: Settings) -> FastAPI:
     """An instance with these settings."""
@@ -36,7 +39,7 @@ def create(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Reference service", version=settings.version, lifespan=lifespan)
     app.state.service = service
-    for module in (operations, work, wrappers):
+    for module in _MODULES:
         app.include_router(module.router)
 
     @app.middleware("http")
@@ -77,7 +80,7 @@ def _problem(status: int, kind: str, message: str) -> JSONResponse:
 
 def _pattern(request: Request) -> str:
     """The route's pattern, so that a path with a number in it does not become a time series of its own."""
-    route = request.scope.get("route") or next((one for one in request.app.routes if one.matches(request.scope)[0] is Match.FULL), None)
+    route = request.scope.get("route") or next((one for one in _ROUTES if one.matches(request.scope)[0] is Match.FULL), None)
     return str(getattr(route, "path", "unknown"))
 
 
