@@ -322,7 +322,7 @@ logs:
     bytes_read: {description: "Bytes read, unpacked.", type: int}
     broken: {description: Lines that should be JSON and are not., type: int}
     not_utf8: {description: Lines that are not UTF-8., type: int}
-    cut: {description: Lines longer than 1 MiB, of which only the beginning was looked at., type: int}
+    cut: {description: "Lines longer than 1 MiB, of which only the beginning was looked at.", type: int}
     untimed: {description: Lines left out because their time is not known., type: int}
     errors: {description: Lines of the levels V(ERROR) and V(CRITICAL)., type: int}
     levels: {description: Lines by level; V(NONE) for those without one., type: dict}
@@ -354,7 +354,7 @@ answers:
     distinct: {description: Number of different values., type: int}
     distinct_error: {description: Relative standard error of that number; 0 when it is exact., type: float}
     value: {description: Last value of the field., type: raw}
-    values: {description: Last values with their times., type: list, elements: dict}
+    last_values: {description: Last values with their times., type: list, elements: dict}
     series: {description: "Counts by period (C(at), C(count), C(per_second)).", type: list, elements: dict}
 notes:
   description: What a reader must know about all logs and questions.

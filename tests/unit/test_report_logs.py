@@ -106,6 +106,6 @@ def test_the_scan_asks_what_the_profile_asks_and_reads_as_far_back_as_its_questi
 
 def test_the_newest_values_of_a_field_are_shown_with_their_times(state: Path) -> None:
     asked = [{"name": "confidence", "field": "confidence_breakdown", "last_lines": 100, "used_by": ["morning_check"]}]
-    answer = {"name": "confidence", "count": 1, "values": [{"at": AT, "value": {"date": 0.95, "time": 0.3}}]}
+    answer = {"name": "confidence", "count": 1, "last_values": [{"at": AT, "value": {"date": 0.95, "time": 0.3}}]}
     found = section(report_of(make(state, logs=scanned(answer), log_questions=asked)), "Logs")
     assert lines_of(found) == ['2026-11-18 12:26:40  {"date": 0.95, "time": 0.3}']

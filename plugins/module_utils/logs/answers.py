@@ -170,7 +170,7 @@ class Answer:
         return lines[-max(1, self.question.lines) :]
 
     @property
-    def bar(self) -> float:
+    def threshold(self) -> float:
         """What a number must be above to be among the highest."""
         if self.question.top == 0:
             return float("inf")
@@ -178,7 +178,7 @@ class Answer:
 
     def push(self, number: float, line: Kept) -> None:
         """Keep the line of a number if that is among the highest."""
-        if number > self.bar:
+        if number > self.threshold:
             self._pushed += 1
             entry = (number, -self._pushed, line)
             if len(self.highest) >= self.question.top:

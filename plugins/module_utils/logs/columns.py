@@ -88,19 +88,19 @@ class NumberTexts:
         self._watched: t.Dict[bytes, t.Tuple[float, int]] = {}
         self.full = self.seldom_repeated = False
 
-    def take(self, raws: t.Iterable[bytes], bar: float) -> t.Dict[bytes, float]:
-        """Count numbers; the texts among them of numbers above `bar`."""
+    def take(self, raws: t.Iterable[bytes], threshold: float) -> t.Dict[bytes, float]:
+        """Count numbers; the texts among them of numbers above `threshold`."""
         counts = self._counts
         known = len(counts)
         counts.update(raws)
         self.full = len(counts) > _NUMBER_TEXTS
-        high = {raw: number for raw, (number, before) in self._watched.items() if number > bar and counts[raw] > before}
+        high = {raw: number for raw, (number, before) in self._watched.items() if number > threshold and counts[raw] > before}
         # New texts stand at the end of a dictionary.
         for raw in islice(counts, known, None):
             number = float(raw)
-            if number > bar:
+            if number > threshold:
                 high[raw] = number
-        self._watched = {raw: (number, before) for raw, (number, before) in self._watched.items() if number > bar}
+        self._watched = {raw: (number, before) for raw, (number, before) in self._watched.items() if number > threshold}
         self._watched.update({raw: (number, counts[raw]) for raw, number in high.items()})
         return high
 

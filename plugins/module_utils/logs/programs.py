@@ -155,22 +155,26 @@ class Program:
     def _take_numbers(self, columns: Columns, chosen: t.Optional[t.List[bool]]) -> t.Set[bytes]:
         """Count the numbers; the raw texts of those that are high enough for their lines to be kept."""
         raws: t.Iterable[t.Any] = _chosen(columns[self._number], chosen)
-        bar, top = self.answer.bar, self.answer.question.top
+        threshold, top = self.answer.threshold, self.answer.question.top
         if self._texts is not None:
-            high = self._texts.take(raws, bar)
+            high = self._texts.take(raws, threshold)
             if self._texts.full:
                 self._flush_numbers()
         elif self._plain_number:
             raws = list(raws)
             numbers = array("d", map(float, raws))
             self.answer.numbers.extend_array(numbers)
-            high = {raw: number for number, raw in zip(numbers, raws) if number > bar} if len(numbers) and max(numbers) > bar else {}
+            high = (
+                {raw: number for number, raw in zip(numbers, raws) if number > threshold}
+                if len(numbers) and max(numbers) > threshold
+                else {}
+            )
         else:
             raws = [raw for raw in raws if raw is not None]
             values = [(number_of(value_of(self._shape, self._number, raw)), raw) for raw in raws]
             pairs = [(number, raw) for number, raw in values if number is not None]
             self.answer.numbers.extend(number for number, _raw in pairs)
-            high = {raw: number for number, raw in pairs if number > bar}
+            high = {raw: number for number, raw in pairs if number > threshold}
         # No more than `top` of a block can be among the highest.
         return set(sorted(high, key=lambda raw: -high[raw])[:top])
 

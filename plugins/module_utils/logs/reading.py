@@ -188,8 +188,7 @@ def output(command: Command, clock: Clock, *, both: bool = False, stdin: int = s
         os.close(write_end)
     tail = b""
     try:
-        assert process.stdout is not None  # noqa: S101  (it was asked for as a pipe)
-        pipe = process.stdout.fileno()
+        pipe = t.cast("t.IO[bytes]", process.stdout).fileno()
         while True:
             if not select.select([pipe], [], [], max(0.0, clock.left_s))[0]:
                 raise Late

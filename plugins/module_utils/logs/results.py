@@ -44,7 +44,7 @@ def result_of(answer: Answer, lines_in_window: int, shown: Shown) -> t.Dict[str,
         result["distinct"], result["distinct_error"] = answer.distinct.count()
     if question.last_value:
         result["value"] = shown.value(kept[-1][3], question.last_value) if kept else None
-        result["values"] = [{"at": iso(line[0]), "value": shown.value(line[3], question.last_value)} for line in kept]
+        result["last_values"] = [{"at": iso(line[0]), "value": shown.value(line[3], question.last_value)} for line in kept]
     return result
 
 

@@ -100,7 +100,8 @@ class Numbers:
     def _see(self, values: "array[float]", count: int, total: float) -> None:
         self._count += count
         self._sum += total
-        self._minimum, self._maximum = min(self._minimum, min(values)), max(self._maximum, max(values))
+        lowest, highest = min(values), max(values)
+        self._minimum, self._maximum = min(self._minimum, lowest), max(self._maximum, highest)
 
     def _keep(self, entries: int) -> None:
         self._entries += entries

@@ -148,8 +148,8 @@ def _answer(known: Gathered, name: str, title: str) -> t.List[Block]:
         ]
         more = f" ({found['groups_all']} kinds)" if int(found.get("groups_all") or 0) > len(groups) else ""
         return [table((*names, "lines"), groups, title + more, "None.")]
-    if found.get("values"):
-        return [lines(title, [f"{_clock(one.get('at'))}  {one.get('value', '')}" for one in found["values"]])]
+    if found.get("last_values"):
+        return [lines(title, [f"{_clock(one.get('at'))}  {one.get('value', '')}" for one in found["last_values"]])]
     shown = list(found.get("lines") or ())
     if asked.get("since_s"):
         first = known.at - float(asked["since_s"])

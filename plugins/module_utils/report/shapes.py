@@ -71,7 +71,7 @@ _ANSWER: Shape = {
     "count": NUMBER,
     "groups_all": NUMBER,
     "lines": [_LINE],
-    "values": [{"at": TEXT, "value": DUMPED}],
+    "last_values": [{"at": TEXT, "value": DUMPED}],
     "groups": [SCALARS],
     "numbers": _NUMBERS,
 }
