@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from unit.reports import KINDS, Page, rows, section
 
-from integration import browser
+from integration.browser import DESK_PX, HEIGHT_PX, PHONE_PX, running_browser, watched, width_px
 from integration.postgresql_server import tool_folder
 from integration.service_stack import DATABASE, ServiceProcess, Stack, running_stack, wait_until
 
@@ -224,21 +225,21 @@ def test_no_secret_is_on_a_page_and_none_in_the_history(profile: Profile, servic
     assert leaks == []
 
 
-@pytest.mark.skipif(not browser.program(), reason="no Chromium is installed")
 def test_in_a_browser_every_page_fits_a_phone_loads_nothing_else_and_follows_the_dark(profile: Profile, service: ServiceProcess) -> None:
     service.ask("POST", "/faults", {"error_rate": 0.5})
     service.chat("a question")
     pages = [profile.run(playbook).page for playbook in KINDS]
-    with browser.running_browser() as seen:
+    text = "[...document.querySelectorAll('p,td,th,dd,dt,li,span')]"
+    tiny = "one.innerText && parseFloat(getComputedStyle(one).fontSize) < 11.5"
+    with running_browser() as browser:
         for page in [*pages, pages[0].parent / "index.html"]:
             paper = set()
-            for width, dark in ((390, False), (390, True), (1100, False), (1100, True)):
-                seen.open(page.as_uri(), width, dark=dark, phone=width == 390)
-                assert seen.value("document.documentElement.scrollWidth") <= width, page
-                assert seen.complaints == []
-                assert seen.requests == [page.as_uri()]
-                paper.add(seen.value("getComputedStyle(document.body).backgroundColor"))
+            for width, scheme in itertools.product((PHONE_PX, DESK_PX), ("light", "dark")):
+                terms = {"viewport": {"width": width, "height": HEIGHT_PX}, "color_scheme": scheme, "is_mobile": width == PHONE_PX}
+                with watched(browser, page.as_uri(), **terms) as seen:
+                    assert width_px(seen.page) <= width, page
+                    assert seen.complaints == []
+                    assert seen.requests == [page.as_uri()]
+                    assert seen.page.evaluate(f"{text}.filter(one => {tiny}).length") == 0, page
+                    paper.add(seen.page.evaluate("getComputedStyle(document.body).backgroundColor"))
             assert len(paper) == 2
-            text = "[...document.querySelectorAll('p,td,th,dd,dt,li,span')]"
-            tiny = "one.innerText && parseFloat(getComputedStyle(one).fontSize) < 11.5"
-            assert seen.value(f"{text}.filter(one => {tiny}).length") == 0, page

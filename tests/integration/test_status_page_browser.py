@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from integration.browser import running_browser, watched, width_px
 from integration.status_pages import Service
-from tools.browser import OPTIONS, chromium
-from tools.debian_packages import NoPackage
 
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\x1b[31m red \x1b[0m token=abc123secret"
 PHONE = {"width": 390, "height": 844}
@@ -50,14 +49,8 @@ CONTRAST = """() => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    try:
-        program = chromium()
-    except NoPackage as error:
-        pytest.skip(str(error))
-    with sync_playwright() as tools:
-        started = tools.chromium.launch(executable_path=program, args=OPTIONS)
+    with running_browser() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -76,24 +69,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def view(browser: Browser, service: Service, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The page as it was loaded; what the browser complains about fails the test."""
     terms: dict[str, t.Any] = {"viewport": DESK, **getattr(request, "param", {})}
-    context = browser.new_context(**terms)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    asked: list[str] = []
-    page.on("request", lambda one: asked.append(one.url))
-    page.goto(service.url)
-    yield page
-    foreign = [url for url in asked if not url.startswith(service.url)]
-    context.close()
-    assert not complaints
-    assert not foreign
-
-
-def width(page: Page) -> int:
-    """How wide the content is, in CSS pixels."""
-    return int(page.evaluate("document.documentElement.scrollWidth"))
+    with watched(browser, service.url, **terms) as one:
+        yield one.page
+        assert not [url for url in one.requests if not url.startswith(service.url)]
+        assert not one.complaints
 
 
 def test_the_overview_says_how_the_service_is_and_how_old_that_is(view: Page) -> None:
@@ -161,7 +140,7 @@ def test_the_page_renews_itself_and_keeps_what_is_open(view: Page, service: Serv
     "view", [{"viewport": PHONE, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}], indirect=True, ids=["phone"]
 )
 def test_on_a_phone_nothing_is_cut_off_and_everything_can_be_hit(view: Page) -> None:
-    assert width(view) <= PHONE["width"]
+    assert width_px(view) <= PHONE["width"]
     for link in view.locator(".tabs button, .windows a").all():
         box = link.bounding_box()
         assert box
