@@ -18,7 +18,8 @@ EVIDENCE_BYTES = 4000
 """How much of a bad answer a check hands over for the report; less of it is shown."""
 _EXAMINED, _SHOWN = 1000, 500
 _SECRET_NAME = re.compile(
-    r"pass(wd|phrase)?$|passw|token|secret|credential|api.?key|^key$|authorization|cookie|session.?id|signature", re.IGNORECASE
+    r"(?<!by)(?<!com)pass(wd|phrase)?$|passw|token|secret|credential|api.?key|^key$|authorization|cookie|session.?id|signature",
+    re.IGNORECASE,
 )
 _PLAIN_HEADERS = frozenset(
     ("accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "origin", "user-agent")
@@ -26,16 +27,18 @@ _PLAIN_HEADERS = frozenset(
 _IN_TEXT = (
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@"), r"\1" + MASK + "@"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{1,2000}", re.IGNORECASE), r"\1 " + MASK),
-    (
-        re.compile(
-            r"""((?:pass(?:word|wd|phrase)?|token|secret|api[_-]?key|authorization|cookie|session[_-]?id)["']?\s{0,8}[:=]\s{0,8})"""
-            r"""("[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}]{1,2000})""",
-            re.IGNORECASE,
-        ),
-        r"\1" + MASK,
-    ),
     (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{4,4000}\.[\w-]{0,2000}"), MASK),
 )
+# A name and its text, in JSON, and in JSON within JSON, whose quotes have backslashes before them.
+_MEMBER = re.compile(r"""(\\{0,7}["'])([\w.@ -]{1,80})(\\{0,7}["']\s{0,8}[:=]\s{0,8})(\\{0,7}["'])((?:(?!\4).){1,4000})""", re.DOTALL)
+_ASSIGNED = re.compile(
+    r"""(?<![\w.-])([\w.-]{2,80})(["']?\s{0,3}[=:]\s{0,3})"""
+    r"""((?:(?:Bearer|Basic)\s{1,3})?(?:"[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'\\}\])]{1,4000}))""",
+    re.IGNORECASE,
+)
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,8000}", re.DOTALL)
+LONGEST_SECRET = 8200
+"""No form of secret that is known by its looks is longer, in characters."""
 _NOT_SHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\ud800-\udfff\ufeff]")
 
 
@@ -70,7 +73,7 @@ class Redactor:
             text = self._known.sub(MASK, text)
         for pattern, replacement in _IN_TEXT:
             text = pattern.sub(replacement, text)
-        return text
+        return _PRIVATE_KEY.sub(MASK, _ASSIGNED.sub(_masked_assignment, _MEMBER.sub(_masked_member, text)))
 
     def value(self, value: t.Any, *, depth: int = 4) -> t.Any:
         """A copy of a JSON value without secrets, cut to what a report can hold."""
@@ -102,6 +105,16 @@ class Redactor:
             if found.start() < end < found.end():
                 end = found.start()
         return text[:end]
+
+
+def _masked_member(match: "t.Match[str]") -> str:
+    opening, name, between, quote, value = match.groups()
+    return f"{opening}{name}{between}{quote}{MASK if is_secret_name(name) else value}"
+
+
+def _masked_assignment(match: "t.Match[str]") -> str:
+    name, between, _value = match.groups()
+    return f"{name}{between}{MASK}" if is_secret_name(name) else match.group()
 
 
 def clip(text: str, length: int) -> str:
