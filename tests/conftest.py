@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -20,6 +21,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # must be those of this environment, and this collection must be found in this checkout.
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / "collections")
+
+# How fast a busy machine makes up examples, and how long one takes on it, says nothing about what is tested.
+settings.register_profile("repository", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repository")
 
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000

@@ -198,6 +198,7 @@ UNITS = {
     "good.service": "[Service]\nExecStart=sleep 600\n",
     "bad.service": "[Service]\nExecStart=sh -c 'exit 3'\n",
     "again.service": "[Service]\nExecStart=sh -c 'exit 1'\nRestart=always\nRestartSec=1\nStartLimitIntervalSec=0\n",
+    "waiting.service": "[Service]\nExecStart=sh -c 'exit 1'\nRestart=always\nRestartSec=600\n",
     "once.service": "[Service]\nType=oneshot\nExecStart=true\n",
     "wrong.service": "[Service]\nType=oneshot\nExecStart=false\n",
     "idle.service": "[Service]\nType=oneshot\nExecStart=true\n",
@@ -232,7 +233,7 @@ def systemd(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             if time.monotonic() > give_up:
                 pytest.skip(f"systemd does not start in a container here: {engine('logs', name)[-300:]}")
             time.sleep(0.3)
-        for unit in ("once.timer", "idle.timer", *(f"{name}.service" for name in ("good", "bad", "again", "once", "wrong"))):
+        for unit in ("once.timer", "idle.timer", *(f"{name}.service" for name in ("good", "bad", "again", "waiting", "once", "wrong"))):
             subprocess.run([*inside, "start", unit], env=engine.environment, capture_output=True, check=False)
         time.sleep(3)
         yield name
@@ -244,7 +245,7 @@ def test_units_of_a_real_systemd_are_judged_by_their_state(systemd: str) -> None
     expected: list[tuple[str, dict[str, t.Any], str, str]] = [
         ("good.service", {}, "pass", ""),
         ("bad.service", {}, "fail", "is failed (failed, exit status 3)"),
-        ("again.service", {}, "fail", "auto-restart"),
+        ("waiting.service", {}, "fail", "auto-restart"),
         ("once.service", {"oneshot": True}, "pass", ""),
         ("once.service", {}, "fail", "is inactive"),
         ("wrong.service", {"oneshot": True}, "fail", "the last run of the unit failed (exit-code, exit status 1)"),
