@@ -233,3 +233,17 @@ def test_one_number_of_a_log_for_a_metric_from_any_thread(tmp_path: Path) -> Non
     assert "no line in the window has a number" in found["nothing"].reason
     assert metric.measure({"measure": "count"}, [{"name": "app", "path": str(tmp_path / "no")}]).value is None
     assert metric.mistakes({"measure": "percentile", "source": "other"}, sources)
+
+
+@pytest.mark.parametrize("copied", [4000, 1500], ids=["copied and not cut yet", "half copied"])
+def test_a_log_that_is_being_copied_is_counted_once(tmp_path: Path, copied: int) -> None:
+    (tmp_path / "app.log").write_bytes(lines(0, 4000))
+    (tmp_path / "app.log.1").write_bytes(lines(0, copied))
+    check(scanned(tmp_path / "app.log"), 4000)
+
+
+def test_generations_that_begin_with_the_same_heading_are_all_read(tmp_path: Path) -> None:
+    heading = b"#" * 5000 + b"\n"
+    (tmp_path / "app.log.1").write_bytes(heading + lines(0, 10))
+    (tmp_path / "app.log").write_bytes(heading + lines(10, 30))
+    assert scanned(tmp_path / "app.log")["logs"][0]["lines"] == 32

@@ -23,6 +23,7 @@ _GENERATION = re.compile(
 )
 """What logrotate (`app.log.1`, `app.log-20261121.gz`), Python's handlers (`app.log.2026-11-21`) and others put behind a log's name."""
 _TRIES = 5
+_COMPARED_BYTES = 1 << 20
 _MOST_FILES = 2000
 
 
@@ -172,7 +173,29 @@ def _open_all(logs: t.Sequence[t.Sequence[str]], files: t.List[t.List[OpenFile]]
                 continue
             seen.add(file.identity)
             files[-1].append(file)
+        _leave_out_copies(files[-1])
     return moved or any(_moved(file) for log in files for file in log)
+
+
+def _leave_out_copies(log: t.List[OpenFile]) -> None:
+    """Close and leave out what a rotation (`copytruncate`) is copying from the newest file, which has not been cut yet and has it all."""
+    if not log:
+        return
+    newest = log[-1]
+    for file in [one for one in log[:-1] if not one.packed and 0 < one.size <= newest.size and newest.beginning.startswith(one.beginning)]:
+        # Logs may begin alike, with a heading: a copy is alike from beginning to end.
+        if _same(file.descriptor, newest.descriptor, file.size):
+            log.remove(file)
+            file.close()
+
+
+def _same(one: int, other: int, size: int) -> bool:
+    """Whether two open files are alike in their first `size` bytes."""
+    for position in range(0, size, _COMPARED_BYTES):
+        length = min(_COMPARED_BYTES, size - position)
+        if os.pread(one, length, position) != os.pread(other, length, position):
+            return False
+    return True
 
 
 def _moved(file: OpenFile) -> bool:
