@@ -23,7 +23,7 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / "collections")
 
 # How fast a busy machine makes up examples, and how long one takes on it, says nothing about what is tested.
-settings.register_profile("repository", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repository", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 settings.load_profile("repository")
 
 IN_MEMORY = Path("/dev/shm")

@@ -136,9 +136,10 @@ class Dressed:
             self.service.ask("POST", f"/admin/reset-circuit/{circuit['tool']}")
 
     def work(self, requests: int, side_by_side: int = 10) -> None:
-        """Send requests for work; those that fail are answers too."""
+        """Send requests for work, none of which can be answered from the cache; those that fail are answers too."""
+        began = time.monotonic_ns()
         with ThreadPoolExecutor(side_by_side) as pool:
-            list(pool.map(lambda number: self.service.chat(f"question {number % 7}"), range(requests)))
+            list(pool.map(lambda number: self.service.chat(f"question {began + number}"), range(requests)))
 
     def run(self, playbook: str, *options: str, **settings: object) -> Finished:
         """Run a playbook of the collection with the profile's own inventory."""
