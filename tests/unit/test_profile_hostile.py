@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput as NoVariables
@@ -51,6 +51,7 @@ RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 
 @RELAXED
 @given(changes=st.dictionaries(st.sampled_from(NAMES), VALUES, min_size=1, max_size=4))
+@example(changes={"health_metrics": [{}]})
 def test_any_values_of_any_variables_are_answered(tmp_path: Path, changes: dict[str, t.Any]) -> None:
     variables = {**good(), **changes}
     folder = write(tmp_path, good())

@@ -53,7 +53,7 @@ def _deadlines(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding
 
 def _conditions(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
     """Rules that are no rules, and rules that can never be true."""
-    metrics = {str(item.get("name")): item for _position, item in items(variables.get("health_metrics"))}
+    metrics = {str(item["name"]): item for _position, item in items(variables.get("health_metrics")) if item.get("name")}
     found = Findings(where)
     for position, rule in items(variables.get("incident_severity_rules")):
         path, said = ("incident_severity_rules", position), f"The severity rule {clip(rule.get('when'), 60)!r}"
@@ -73,7 +73,7 @@ def _conditions(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Findin
                 "",
                 "add `verdict: [fail]`" + (", or `above` or `below`" if given[0] == "metric" else ""),
             )
-        metric = metrics.get(str(rule.get("metric")))
+        metric = metrics.get(str(rule["metric"])) if given[0] == "metric" else None
         for verdict in verdicts if metric is not None else ():
             if (
                 verdict in ("warn", "fail")
