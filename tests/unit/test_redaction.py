@@ -24,6 +24,8 @@ def test_a_password_called_pass_is_one_and_a_password_of_digits_too() -> None:
     [
         '{"body": "{\\"password\\":\\"sw0rdfish\\"}"}',
         '{"a": "{\\"b\\": \\"{\\\\\\"db_password\\\\\\": \\\\\\"sw0rdfish\\\\\\"}\\"}"}',
+        '{"level": "ERROR", "message": "refused, password=sw0rdfish"}',
+        "password: 'sw0rdfish with words'",
         "client_secret=sw0rdfish&grant=all",
         "X-Api-Key: sw0rdfish",
         "DB_PASSWORD=sw0rdfish",

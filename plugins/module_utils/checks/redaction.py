@@ -27,14 +27,20 @@ _PLAIN_HEADERS = frozenset(
 _IN_TEXT = (
     (re.compile(r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@"), r"\1" + MASK + "@"),
     (re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{1,2000}", re.IGNORECASE), r"\1 " + MASK),
+    (
+        re.compile(
+            r"""((?:(?<!by)(?<!com)pass(?:word|wd|phrase)?|token|secret|api[_-]?key|authorization|cookie|session[_-]?id)["']?\s{0,8}[:=]\s{0,8})"""
+            r"""("[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'}]{1,2000})""",
+            re.IGNORECASE,
+        ),
+        r"\1" + MASK,
+    ),
     (re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{4,4000}\.[\w-]{0,2000}"), MASK),
 )
 # A name and its text, in JSON, and in JSON within JSON, whose quotes have backslashes before them.
 _MEMBER = re.compile(r"""(\\{0,7}["'])([\w.@ -]{1,80})(\\{0,7}["']\s{0,8}[:=]\s{0,8})(\\{0,7}["'])((?:(?!\4).){1,4000})""", re.DOTALL)
 _ASSIGNED = re.compile(
-    r"""(?<![\w.-])([\w.-]{2,80})(["']?\s{0,3}[=:]\s{0,3})"""
-    r"""((?:(?:Bearer|Basic)\s{1,3})?(?:"[^"]{0,2000}"?|'[^']{0,2000}'?|[^\s,;&"'\\}\])]{1,4000}))""",
-    re.IGNORECASE,
+    r"""(?<![\w.-])([\w.-]{2,80})(\s{0,3}[=:]\s{0,3})((?:(?:Bearer|Basic)\s{1,3})?[^\s,;&"'\\}\])]{1,4000})""", re.IGNORECASE
 )
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,8000}", re.DOTALL)
 LONGEST_SECRET = 8200
