@@ -141,14 +141,15 @@ def test_a_pattern_is_given_up_also_when_the_first_call_to_do_so_is_lost() -> No
 
         def judge(self, got: object) -> Answer:
             begin = time.process_time()
-            while time.process_time() - begin < 20:
+            while True:
                 try:
-                    sum(range(1000))
+                    while time.process_time() - begin < 20:
+                        sum(range(1000))
+                    return Answer()
                 except BaseException:
                     if lost:
                         raise
                     lost.append(time.process_time())
-            return Answer()
 
     begin = time.process_time()
     (result,) = ask([Check("a", "swallows", Swallows({}), 30, 30)])
