@@ -21,3 +21,23 @@ attributes:
       - When run twice in a row outside check mode with the same arguments, the second run changes nothing.
       - This assumes that the system was not changed by anyone else in between.
 """
+
+    # For modules that change nothing.
+    READS = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in C(check_mode), changes nothing then, and predicts what a real run would change.
+    support: full
+    details: Only reads, so it does the same in check mode.
+  diff_mode:
+    description: Says in diff mode what has changed, or would change in C(check_mode).
+    support: none
+    details: Changes nothing.
+  idempotent:
+    description:
+      - When run twice in a row outside check mode with the same arguments, the second run changes nothing.
+      - This assumes that the system was not changed by anyone else in between.
+    support: full
+    details: Changes nothing; what it reports is the state of the moment.
+"""

@@ -20,6 +20,7 @@ requirements:
   - apprise 2.2 or later, where something is to be sent
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -106,11 +107,6 @@ options:
     description: Seconds after which a channel is given up.
     type: float
     default: 20
-  state_folder:
-    description:
-      - The state folder; the alerts are kept in C(alerts/<service>.json) in it. The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
 seealso:
   - module: sre.runbooks.notification_send
 """

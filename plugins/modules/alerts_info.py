@@ -14,18 +14,8 @@ description:
   - Lists alerts by version 2 of Alertmanager's API, the gravest first; version 1 is gone since Alertmanager 0.27.
   - With O(prometheus_url) it also lists which alerts fired within the last O(history_s), as Prometheus remembers them.
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.attributes.reads
   - sre.runbooks.web
-attributes:
-  check_mode:
-    support: full
-    details: Only asks.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing.
 options:
   url:
     description: Address of Alertmanager.

@@ -23,17 +23,7 @@ requirements:
   - psql, for checks of type V(postgresql), in the place where it runs
   - docker with Compose, kubectl or systemctl, for the checks that ask them
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only asks, so it does the same in check mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing; what it reports is the state of the moment.
+  - sre.runbooks.attributes.reads
 options:
   checks:
     description:

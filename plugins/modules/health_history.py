@@ -20,6 +20,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -79,12 +80,6 @@ options:
   keep_days:
     description: Results and runs older than so many days are forgotten. Default is to forget nothing.
     type: float
-  state_folder:
-    description:
-      - Folder of leases, records and histories.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
 seealso:
   - module: sre.runbooks.health_history_info
 """

@@ -17,17 +17,8 @@ description:
   - Reads without any right to change the file. Where there is no history yet the lists are empty.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only reads.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing.
+  - sre.runbooks.attributes.reads
+  - sre.runbooks.state
 options:
   service:
     description: Name of the service, as in the profile.
@@ -63,12 +54,6 @@ options:
     type: list
     elements: str
     default: []
-  state_folder:
-    description:
-      - Folder of leases, records and histories.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
 seealso:
   - module: sre.runbooks.health_history
 """

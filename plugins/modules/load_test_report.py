@@ -16,6 +16,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -46,12 +47,6 @@ options:
     description: Older reports of the service are removed; V(0) keeps all.
     type: float
     default: 0
-  state_folder:
-    description:
-      - Folder of the reports on this host. The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: str
-    default: ""
 seealso:
   - module: sre.runbooks.load_test
 """

@@ -25,17 +25,7 @@ requirements:
   - docker or podman, kubectl, journalctl, for logs that they keep
   - the program zstd, or Python 3.14, or the library zstandard, for files packed by zstd
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only reads, so it does the same in check mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing; logs grow.
+  - sre.runbooks.attributes.reads
 options:
   sources:
     description: The logs. Each is one of O(sources[].path), O(sources[].compose_service), O(sources[].container), O(sources[].kubernetes_workload)

@@ -21,17 +21,8 @@ description:
 requirements:
   - jmespath, where a metric of type V(json) or V(redis) has expressions
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only asks, so it does the same in check mode.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing; what it reports is the state of the moment.
+  - sre.runbooks.attributes.reads
+  - sre.runbooks.state
 options:
   metrics:
     description:
@@ -184,12 +175,6 @@ options:
     description: Name of the service, by which baselines are looked up in the history.
     type: str
     default: ""
-  state_folder:
-    description:
-      - Folder in which the history lies.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
   timeout_s:
     description: Deadline of a reading in seconds, for metrics that name none.
     type: float

@@ -18,25 +18,11 @@ description:
   - A credential is tried where a check or the object store of backups uses it; of others it is only known that they have a value.
   - Runs on the controller wherever the task's host is, because that is where people on call work. Secrets are masked in what it tells.
 author: The sre.runbooks authors (@sre-runbooks)
-requirements:
-  - jsonschema >= 4.18 on the controller
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only reads.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing.
+  - sre.runbooks.attributes.reads
+  - sre.runbooks.state
+  - sre.runbooks.profile
 options:
-  folder:
-    description: Folder of the inventory.
-    type: path
-    required: true
   profile:
     description: Name by which run records know the profile; empty for those of every profile.
     type: str
@@ -57,34 +43,12 @@ options:
     description: Seconds for each question to a server.
     type: float
     default: 10
-  state_folder:
-    description:
-      - Folder of run records.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
   fail_on:
     description: Verdicts that make the task fail; none for a task that only reports.
     type: list
     elements: str
     choices: [rotten, untested]
     default: [rotten]
-  variables:
-    description: Values of the variables. The default is what the host of the task sees.
-    type: dict
-    default: {}
-  unresolved:
-    description: Variables that cannot be evaluated, each with the reason. Found by the task itself.
-    type: dict
-    default: {}
-  role_options:
-    description: Options of the roles' argument specs by name. The default is those of this collection.
-    type: dict
-    default: {}
-  procedures:
-    description: The catalogue of procedures. The default is that of this collection.
-    type: dict
-    default: {}
   playbooks:
     description: Paths of the procedures' playbooks by name. The default is those of this collection.
     type: dict

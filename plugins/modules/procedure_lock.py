@@ -18,6 +18,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -55,12 +56,6 @@ options:
     description: Holder whose lease shall be broken.
     type: str
     default: ""
-  state_folder:
-    description:
-      - Folder of leases and records.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
 seealso:
   - module: sre.runbooks.procedure_run_info
 """

@@ -21,6 +21,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -37,12 +38,6 @@ options:
     type: str
     required: true
     choices: [begin, finish, fail, clean_up]
-  state_folder:
-    description:
-      - Folder of leases and records.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
   procedure:
     description: Short name of the procedure. Needed for O(operation=begin).
     type: str

@@ -15,17 +15,8 @@ description:
   - Reads the records of runs, the newest first, and the leases.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only reads.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing.
+  - sre.runbooks.attributes.reads
+  - sre.runbooks.state
 options:
   run_id:
     description: Only this run.
@@ -43,12 +34,6 @@ options:
     description: At most so many runs.
     type: int
     default: 20
-  state_folder:
-    description:
-      - Folder of leases and records.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
 seealso:
   - module: sre.runbooks.procedure_run
 """

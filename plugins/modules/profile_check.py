@@ -19,41 +19,10 @@ description:
   - Looks for secrets in clear, and tells what is missing for which procedure.
   - Runs on the controller wherever the task's host is, since the profile lies there. Secrets are masked in what it tells.
 author: The sre.runbooks authors (@sre-runbooks)
-requirements:
-  - jsonschema >= 4.18 on the controller
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Only reads.
-  diff_mode:
-    support: none
-    details: Changes nothing.
-  idempotent:
-    support: full
-    details: Changes nothing.
+  - sre.runbooks.attributes.reads
+  - sre.runbooks.profile
 options:
-  folder:
-    description: Folder of the inventory.
-    type: path
-    required: true
-  variables:
-    description: Values of the variables. The default is what the host of the task sees.
-    type: dict
-    default: {}
-  unresolved:
-    description: Variables that cannot be evaluated, each with the reason. Found by the task itself.
-    type: dict
-    default: {}
-  role_options:
-    description: Options of the roles' argument specs by name. The default is those of this collection.
-    type: dict
-    default: {}
-  procedures:
-    description: The catalogue of procedures. The default is that of this collection.
-    type: dict
-    default: {}
   fail_on:
     description: Levels of findings that make the task fail; none for a task that only reports.
     type: list

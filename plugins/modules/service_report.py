@@ -20,6 +20,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -173,12 +174,6 @@ options:
     description: Reports that are older, in days, are removed; 0 keeps all.
     type: float
     default: 400
-  state_folder:
-    description:
-      - Folder of history, run records and reports.
-      - The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: path
   secrets:
     description: Values that must not appear in the report, whatever they are called.
     type: list

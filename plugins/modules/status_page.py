@@ -23,6 +23,7 @@ requirements:
   - uvicorn (Python library) on the host that serves
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -73,12 +74,6 @@ options:
     type: list
     elements: dict
     default: []
-  state_folder:
-    description:
-      - Folder of the history on this host. The environment variable E(SRE_RUNBOOKS_STATE) outweighs it.
-      - The default is C(/var/lib/sre-runbooks) for root, C($XDG_STATE_HOME/sre-runbooks) or C(~/.local/state/sre-runbooks) for others.
-    type: str
-    default: ""
   address:
     description: IP address to listen on.
     type: str

@@ -10,9 +10,36 @@ from pathlib import Path
 
 import yaml
 
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.profile.source import read
+from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController
+
 _COLLECTION = Path(__file__).resolve().parent.parent.parent
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _LONGEST = 300
+
+
+class OfProfile(OnController):
+    """An operation on a profile, which lies on the controller; only there can its templates be evaluated."""
+
+    def is_here(self, arguments: t.Mapping[str, t.Any]) -> bool:
+        """Always."""
+        return True
+
+    def arguments(self, task_vars: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Those of the task, the profile's variables, and what the collection says of roles and procedures."""
+        arguments = super().arguments(task_vars)
+        try:
+            names = read(str(arguments.get("folder", ""))).files
+        except RunbookError:
+            # It is told once the arguments have been validated.
+            return arguments
+        values, unresolved = templated(names, task_vars, self._templar)
+        return {"variables": values, "unresolved": unresolved, "role_options": role_options(), **self.collection(), **arguments}
+
+    def collection(self) -> t.Dict[str, t.Any]:
+        """What the operation needs to know of this collection's procedures."""
+        return {"procedures": procedures()}
 
 
 def templated(names: t.Iterable[str], variables: t.Mapping[str, t.Any], templar: t.Any) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, str]]:

@@ -12,8 +12,8 @@ import typing as t
 
 from ..command import Command
 from . import conditions
-from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Question
-from .programs import Output, output_of, place_mistakes
+from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
+from .programs import InPlace, Output, output_of
 
 _MOST_SHOWN = 20
 _NO_COMPOSE = ("unknown flag: --", "unknown shorthand flag", "'compose' is not a docker command", "unknown command: docker compose")
@@ -43,7 +43,7 @@ class Replica(t.NamedTuple):
         return f"{self.name} is {self.state}" + (f" ({self.exit_status})" if self.state in ("exited", "dead") else "")
 
 
-class ComposeService(Question):
+class ComposeService(InPlace):
     """Containers of a service of Docker Compose run and are healthy; the number is how many."""
 
     spec = {
@@ -56,17 +56,11 @@ class ComposeService(Question):
         "tool_folder": {"type": "path"},
         **conditions.THRESHOLDS,
     }
-    uses_processes = True
-    of_host = True
     judge_cpu_s = 1.0
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     def mistakes(self) -> t.List[str]:
         options = self.options
-        found = place_mistakes(options) + conditions.threshold_mistakes(options)
+        found = super().mistakes()
         if not options["service"] or options["service"].startswith("-"):
             found.append("service is no name")
         if not any(options.get(name) for name in ("project_folder", "project_name", "compose_files")):

@@ -11,9 +11,9 @@ import typing as t
 
 from ..command import Command
 from . import conditions
-from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer, Question
+from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer
 from .network import in_thread
-from .programs import PLACE, in_place, output_of, place_mistakes, place_of
+from .programs import PLACE, PathInPlace, output_of, place_of
 
 MEASURES = ("used_percent", "inodes_percent", "free_bytes")
 
@@ -33,7 +33,7 @@ class Room(t.NamedTuple):
     inodes_used: t.Optional[int]
 
 
-class Disk(Question):
+class Disk(PathInPlace):
     """The file system that a path lies in: how full it is, by bytes and by inodes."""
 
     spec = {
@@ -42,29 +42,6 @@ class Disk(Question):
         **PLACE,
         **conditions.THRESHOLDS,
     }
-
-    @property
-    def uses_processes(self) -> bool:  # type: ignore[override]
-        """Only elsewhere: on this host the system is asked directly."""
-        return not place_of(self.options).is_host
-
-    @property
-    def has_number(self) -> bool:
-        return True
-
-    @property
-    def of_host(self) -> bool:
-        return "pod" not in self.options
-
-    def mistakes(self) -> t.List[str]:
-        found = place_mistakes(self.options) + conditions.threshold_mistakes(self.options)
-        if not os.path.isabs(self.options["path"]):
-            found.append("path does not begin with a slash")
-        return found
-
-    @property
-    def target(self) -> str:
-        return in_place(self.options["path"], self.options)
 
     async def ask(self, attempt: Attempt) -> Room:
         path, place = self.options["path"], place_of(self.options)

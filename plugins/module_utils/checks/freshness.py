@@ -13,9 +13,9 @@ import typing as t
 
 from ..command import Command
 from . import conditions
-from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
+from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer
 from .network import in_thread
-from .programs import PLACE, in_place, output_of, place_mistakes, place_of
+from .programs import PLACE, PathInPlace, output_of, place_of
 
 _MOST_FILES = 10_000
 _CLOCK_ERROR_S = 60.0
@@ -30,7 +30,7 @@ class Written(t.NamedTuple):
     size: int
 
 
-class LogFreshness(Question):
+class LogFreshness(PathInPlace):
     """A file is being written to: the age of its last write in seconds, or its size. Of several files the newest counts."""
 
     spec = {
@@ -40,30 +40,11 @@ class LogFreshness(Question):
         **conditions.THRESHOLDS,
     }
 
-    @property
-    def uses_processes(self) -> bool:  # type: ignore[override]
-        """Only elsewhere: on this host the system is asked directly."""
-        return not place_of(self.options).is_host
-
-    @property
-    def has_number(self) -> bool:
-        return True
-
-    @property
-    def of_host(self) -> bool:
-        return "pod" not in self.options
-
     def mistakes(self) -> t.List[str]:
-        found = place_mistakes(self.options) + conditions.threshold_mistakes(self.options)
-        if not os.path.isabs(self.options["path"]):
-            found.append("path does not begin with a slash")
+        found = super().mistakes()
         if glob.has_magic(self.options["path"]) and not place_of(self.options).is_host:
             found.append("path has wildcards, which only files of the host itself can have")
         return found
-
-    @property
-    def target(self) -> str:
-        return in_place(self.options["path"], self.options)
 
     async def ask(self, attempt: Attempt) -> t.Tuple[Written, float]:
         path, place = self.options["path"], place_of(self.options)

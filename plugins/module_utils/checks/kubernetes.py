@@ -13,15 +13,15 @@ import typing as t
 
 from ..command import Command, Place
 from . import conditions
-from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Question
-from .programs import Output, output_of, place_mistakes
+from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
+from .programs import InPlace, Output, output_of
 
 _KINDS = ("deployment", "statefulset", "daemonset")
 _API = {"deployment": "deployments.v1.apps", "statefulset": "statefulsets.v1.apps", "daemonset": "daemonsets.v1.apps"}
 _GONE = re.compile(r'\(NotFound\): ([a-z]+)(?:\.apps)? "[^"]*" not found')
 
 
-class KubernetesWorkload(Question):
+class KubernetesWorkload(InPlace):
     """A Deployment, StatefulSet or DaemonSet has the replicas that it wants, ready and up to date; the number is how many are ready."""
 
     spec = {
@@ -34,16 +34,12 @@ class KubernetesWorkload(Question):
         "tool_folder": {"type": "path"},
         **conditions.THRESHOLDS,
     }
-    uses_processes = True
+    of_host = False
     judge_cpu_s = 1.0
-
-    @property
-    def has_number(self) -> bool:
-        return True
 
     def mistakes(self) -> t.List[str]:
         options = self.options
-        found = place_mistakes(options) + conditions.threshold_mistakes(options)
+        found = super().mistakes()
         for name in ("workload", "namespace", "kube_context"):
             if name in options and (
                 not options[name] or options[name].startswith("-") or ("/" in options[name] and name != "kube_context")

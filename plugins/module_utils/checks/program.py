@@ -12,15 +12,15 @@ import typing as t
 
 from ..command import Command
 from . import conditions
-from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, Question
+from .model import FAIL, UNKNOWN, Answer, Attempt, Finding
 from .postgresql import number_of
-from .programs import PLACE, Output, in_place, output_of, place_mistakes, place_of
+from .programs import PLACE, InPlace, Output, in_place, output_of, place_of
 from .redaction import EVIDENCE_BYTES, Redactor, clip
 
 _SHOWN = 100
 
 
-class CommandEnds(Question):
+class CommandEnds(InPlace):
     """A program that only reads: its exit status, texts in what it prints, a number in it."""
 
     spec = {
@@ -34,19 +34,14 @@ class CommandEnds(Question):
         **PLACE,
         **conditions.THRESHOLDS,
     }
-    uses_processes = True
 
     @property
     def has_number(self) -> bool:
         return "pattern" in self.options
 
-    @property
-    def of_host(self) -> bool:
-        return "pod" not in self.options
-
     def mistakes(self) -> t.List[str]:
         options = self.options
-        found = place_mistakes(options) + conditions.threshold_mistakes(options)
+        found = super().mistakes()
         if not options["argv"] or not options["argv"][0].strip():
             found.append("argv names no program")
         if not options["exit_status"]:

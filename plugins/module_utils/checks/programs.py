@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 from ..command import Command, Place, end
 from ..errors import RunbookError, ToolMissing
-from .model import FAIL, UNKNOWN, Attempt, NoAnswer
+from . import conditions
+from .model import FAIL, UNKNOWN, Attempt, NoAnswer, Question
 from .network import in_thread
 
 PLACE: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -80,6 +81,38 @@ def _texts(value: t.Any) -> t.Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
+
+
+class InPlace(Question):
+    """A question that a program answers where the options PLACE say; its number is held against thresholds."""
+
+    uses_processes = True
+
+    @property
+    def has_number(self) -> bool:
+        return True
+
+    @property
+    def of_host(self) -> bool:
+        return "pod" not in self.options
+
+    def mistakes(self) -> t.List[str]:
+        return place_mistakes(self.options) + conditions.threshold_mistakes(self.options)
+
+
+class PathInPlace(InPlace):
+    """A question about a path; on this host the system is asked directly, elsewhere a program."""
+
+    @property
+    def uses_processes(self) -> bool:  # type: ignore[override]
+        return not place_of(self.options).is_host
+
+    @property
+    def target(self) -> str:
+        return in_place(self.options["path"], self.options)
+
+    def mistakes(self) -> t.List[str]:
+        return super().mistakes() + ([] if os.path.isabs(self.options["path"]) else ["path does not begin with a slash"])
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import typing as t
 
 from ..command import Command
 from . import conditions
-from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer, Question
-from .programs import PLACE, Output, in_place, output_of, place_mistakes, place_of
+from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
+from .programs import PLACE, InPlace, Output, in_place, output_of, place_of
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "UnitFileState", "StateChangeTimestamp")
 _LIMIT_BYTES = 64 * 1024
 
 
-class SystemdUnit(Question):
+class SystemdUnit(InPlace):
     """A unit is loaded and active; the number is how often systemd had to restart it."""
 
     spec = {
@@ -27,18 +27,9 @@ class SystemdUnit(Question):
         **PLACE,
         **conditions.THRESHOLDS,
     }
-    uses_processes = True
-
-    @property
-    def has_number(self) -> bool:
-        return True
-
-    @property
-    def of_host(self) -> bool:
-        return "pod" not in self.options
 
     def mistakes(self) -> t.List[str]:
-        found = place_mistakes(self.options) + conditions.threshold_mistakes(self.options)
+        found = super().mistakes()
         unit = self.options["unit"]
         if not unit.strip() or any(character in "*?[]/" or character <= " " for character in unit):
             found.append("unit is not the name of one unit")

@@ -23,7 +23,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "environment": {"type": "str", "default": ""},
     "result": {"type": "dict", "required": True},
     "keep_days": {"type": "float", "default": 0.0},
-    "state_folder": {"type": "str", "default": ""},
+    "state_folder": {"type": "path"},
 }
 """The argument spec of the module `load_test_report`."""
 KIND = "load_test"

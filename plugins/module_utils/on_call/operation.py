@@ -13,6 +13,7 @@ from ..checks.redaction import Redactor, secrets_within
 from ..profile.conformity import plain
 from ..profile.finding import ERROR, items
 from ..profile.operation import check as profile_findings
+from ..profile.options import OPTIONS as PROFILE
 from ..profile.source import read
 from ..run_record import Runs
 from ..state import state_folder, utc_now
@@ -21,11 +22,7 @@ from .item import GOOD, ROTTEN, UNTESTED, Item, ordered
 
 KINDS = ("profile", "credential", "endpoint", "metric", "log", "context", "contact", "channel", "tool", "procedure", "proof")
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "folder": {"type": "path", "required": True},
-    "variables": {"type": "dict", "default": {}},
-    "unresolved": {"type": "dict", "default": {}},
-    "role_options": {"type": "dict", "default": {}},
-    "procedures": {"type": "dict", "default": {}},
+    **PROFILE,
     "playbooks": {"type": "dict", "default": {}},
     "ansible_playbook": {"type": "path", "default": "ansible-playbook"},
     "profile": {"type": "str", "default": ""},

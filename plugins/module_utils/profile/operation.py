@@ -12,15 +12,12 @@ from ..checks.redaction import Redactor, secrets_within
 from . import completeness, consistency, promises, refusals, samples, secrets, severities
 from .conformity import plain, shape_mistakes, unknown_variables
 from .finding import ERROR, WARNING, Finding, clip
+from .options import OPTIONS as PROFILE
 from .shape.document import schema
 from .source import read
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "folder": {"type": "path", "required": True},
-    "variables": {"type": "dict", "default": {}},
-    "unresolved": {"type": "dict", "default": {}},
-    "role_options": {"type": "dict", "default": {}},
-    "procedures": {"type": "dict", "default": {}},
+    **PROFILE,
     "fail_on": {"type": "list", "elements": "str", "choices": [ERROR, WARNING], "default": [ERROR]},
 }
 """Described in plugins/modules/profile_check.py."""

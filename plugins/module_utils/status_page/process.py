@@ -37,7 +37,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "checks": {"type": "list", "elements": "dict", "default": []},
     "metrics": {"type": "list", "elements": "dict", "default": []},
     "logs": {"type": "list", "elements": "dict", "default": []},
-    "state_folder": {"type": "str", "default": ""},
+    "state_folder": {"type": "path"},
     "address": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int", "default": 5000},
     "tls_certificate": {"type": "path"},
