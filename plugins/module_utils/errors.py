@@ -82,6 +82,10 @@ class Unreachable(RunbookError):
     """A server or store could not be reached, or refused the credentials."""
 
 
+class Undecided(RunbookError):
+    """The connection broke during a step that is done as a whole or not at all, and which of the two it was cannot be found out yet."""
+
+
 class WrongTarget(RunbookError):
     """The server is not the one that the inventory, or the backup set, says it should be."""
 

@@ -118,7 +118,7 @@ def test_a_restore_that_is_killed_leaves_the_damaged_or_the_restored_database_an
             kept = [name for name in names if "_before_" in name]
             assert len(kept) == (live == states.restored)
             assert [server.content(name) for name in kept] == [states.damaged] * len(kept)
-            assert outcome != "failed" or live == states.damaged, told
+            assert outcome != "failed" or live == states.damaged or told["kind"] == "Undecided", told
             leftovers, swapped = leftovers + any("_restoring_" in name for name in names), swapped + len(kept)
             restore_logically(RestoreRequest(server.connection, "reference", states.set, analyze=False))
             assert server.content("reference") == states.restored

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 import threading
 import time
 import typing as t
@@ -171,6 +173,7 @@ def test_a_swap_that_is_killed_under_its_clients_is_done_or_not_done(
                 live = state(server)
                 longest = max(longest, time.monotonic() - began)
                 assert live == new if outcome == "completed" else live in (old, new), told
+                assert outcome != "failed" or live == old or told["kind"] == "Undecided", told
                 assert server.names() == {"postgres", LIVE, BEFORE if live == new else SPARE}
                 assert state(server, BEFORE if live == new else SPARE) == (old if live == new else new)
                 assert server.sql("SELECT bool_and(datallowconn) FROM pg_database WHERE datname <> 'template0'") == "t"
@@ -183,3 +186,44 @@ def test_a_swap_that_is_killed_under_its_clients_is_done_or_not_done(
     swap(server.connection, [(BEFORE, SPARE)])
     series.conclude(capsys, f"; {done} swaps were done; a new client waited for {longest:.2f} s at most")
     assert longest < 1
+
+
+@pytest.fixture
+def waiting_commits(server: PostgresqlServer) -> Iterator[None]:
+    """Every commit is done on disk, and then waits, unseen by others, for a replica that does not exist (manual, 19.6.2)."""
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    server.sql("SELECT pg_reload_conf()")
+    wait_until(lambda: server.sql("SHOW synchronous_standby_names") == "nobody", 5, "commits wait")
+    yield
+    server.sql("ALTER SYSTEM RESET synchronous_standby_names")
+    server.sql("SELECT pg_reload_conf()")
+    wait_until(lambda: server.sql("SHOW synchronous_standby_names") == "", 5, "commits wait no more")
+
+
+def is_committing(server: PostgresqlServer) -> bool:
+    """Whether a commit waits for that replica."""
+    return server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1"
+
+
+@pytest.mark.usefixtures("waiting_commits")
+def test_a_swap_that_was_committed_is_told_as_done_although_the_answer_was_lost(server: PostgresqlServer) -> None:
+    new = state(server, SPARE)
+    operation = Operation(order(server, "swap", renames=FORWARD))
+    wait_until(lambda: is_committing(server), 20, "the swap is being committed")
+    for psql in programs("psql")(operation):
+        os.kill(psql, signal.SIGKILL)
+    assert operation.finish()[0] == "completed"
+    assert state(server) == new
+
+
+@pytest.mark.usefixtures("waiting_commits")
+def test_whether_a_swap_was_done_is_left_open_while_the_server_that_was_to_commit_it_is_gone(server: PostgresqlServer) -> None:
+    new = state(server, BEFORE)
+    operation = Operation(order(server, "swap", renames=[(LIVE, SPARE), (BEFORE, LIVE)]))
+    wait_until(lambda: is_committing(server), 20, "the swap is being committed")
+    server.kill()
+    outcome, told = operation.finish()
+    server.restart_after_kill()
+    assert (outcome, told["kind"]) == ("failed", "Undecided")
+    assert f"{SPARE} exists if they did" in told["message"]
+    assert state(server) == new

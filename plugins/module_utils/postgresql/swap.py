@@ -7,7 +7,7 @@
 `ALTER DATABASE ... RENAME` takes an exclusive lock on the database and then waits, up to five seconds, until nobody is connected
 to it (dbcommands.c: RenameDatabase, CountOtherDBBackends). A new connection waits for that lock. So one session begins the
 renames while another ends the clients: nothing in between is ever committed, and whoever dies on the way, PostgreSQL rolls back
-or completes all of it.
+or completes all of it. Which of the two is asked of the server when the answer to the commit is lost.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ import threading
 import time
 import typing as t
 
-from ..errors import BadInput, CommandFailed, RunbookError
+from ..errors import BadInput, CommandFailed, RunbookError, Undecided, Unreachable
 from .connection import Connection, Session, identifier, literal
 
 NAME_BYTES = 63
 """NAMEDATALEN - 1 (manual, 4.1.1)."""
 _STAMP = r"\d{8}T\d{6}Z"
 _ATTEMPTS = 3
+_ANSWER_WAIT_S = 10.0
+"""For a server that went away while it committed: one that restarts after a crash is back by then."""
 
 
 def stamp(is_taken: t.Callable[[str], bool] = lambda time_stamp: False) -> str:
@@ -69,6 +71,7 @@ def swap(connection: Connection, renames: t.Sequence[t.Tuple[str, str]]) -> floa
 
     Raises:
         BadInput: A prepared transaction holds one of them.
+        Undecided: The connection broke during the commit, and the server did not come back to be asked what became of it.
         RunbookError: Clients came back faster than they could be ended; nothing was changed.
     """
     names = [name for name, _new in renames]
@@ -89,7 +92,7 @@ def swap(connection: Connection, renames: t.Sequence[t.Tuple[str, str]]) -> floa
 
 
 def _swap_once(connection: Connection, renames: t.Sequence[t.Tuple[str, str]], names: t.Sequence[str]) -> float:
-    statements = ["BEGIN", *(f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}" for old, new in renames), "COMMIT"]
+    statements = ["BEGIN", *(f"ALTER DATABASE {identifier(old)} RENAME TO {identifier(new)}" for old, new in renames)]
     done = threading.Event()
     failures: t.List[BaseException] = []
 
@@ -102,7 +105,7 @@ def _swap_once(connection: Connection, renames: t.Sequence[t.Tuple[str, str]], n
             failures.append(error)
 
     with Session(connection) as renaming, Session(connection) as ending:
-        renaming.ask("SELECT 1")
+        backend = int(renaming.ask("SELECT pg_backend_pid()"))
         ending.ask("SELECT 1")
         began = time.monotonic()
         mark = renaming.send(";\n".join(statements))
@@ -110,15 +113,49 @@ def _swap_once(connection: Connection, renames: t.Sequence[t.Tuple[str, str]], n
         thread.start()
         try:
             renaming.receive(mark)
-            took = time.monotonic() - began
         finally:
             done.set()
             thread.join()
-    if failures and not isinstance(failures[0], CommandFailed):
-        raise failures[0]
-    return took
+        if failures and not isinstance(failures[0], CommandFailed):
+            raise failures[0]
+        # Nobody is connected, and the locks keep it so; who comes after the commit is a client of the new database, and stays.
+        _commit(renaming, backend, renames)
+        return time.monotonic() - began
 
 
+def _commit(renaming: Session, backend: int, renames: t.Sequence[t.Tuple[str, str]]) -> None:
+    """Commit; when the answer is lost, let the server tell by its databases' names what became of it."""
+    try:
+        renaming.ask("COMMIT")
+    except RunbookError as error:
+        appearing = {new for _old, new in renames} - {old for old, _new in renames}
+        known = _names_after(renaming.connection, backend)
+        if known is None:
+            raise Undecided(
+                "The connection broke while the databases changed places, and nobody can tell yet whether they did",
+                where=str(renaming.connection),
+                why=error.why,
+                next_step=f"when the server answers again, list its databases: {' and '.join(sorted(appearing))} exists if they did",
+                changed=True,
+            ) from error
+        if not appearing <= known:
+            raise
+
+
+def _names_after(connection: Connection, backend: int) -> t.Optional[t.Set[str]]:
+    """The databases' names once that server process is gone, be it in the middle of a commit; None when the server stays away."""
+    give_up = time.monotonic() + _ANSWER_WAIT_S
+    while time.monotonic() < give_up:
+        try:
+            if connection.ask(_END_BACKEND.format(backend=backend)).strip() == "0":
+                return set(connection.ask_json("SELECT json_agg(datname) FROM pg_database"))
+        except Unreachable:
+            pass
+        time.sleep(0.1)
+    return None
+
+
+_END_BACKEND = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid = {backend} AND application_name = 'sre.runbooks'"
 _END_CLIENTS = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname IN ({names}) AND pid <> pg_backend_pid()
