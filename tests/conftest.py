@@ -10,6 +10,8 @@ import os
 import shutil
 import sys
 import tempfile
+import typing as t
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,33 @@ def pytest_sessionfinish(exitstatus: int) -> None:
     """What killed programs left in memory goes with a run that was well; after a failure it stays, to be looked at."""
     if FOLDER_OF_RUN is not None and exitstatus == pytest.ExitCode.OK:
         shutil.rmtree(FOLDER_OF_RUN, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
+    """Tests of different files run side by side (`-n`); without pytest-xdist nobody asks."""
+    from tools.side_by_side import PartByPart
+
+    return PartByPart(config, log)
+
+
+TOLD = "told"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """What a test has measured, for the end of the run's output: a line for each call."""
+    return lambda line: record_property(TOLD, line)
+
+
+def pytest_terminal_summary(terminalreporter: t.Any) -> None:
+    """What tests had to tell, whatever became of them."""
+    reports = [one for found in terminalreporter.stats.values() for one in found if isinstance(one, pytest.TestReport)]
+    lines = sorted({str(line) for one in reports for name, line in one.user_properties if name == TOLD})
+    if lines:
+        terminalreporter.section("figures")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,11 @@ def digits(value: float) -> str:
     return text if "e" not in text else f"{value:.8f}".rstrip("0")
 
 
+def part_in_percent(part: float) -> str:
+    """A part of a whole (0 to 1) in percent, for readers whom the first thousandth does not matter: `12.3 %`, `under 0.1 %`."""
+    return "under 0.1 %" if 0 < part < 0.001 else f"{digits(100 * part)} %"
+
+
 def markdown(value: t.Any) -> str:
     """`value` on one line of Markdown; nothing in it becomes markup."""
     return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))

@@ -30,8 +30,9 @@ from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, a
 from integration.host_figures import HostFigures
 from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
 from integration.playbook_runs import ROOT, Finished
-from integration.postgresql_server import PostgresqlServer, free_port, running_server
+from integration.postgresql_server import PostgresqlServer, running_server
 from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, prepare_database, wait_until
+from tools.ports import free_port
 
 PROMETHEUS_EVERY_S = 0.5
 LOGS = {

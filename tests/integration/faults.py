@@ -28,8 +28,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pytest
-
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.postgresql_server import PostgresqlServer
 
@@ -259,15 +257,11 @@ class Series:
             error.add_note(f"in round {sum(self.outcomes.values())}: {self._last}")
             raise
 
-    def conclude(self, capsys: pytest.CaptureFixture[str], more: str = "") -> None:
+    def conclude(self, tell: Callable[[str], None], more: str = "") -> None:
         """Tell what was done, and require that most kills met a running process."""
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
+        became = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         span = f"{self._span[0]:.2f} to {self._span[1]:.2f} s"
-        with capsys.disabled():
-            print(
-                f"\nkill -9 of {self.name}, {len(self._moments)} runs, moments in {span}, seed {SEED}: {self.hits} hit; {told}{more} ",
-                end="",
-            )
+        tell(f"kill -9 of {self.name}, {len(self._moments)} runs, moments in {span}, seed {SEED}: {self.hits} hit; {became}{more}")
         assert self.hits >= 0.75 * self.rounds
 
 

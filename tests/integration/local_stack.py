@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -22,22 +21,21 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from integration.playbook_runs import ROOT, Finished
+from tools.ports import free_ports
 
-PORTS = {
-    "local_stack_proxy_port": 0,
-    "local_stack_blue_port": 1,
-    "local_stack_green_port": 2,
-    "local_stack_postgresql_port": 3,
-    "local_stack_cache_port": 4,
-    "local_stack_object_store_port": 5,
-    "local_stack_object_store_master_port": 6,
-    "local_stack_object_store_volume_port": 7,
-    "local_stack_object_store_filer_port": 8,
-}
-"""Setting -> distance from the first port of the stack."""
+PORTS = (
+    "local_stack_proxy_port",
+    "local_stack_blue_port",
+    "local_stack_green_port",
+    "local_stack_postgresql_port",
+    "local_stack_cache_port",
+    "local_stack_object_store_port",
+    "local_stack_object_store_master_port",
+    "local_stack_object_store_volume_port",
+    "local_stack_object_store_filer_port",
+)
 PROCESSES = ("postgresql", "cache", "object_store", "blue", "green", "proxy")
 ENTRY_POINT = """- hosts: operator
   gather_facts: false
@@ -46,17 +44,9 @@ ENTRY_POINT = """- hosts: operator
 """
 
 
-def free_ports() -> dict[str, int]:
-    """A row of free ports; the object store takes each of its own plus 10000 as well.
-
-    All are below 32768, where Linux takes ports for outgoing connections from (ip_local_port_range in ip-sysctl): such a connection could
-    take one between the look and the start.
-    """
-    for _attempt in range(200):
-        first = random.randrange(12_000, 22_700, 10)
-        if all(is_free(first + number) and is_free(first + number + 10_000) for number in PORTS.values()):
-            return {name: first + number for name, number in PORTS.items()}
-    raise AssertionError("no row of free ports")
+def stack_ports() -> dict[str, int]:
+    """Free ports for a stack."""
+    return dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
 
 
 class Stack:
@@ -70,7 +60,7 @@ class Stack:
     """
 
     def __init__(self, folder: Path, prefix: t.Sequence[str] = (), interpreter: str = sys.executable, **variables: str) -> None:
-        self.folder, self.ports, self.prefix, self.variables = folder, free_ports(), prefix, variables
+        self.folder, self.ports, self.prefix, self.variables = folder, stack_ports(), prefix, variables
         self._program = str(Path(interpreter).parent / "ansible-playbook")
 
     def run(self, playbook: str | Path, *options: str, **settings: object) -> Finished:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import random
 import subprocess
 import time
 import typing as t
@@ -21,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
 from tools.debian_packages import NoPackage, program
+from tools.ports import free_port
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 START_DEADLINE_S = 30
@@ -40,14 +39,6 @@ def monitoring_program(name: str) -> str:
         return program(name, _PACKAGES[name], CACHE)
     except NoPackage as error:
         pytest.skip(str(error))
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses, below those that the system gives to outgoing connections."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        if is_free(port):
-            return port
 
 
 class Server:

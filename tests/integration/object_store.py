@@ -21,7 +21,7 @@ from pathlib import Path
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from integration.postgresql_server import free_port
+from tools.ports import free_port
 
 BIN = Path(sys.executable).parent
 ACCESS_KEY, SECRET_KEY = "TESTACCESSKEY", "object-store-Okapi4Secret"

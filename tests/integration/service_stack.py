@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from integration.postgresql_server import PostgresqlServer, free_port, running_server
+from integration.postgresql_server import PostgresqlServer, running_server
+from tools.ports import free_port
 
 TESTS = Path(__file__).resolve().parents[1]
 DATABASE = "reference"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.history.store import History
 from ansible_collections.sre.runbooks.plugins.module_utils.status_page.process import OPTIONS, operate
-from integration.postgresql_server import free_port
+from tools.ports import free_port
 
 CHECKS: list[dict[str, t.Any]] = [
     {"name": "gateway", "title": "Gateway answers", "component": "routellm", "password": "hunter2-of-the-profile"},

@@ -21,7 +21,8 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from integration.playbook_runs import ROOT, Profile, picture, server_picture
-from integration.postgresql_server import PostgresqlServer, free_port, running_server
+from integration.postgresql_server import PostgresqlServer, running_server
+from tools.ports import free_port
 
 OLD_TOOLS = Path("/usr/lib/postgresql/15/bin")
 CONFIRM = ("-e", "confirm=reference")

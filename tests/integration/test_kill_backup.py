@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ VICTIMS: dict[str, tuple[str, t.Callable[[PostgresqlServer], Victim]]] = {
 
 @pytest.mark.parametrize("what", VICTIMS)
 def test_a_backup_that_is_killed_leaves_a_whole_set_or_none_and_the_next_one_cleans_up(
-    what: str, server: PostgresqlServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    what: str, server: PostgresqlServer, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     method, find = VICTIMS[what]
     series = Series(f"{what} in a backup", find(server), ROUNDS if what in ("the operation", "pg_dump", "the server") else FEWER)
@@ -84,4 +84,4 @@ def test_a_backup_that_is_killed_leaves_a_whole_set_or_none_and_the_next_one_cle
             assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == sorted([made, *(one.id for one in sets)])
             assert not naming(str(tmp_path / "sets")), "nothing of a killed run works on"
             assert server.content("reference") == before
-    series.conclude(capsys, f"; {leftovers} left half a set, which the next run removed")
+    series.conclude(tell, f"; {leftovers} left half a set, which the next run removed")

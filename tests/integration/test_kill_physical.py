@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -112,7 +112,7 @@ VICTIMS: dict[str, Victim] = {
 
 @pytest.mark.parametrize("what", VICTIMS)
 def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_the_next_one_cleans_up(
-    what: str, folders: TwoFolders, capsys: pytest.CaptureFixture[str]
+    what: str, folders: TwoFolders, tell: Callable[[str], None]
 ) -> None:
     server, series = folders.server, Series(f"{what} in a physical restore", VICTIMS[what], FEWER if "tool" in what else ROUNDS)
     moments = series.moments(folders.start())
@@ -138,11 +138,11 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
             assert damaged_folder in [path.stat().st_ino for path in server.folder.glob("data_before_*")]
             folders.turn()
     more = f"; {exchanged} had exchanged the folders, {left} left something, which the next run removed"
-    series.conclude(capsys, more + (f"; {completed_by_next} times the server was down until the next run" if completed_by_next else ""))
+    series.conclude(tell, more + (f"; {completed_by_next} times the server was down until the next run" if completed_by_next else ""))
 
 
 def test_a_server_that_is_killed_during_a_physical_restore_has_the_old_or_the_new_data_and_the_next_one_cleans_up(
-    folders: TwoFolders, capsys: pytest.CaptureFixture[str]
+    folders: TwoFolders, tell: Callable[[str], None]
 ) -> None:
     server = folders.server
     series = Series("the server in a physical restore", running_postmaster(server))
@@ -165,7 +165,7 @@ def test_a_server_that_is_killed_during_a_physical_restore_has_the_old_or_the_ne
             assert server.content("reference") == folders.restored
             assert folders.leftovers() == set()
             folders.turn()
-    series.conclude(capsys, f"; {exchanged} had exchanged the folders; {was_down} times the server was down")
+    series.conclude(tell, f"; {exchanged} had exchanged the folders; {was_down} times the server was down")
 
 
 def test_a_server_that_was_killed_is_replaced_like_one_that_runs(folders: TwoFolders) -> None:

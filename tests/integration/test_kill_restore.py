@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,7 +99,7 @@ VICTIMS: dict[str, t.Callable[[PostgresqlServer], Victim]] = {
 
 @pytest.mark.parametrize("what", VICTIMS)
 def test_a_restore_that_is_killed_leaves_the_damaged_or_the_restored_database_and_the_next_one_cleans_up(
-    what: str, states: TwoStates, capsys: pytest.CaptureFixture[str]
+    what: str, states: TwoStates, tell: Callable[[str], None]
 ) -> None:
     server, series = states.server, Series(f"{what} in a restore", VICTIMS[what](states.server), FEWER if "process" in what else ROUNDS)
     moments = series.moments(Operation(states.order()))
@@ -124,7 +124,7 @@ def test_a_restore_that_is_killed_leaves_the_damaged_or_the_restored_database_an
             assert server.content("reference") == states.restored
             assert not [name for name in server.names() if "_restoring_" in name]
             states.turn()
-    series.conclude(capsys, f"; {swapped} had done the swap, {leftovers} left a database, which the next run dropped")
+    series.conclude(tell, f"; {swapped} had done the swap, {leftovers} left a database, which the next run dropped")
 
 
 def test_a_killed_run_whose_database_comes_into_being_only_afterwards_leaves_none_behind(states: TwoStates) -> None:

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -104,7 +104,7 @@ def state(server: PostgresqlServer, database: str = LIVE) -> str:
     return server.sql("SELECT state FROM public.content", database)
 
 
-def test_clients_are_cut_off_for_less_than_a_second(server: PostgresqlServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_clients_are_cut_off_for_less_than_a_second(server: PostgresqlServer, tell: Callable[[str], None]) -> None:
     gaps, cut_offs = [], []
     for _round in range(5):
         before, done = state(server), threading.Event()
@@ -132,9 +132,10 @@ def test_clients_are_cut_off_for_less_than_a_second(server: PostgresqlServer, ca
         ended = sorted(one[1] for one in successes)
         gaps.append(max(later - earlier for earlier, later in itertools.pairwise(ended)))
         swap(server.connection, [(BEFORE, SPARE)])
-    with capsys.disabled():
-        print(f"\n{CLIENTS} clients: longest gaps between answers {[round(gap, 3) for gap in gaps]} s,", end=" ")
-        print(f"as measured by the swap {[round(cut_off, 3) for cut_off in cut_offs]} s ", end="")
+    tell(
+        f"{CLIENTS} clients: longest gaps between answers {[round(gap, 3) for gap in gaps]} s,"
+        f" as measured by the swap {[round(cut_off, 3) for cut_off in cut_offs]} s"
+    )
     assert max(gaps) < 1
     assert max(cut_offs) < 1
 
@@ -149,7 +150,7 @@ VICTIMS: dict[str, t.Callable[[PostgresqlServer], Victim]] = {
 
 @pytest.mark.parametrize("what", VICTIMS)
 def test_a_swap_that_is_killed_under_its_clients_is_done_or_not_done(
-    what: str, server: PostgresqlServer, capsys: pytest.CaptureFixture[str]
+    what: str, server: PostgresqlServer, tell: Callable[[str], None]
 ) -> None:
     series = Series(f"{what} in a swap", VICTIMS[what](server), ROUNDS if what in ("the operation", "the server") else FEWER)
     wanted = order(server, "swap", renames=FORWARD)
@@ -184,7 +185,7 @@ def test_a_swap_that_is_killed_under_its_clients_is_done_or_not_done(
         clients.wait()
         assert clients.answers == both
     swap(server.connection, [(BEFORE, SPARE)])
-    series.conclude(capsys, f"; {done} swaps were done; a new client waited for {longest:.2f} s at most")
+    series.conclude(tell, f"; {done} swaps were done; a new client waited for {longest:.2f} s at most")
     assert longest < 1
 
 

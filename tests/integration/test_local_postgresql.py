@@ -27,7 +27,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.local_processes impor
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.cluster import create_cluster
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.provision import Script, Wanted, drop, provide
-from integration.postgresql_server import PostgresqlServer, free_port, running_server, tool_folder
+from integration.postgresql_server import PostgresqlServer, running_server, tool_folder
+from tools.ports import free_port
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -87,7 +88,7 @@ def test_the_module_on_another_account_reads_in_two_processes_out_of_its_archive
     done = run(tmp_path, repository, str(playbook))
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
-    assert result["processes"] == min(2, result["processes"])
+    assert result["processes"] == min(2, len(os.sched_getaffinity(0)))
     assert result["logs"][0]["lines"] == 1500 * 600
     assert result["answers"][0]["groups"] == [{"type": "TimeoutError", "count": 150 * 600}]
     assert result["answers"][1]["numbers"]["percentiles"]["50"] == 2249.0

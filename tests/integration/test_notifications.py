@@ -25,8 +25,8 @@ from aiosmtpd.controller import Controller
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.notify.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.notify.sending import Delivery, Message, send
-from integration.monitoring_servers import free_port
 from integration.monitoring_trial import ROOT, WebHook
+from tools.ports import free_port
 
 SAID = Message("[P2] InsightHub: Error rate critical: 16.0%", "Error rate is 16 %\nNext: look", "failure")
 

@@ -29,7 +29,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDama
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
 from integration.object_store import option, running_store
 from integration.playbook_runs import Profile, picture, server_picture
-from integration.postgresql_server import free_port, running_server
+from integration.postgresql_server import running_server
+from tools.ports import free_port
 
 UPLOAD = """
 import json, sys

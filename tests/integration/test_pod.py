@@ -234,9 +234,7 @@ def order(pod: Pod, operation: str, **more: t.Any) -> dict[str, t.Any]:
     return {"operation": operation, "connection": asdict(pod.connection), "database": DATABASE, **more}
 
 
-def test_a_backup_that_is_killed_leaves_no_kubectl_and_the_next_one_works(
-    pod: Pod, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_backup_that_is_killed_leaves_no_kubectl_and_the_next_one_works(pod: Pod, tmp_path: Path, tell: Callable[[str], None]) -> None:
     folder, before = tmp_path / "sets", pod.content()
     series = Series("a backup through a pod", own_process, ROUNDS)
     for moment in series.moments(Operation(order(pod, "backup", backup_folder=str(folder)))):
@@ -249,11 +247,11 @@ def test_a_backup_that_is_killed_leaves_no_kubectl_and_the_next_one_works(
             assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
             assert made.id in [one.id for one in list_sets(str(folder))]
             assert pod.content() == before
-    series.conclude(capsys)
+    series.conclude(tell)
 
 
 def test_a_restore_that_is_killed_leaves_no_kubectl_and_the_live_database_and_the_next_one_works(
-    pod: Pod, whole: BackupSet, capsys: pytest.CaptureFixture[str]
+    pod: Pod, whole: BackupSet, tell: Callable[[str], None]
 ) -> None:
     good = pod.content()
     series = Series("a restore through a pod", own_process, ROUNDS)
@@ -270,7 +268,7 @@ def test_a_restore_that_is_killed_leaves_no_kubectl_and_the_live_database_and_th
             assert not [name for name in pod.names() if "_restoring_" in name]
             for name in pod.names() - {DATABASE}:
                 pod.sql(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
-    series.conclude(capsys)
+    series.conclude(tell)
 
 
 def test_what_still_runs_in_the_pod_for_a_dead_run_does_not_stop_the_next(pod: Pod, whole: BackupSet, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.local_stack import free_ports
+from integration.local_stack import stack_ports
 from tools.process import run_shown, with_venv
 
 from .conftest import Controller
@@ -57,7 +57,7 @@ def test_its_ansible_brings_the_embedded_stack_up_and_down(newest_controller: Co
     # As root PostgreSQL runs as another account, which cannot enter pytest's own folders.
     folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-"))
     folder.chmod(0o755)
-    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(folder / "stack"), **free_ports()})]
+    settings = ["--extra-vars", json.dumps({"local_stack_folder": str(folder / "stack"), **stack_ports()})]
     try:
         up = run_shown(
             [str(programs / "ansible-playbook"), "playbooks/local_stack_up.yml", *settings],

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -44,6 +45,20 @@ def docker_engine(cache: Path) -> Iterator[dict[str, str]]:
         return
     if os.geteuid() != 0:
         raise NoEngine("no Docker Engine answers, and only root may start one")
+    with _alone(cache):
+        yield from _own_engine(environment, cache)
+
+
+@contextmanager
+def _alone(cache: Path) -> Iterator[None]:
+    """Wait for whoever has an engine of its own there: tests run side by side, and two engines cannot share their data."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _own_engine(environment: dict[str, str], cache: Path) -> Iterator[dict[str, str]]:
     _install_engine()
     sockets = Path(tempfile.mkdtemp(prefix="sre-runbooks-engine-"))
     try:

@@ -26,6 +26,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is
 from ansible_collections.sre.runbooks.plugins.module_utils.local_process import Process
 from ansible_collections.sre.runbooks.plugins.module_utils.local_processes import plan_start, running, start, stop
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
+from tools.ports import free_port
 
 SERVER = """
 import http.server, os, signal, sys, time
@@ -53,12 +54,6 @@ created by example.com/command.run in goroutine 1
 I1121 11:36:21 meta.go:335 reading
 """
 Make = Callable[..., Process]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.readable import digits, percent, quantity, span
+from ansible_collections.sre.runbooks.plugins.module_utils.readable import digits, part_in_percent, percent, quantity, span
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,8 @@ def test_times_are_said_in_their_largest_units(seconds: float, said: str) -> Non
 def test_any_number_can_be_said_and_read_back_about_as_large(value: float) -> None:
     said = float(digits(value).replace("\u202f", ""))
     assert said == pytest.approx(value, rel=0.006, abs=1e-8)
+
+
+@pytest.mark.parametrize(("part", "said"), [(0, "0 %"), (2.74e-6, "under 0.1 %"), (0.001, "0.1 %"), (0.1234, "12.3 %"), (1.0, "100 %")])
+def test_a_tiny_part_is_not_told_in_millionths(part: float, said: str) -> None:
+    assert part_in_percent(part) == said

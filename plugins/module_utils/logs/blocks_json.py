@@ -62,6 +62,7 @@ class JsonBlocks:
         self._outlines: t.Dict[t.Tuple[t.Any, ...], Outline] = {}
         self._levels: t.Dict[t.Tuple[t.Any, ...], t.Counter[t.Tuple[str, bytes]]] = {}
         self._ready: t.List[_Ready] = []
+        self._ready_for_escaped: t.List[_Ready] = []
         self._learn_at = 1
         self._blocks = 0
         self._late = LateLines(stream)
@@ -121,6 +122,8 @@ class JsonBlocks:
                 self._ready.append(_Ready(self._stream, outline, self._wanted, {}))
             except Unfit:
                 continue
+        # A text with escapes is dear to match in vain: shapes that never had one come last.
+        self._ready_for_escaped = sorted(self._ready, key=lambda ready: -ready.shape.outline.escaped)
 
     def _note_level(self, key: t.Tuple[t.Any, ...], outline: Outline) -> None:
         for name, sample in zip(outline.names, outline.samples):
@@ -143,7 +146,7 @@ class JsonBlocks:
         for portion, is_escaped in ((block, False), (escaped, True)):
             left = portion
             if not is_escaped or portion.count(b"\n") > _MANY_ESCAPED:
-                for ready in self._ready:
+                for ready in self._ready_for_escaped if is_escaped else self._ready:
                     if len(left) <= 1:
                         break
                     left = self._match(ready, left, is_escaped, matched)

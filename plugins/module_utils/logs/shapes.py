@@ -15,12 +15,15 @@ the escapes. Either could run across the end of a line: the caller counts lines 
 from __future__ import annotations
 
 import re
+import sys
 import typing as t
 
-_TEXT = rb'"[^"]*"'
-_ESCAPED_TEXT = rb'"[^"\\]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*)*"'
-_INTEGER = rb"-?(?:0|[1-9][0-9]{0,17})"
-_FRACTION = rb"\.[0-9]{1,40}"
+_ONCE = b"+" if sys.version_info >= (3, 11) else b""
+"""Makes a repetition possessive, where Python knows that (re, "Changed in version 3.11"): what was taken is never given back."""
+_TEXT = rb'"[^"]*' + _ONCE + rb'"'
+_ESCAPED_TEXT = rb'"[^"\\]*' + _ONCE + rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\]*' + _ONCE + rb')*"'
+_INTEGER = rb"-?(?:0|[1-9][0-9]{0,17}" + _ONCE + rb")"
+_FRACTION = rb"\.[0-9]{1,40}" + _ONCE
 _ANY_NUMBER = _INTEGER + rb"(?:" + _FRACTION + rb")?(?:[eE][-+]?[0-9]{1,3})?"
 _WORD = rb"true|false|null"
 _TOKEN = re.compile(
@@ -47,6 +50,7 @@ class Outline:
         forms: For each value the form of a time, where all values seen had the same.
         samples: The values of the line itself, as they stand.
         seen: How many lines had it.
+        escaped: How many of them had a backslash.
     """
 
     def __init__(self, parts: t.Tuple[bytes, ...], names: t.Tuple[str, ...], kinds: t.List[str], samples: t.List[bytes]) -> None:
@@ -56,10 +60,12 @@ class Outline:
         self.forms: t.List[t.Optional[TimeForm]] = [_form(sample) for sample in samples]
         self.samples = samples
         self.seen = 1
+        self.escaped = int(any(b"\\" in sample for sample in samples))
 
     def widen(self, other: "Outline") -> None:
         """Take in the kinds of another line with the same outline."""
         self.seen += other.seen
+        self.escaped += other.escaped
         for place, kinds in enumerate(other.kinds):
             self.kinds[place] |= kinds
             form = self.forms[place]

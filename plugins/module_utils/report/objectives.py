@@ -10,7 +10,7 @@ import typing as t
 
 from ..checks.model import FAIL, PASS, UNKNOWN, WARN, worst
 from ..history.entry import METRIC
-from ..readable import digits, quantity, span
+from ..readable import digits, part_in_percent, quantity, span
 from . import slo
 from .document import Block, Cell, Section, cell, chart, not_configured, number, section, table, text, verdict_cell
 from .gathered import Gathered
@@ -164,7 +164,7 @@ def _of_metric(known: Gathered, title: str, given: t.Mapping[str, t.Any], target
     elif (mean < target) if better == "higher" else (mean > target):
         verdict, reason = FAIL, "the mean over the measured time misses the objective"
     elif coverage < known.minimum_coverage:
-        verdict, reason = UNKNOWN, f"only {digits(100 * coverage)} % of the window was measured"
+        verdict, reason = UNKNOWN, f"only {part_in_percent(coverage)} of the window was measured"
     else:
         verdict, reason = PASS, ""
     within = "" if kept.share is None else f"within the objective for {quantity(kept.share, 'ratio')} of the measured time"

@@ -11,7 +11,7 @@ import typing as t
 
 from ..checks.model import FAIL, PASS, SEVERITY, UNKNOWN, WARN, worst
 from ..history.entry import METRIC
-from ..readable import digits, quantity, span
+from ..readable import digits, part_in_percent, quantity, span
 from .document import MARKS, Cell, Section, cell, chart, counts, not_configured, number, section, strips, table, verdict_cell
 from .gathered import Gathered, Result
 from .performance import TIME_UNITS, latency_charts
@@ -161,7 +161,7 @@ def _strip(known: Gathered, name: str) -> t.Optional[t.Dict[str, t.Any]]:
             drawn.append((begin, end, verdict))
     measured = account(known.readings(name, known.since), known.since, known.at, known.reading_valid_s)
     share = "no data" if measured.share is None else f"{quantity(measured.share, 'ratio')} up"
-    covered = "" if measured.coverage >= 0.995 else f", {digits(100 * measured.coverage)} % measured"
+    covered = "" if measured.coverage >= 0.995 else f", {part_in_percent(measured.coverage)} measured"
     return {"name": known.title(name), "pieces": drawn, "said": share + covered}
 
 
@@ -245,7 +245,7 @@ def _up(known: Gathered) -> t.List[t.Union[str, Cell]]:
     found.sort()
     said = "; ".join(f"{title}: {quantity(share, 'ratio')} up" for share, title, _coverage in found[:_LOOK])
     coverage = min(coverage for _share, _title, coverage in found)
-    covered = "" if coverage >= 0.995 else f" ({digits(100 * coverage)} % of {span(known.window_s)} measured)"
+    covered = "" if coverage >= 0.995 else f" ({part_in_percent(coverage)} of {span(known.window_s)} measured)"
     return [cell(said + covered), ""]
 
 
