@@ -16,7 +16,7 @@ import typing as t
 from collections import Counter
 
 from .answers import Answer
-from .columns import Raw, Unfit
+from .columns import NumberTexts, Raw, Unfit
 from .late_lines import Finds, LateLines
 from .model import LEVEL
 from .programs import LevelColumn, Program, shape_time
@@ -36,7 +36,14 @@ _MANY_ESCAPED = 3
 class _Ready:
     """A shape with the programs of all questions."""
 
-    def __init__(self, stream: "Stream", outline: Outline, wanted: t.Sequence[str], fixed: t.Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        stream: "Stream",
+        outline: Outline,
+        wanted: t.Sequence[str],
+        fixed: t.Mapping[str, bytes],
+        texts: t.Mapping[int, NumberTexts],
+    ) -> None:
         times = [name for name in stream.reader.source.time_fields if name in outline.names] if stream.needs_time else []
         self.shape = Shape(outline, wanted, times[0] if times and times[0] not in wanted else "", fixed)
         source = stream.reader.source
@@ -44,7 +51,9 @@ class _Ready:
             raise Unfit
         self.level = LevelColumn(self.shape, source)
         self.programs = [
-            Program(answer, self.shape, self.level, source, stream.reader.times) for answer in stream.answers if answer.search is None
+            Program(answer, self.shape, self.level, source, stream.reader.times, texts[id(answer)])
+            for answer in stream.answers
+            if answer.search is None
         ]
 
 
@@ -63,6 +72,7 @@ class JsonBlocks:
         self._levels: t.Dict[t.Tuple[t.Any, ...], t.Counter[t.Tuple[str, bytes]]] = {}
         self._ready: t.List[_Ready] = []
         self._ready_for_escaped: t.List[_Ready] = []
+        self._texts = {id(answer): NumberTexts() for answer in stream.answers}
         self._learn_at = 1
         self._blocks = 0
         self._late = LateLines(stream)
@@ -118,8 +128,8 @@ class JsonBlocks:
             usual = self._usual_level(key, outline)
             try:
                 if usual:
-                    self._ready.append(_Ready(self._stream, outline, self._wanted, usual))
-                self._ready.append(_Ready(self._stream, outline, self._wanted, {}))
+                    self._ready.append(_Ready(self._stream, outline, self._wanted, usual, self._texts))
+                self._ready.append(_Ready(self._stream, outline, self._wanted, {}, self._texts))
             except Unfit:
                 continue
         # A text with escapes is dear to match in vain: shapes that never had one come last.

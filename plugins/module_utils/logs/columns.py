@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import typing as t
 from collections import Counter
 from itertools import islice
@@ -94,9 +95,11 @@ class NumberTexts:
         known = len(counts)
         counts.update(raws)
         self.full = len(counts) > _NUMBER_TEXTS
+        if threshold == math.inf:
+            return {}
         high = {raw: number for raw, (number, before) in self._watched.items() if number > threshold and counts[raw] > before}
         # New texts stand at the end of a dictionary.
-        for raw in islice(counts, known, None):
+        for raw in islice(reversed(counts), len(counts) - known):
             number = float(raw)
             if number > threshold:
                 high[raw] = number
@@ -111,7 +114,7 @@ class NumberTexts:
             number = float(raw)
             found[number] = found.get(number, 0) + times
         lines = sum(found.values())
-        self.seldom_repeated = self.full and lines < 4 * len(self._counts)
+        self.seldom_repeated = self.seldom_repeated or (self.full and lines < 4 * len(self._counts))
         self._counts = Counter()
         self._watched = {}
         self.full = False

@@ -65,12 +65,13 @@ class Program:
         level: The column of the level in it.
         source: The log.
         times: Reads the log's times.
+        texts: Counts the question's numbers, in whichever shape they come.
 
     Raises:
         Unfit: The question cannot be put to lines of this shape at once.
     """
 
-    def __init__(self, answer: Answer, shape: Shape, level: LevelColumn, source: Source, times: TimeReader) -> None:
+    def __init__(self, answer: Answer, shape: Shape, level: LevelColumn, source: Source, times: TimeReader, texts: NumberTexts) -> None:
         question = answer.question
         self.answer = answer
         self._shape, self._level, self._source, self._times = shape, level, source, times
@@ -89,7 +90,7 @@ class Program:
         self._raw_groups: t.Counter[t.Any] = Counter()
         self._raw_series: t.Counter[Raw] = Counter()
         self._raw_distinct: t.Set[Raw] = set()
-        self._texts = NumberTexts() if self._plain_number else None
+        self._texts = texts
 
     def _field(self, name: str) -> Field:
         if name == LEVEL:
@@ -156,7 +157,7 @@ class Program:
         """Count the numbers; the raw texts of those that are high enough for their lines to be kept."""
         raws: t.Iterable[t.Any] = _chosen(columns[self._number], chosen)
         threshold, top = self.answer.threshold, self.answer.question.top
-        if self._texts is not None:
+        if self._plain_number and not self._texts.seldom_repeated:
             high = self._texts.take(raws, threshold)
             if self._texts.full:
                 self._flush_numbers()
@@ -179,10 +180,7 @@ class Program:
         return set(sorted(high, key=lambda raw: -high[raw])[:top])
 
     def _flush_numbers(self) -> None:
-        if self._texts is not None:
-            self.answer.numbers.add_counted(self._texts.empty())
-            if self._texts.seldom_repeated:
-                self._texts = None
+        self.answer.numbers.add_counted(self._texts.empty())
 
     def _kept(self, columns: Columns, chosen: t.Optional[t.List[bool]], count: int, literals: t.Set[bytes]) -> int:
         """How many lines of the block may have to be kept."""

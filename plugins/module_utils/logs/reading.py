@@ -21,7 +21,7 @@ import zlib
 from ..command import Command, end
 from ..errors import RunbookError
 
-PORTION = 1 << 18
+PORTION = 1 << 19
 LONGEST_LINE = 1 << 20
 """Of a longer line only so many bytes are looked at."""
 _FINGERPRINT = 1024
@@ -245,11 +245,13 @@ def lines_of(
                 continue
             take_cut(carry[1:], too_long + found)
             carry, too_long, portion = b"\n", 0, portion[found + 1 :]
-        data = carry + portion
-        cut = data.rfind(b"\n") + 1
-        if cut > 1:
-            take(data[:cut])
-        carry = data[cut - 1 :]
+        cut = portion.rfind(b"\n")
+        if cut < 0:
+            carry += portion
+        else:
+            # One copy, where a sum and a slice would be two of as many bytes.
+            take(b"".join((carry, memoryview(portion)[: cut + 1])))
+            carry = portion[cut:]
         if len(carry) > LONGEST_LINE:
             too_long, carry = len(carry), carry[: LONGEST_LINE + 1]
     if too_long:
