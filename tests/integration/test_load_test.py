@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 import typing as t
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,30 +23,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.load.operation import
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, answer, closed_port, drips, sends, silent
 from integration.playbook_runs import ROOT, Finished
-from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
+from integration.service_stack import ServiceProcess, wait_until
 
 QUESTION = {"method": "POST", "path": "/chat", "headers": {"X-User-ID": "load-test"}, "body": {"message": "Which cases speak of water?"}}
 ANSWERED = 'http_requests_total{method="POST",path="/chat"'
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(stack: Stack) -> Iterator[ServiceProcess]:
-    service = stack.service().start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def service(running: ServiceProcess) -> Iterator[ServiceProcess]:
-    wait_until("the service is ready", lambda: running.get("/ready").status == 200)
-    yield running
-    running.ask("DELETE", "/faults")
 
 
 def loaded(url: str, **changed: t.Any) -> dict[str, t.Any]:

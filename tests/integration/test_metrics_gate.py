@@ -25,37 +25,12 @@ from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation impo
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation import operate as ask_checks
 from ansible_collections.sre.runbooks.tests.unit.metrics_support import gate
 from integration.monitoring_servers import Prometheus, running_prometheus
-from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
+from integration.service_stack import ServiceProcess, Stack, wait_until
 
 WINDOW_S = 1.5
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(stack: Stack) -> Iterator[ServiceProcess]:
-    service = stack.service(REFERENCE_SERVICE_BREAKER_RESET_S="60", REFERENCE_SERVICE_BREAKER_FAILURES="3").start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def service(running: ServiceProcess) -> Iterator[ServiceProcess]:
-    heal(running)
-    yield running
-    heal(running)
-
-
-def heal(service: ServiceProcess) -> None:
-    """End every fault."""
-    service.ask("DELETE", "/faults")
-    for tool in service.get("/metrics.json").body["tools"]["circuit_states"]:
-        service.ask("POST", f"/admin/reset-circuit/{tool}")
-    wait_until("the service is ready", lambda: service.get("/ready").status == 200)
+SERVICE_SETTINGS = {"REFERENCE_SERVICE_BREAKER_RESET_S": "60", "REFERENCE_SERVICE_BREAKER_FAILURES": "3"}
 
 
 class Traffic:

@@ -32,16 +32,10 @@ import yaml
 
 from ansible_collections.sre.runbooks.plugins.module_utils.run_clean import Cleaner
 from ansible_collections.sre.runbooks.plugins.module_utils.run_record import Beginning, Ending, Runs
-from integration.service_stack import DATABASE, ServiceProcess, Stack, running_stack, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).parent
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

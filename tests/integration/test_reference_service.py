@@ -10,37 +10,15 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
-
-from integration.service_stack import DATABASE, ServiceProcess, Stack, prepare_database, running_stack, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack, prepare_database, wait_until
 
 NOTED = "SELECT count(*) || ' ' || count(DISTINCT id) FROM response_history WHERE id > 10^15"  # the sample data counts from 1
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(stack: Stack) -> Iterator[ServiceProcess]:
-    service = stack.service(REFERENCE_SERVICE_BREAKER_RESET_S="1", REFERENCE_SERVICE_BREAKER_FAILURES="3").start()
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def service(running: ServiceProcess) -> Iterator[ServiceProcess]:
-    wait_until("the service is ready", lambda: running.get("/ready").status == 200)
-    yield running
-    running.ask("DELETE", "/faults")
-    for tool in running.get("/metrics.json").body["tools"]["circuit_states"]:
-        running.ask("POST", f"/admin/reset-circuit/{tool}")
+SERVICE_SETTINGS = {"REFERENCE_SERVICE_BREAKER_RESET_S": "1", "REFERENCE_SERVICE_BREAKER_FAILURES": "3"}
 
 
 def test_every_answer_names_the_colour_also_one_for_a_path_that_is_not_there(service: ServiceProcess) -> None:

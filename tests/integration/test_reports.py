@@ -19,7 +19,7 @@ from unit.reports import KINDS, Page, rows, section
 
 from integration.browser import DESK_PX, HEIGHT_PX, PHONE_PX, running_browser, watched, width_px
 from integration.postgresql_server import tool_folder
-from integration.service_stack import DATABASE, ServiceProcess, Stack, running_stack, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SECRETS = ("app-secret", "swordfish-42")
@@ -94,12 +94,6 @@ class Profile:
         found = sorted((self.state / "reports" / "reference").glob(f"*_{playbook}.json"))
         report = json.loads(found[-1].read_text()) if found else {}
         return Done(done.returncode, output, report, found[-1].with_suffix(".html") if found else Path())
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(tmp_path_factory.mktemp("stack")) as running:
-        yield running
 
 
 @pytest.fixture

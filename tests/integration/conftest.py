@@ -1,0 +1,44 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reference service with its stores, for test files that ask for it; each file has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Its stores."""
+    with running_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running(stack: Stack, request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
+    """One instance, with the settings that the test file calls SERVICE_SETTINGS."""
+    service = stack.service(**getattr(request.module, "SERVICE_SETTINGS", {})).start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def service(running: ServiceProcess) -> Iterator[ServiceProcess]:
+    """That instance, ready and without faults."""
+    heal(running)
+    yield running
+    heal(running)
+
+
+def heal(service: ServiceProcess) -> None:
+    """End every fault, close every circuit."""
+    service.ask("DELETE", "/faults")
+    for tool in service.get("/metrics.json").body["tools"]["circuit_states"]:
+        service.ask("POST", f"/admin/reset-circuit/{tool}")
+    wait_until("the service is ready", lambda: service.get("/ready").status == 200)
