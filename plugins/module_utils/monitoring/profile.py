@@ -98,8 +98,8 @@ class Profile:
             BadInput: It has mistakes; the message has all of them (the first 30).
         """
         mistakes = [] if str(given.get("service_name") or "").strip() else ["service_name is empty"]
-        lists = {name: _dictionaries(given, name, mistakes) for name in _LISTS}
-        mistakes += [f"{name} has a control character in a text" for name in (*_TEXTS, *_LISTS) if _has_control(given.get(name))]
+        lists = {name: _dictionaries(given, name, mistakes) for name in LISTS}
+        mistakes += [f"{name} has a control character in a text" for name in (*_TEXTS, *LISTS) if _has_control(given.get(name))]
         for name in ("notify_channels", "monitoring_alerts"):
             if given.get(name) is not None and not isinstance(given[name], t.Mapping):
                 mistakes.append(f"{name} is no dictionary")
@@ -137,7 +137,7 @@ class Profile:
         )
 
 
-_LISTS = (
+LISTS = (
     "health_metrics",
     "incident_severities",
     "incident_severity_rules",
@@ -146,6 +146,7 @@ _LISTS = (
     "monitoring_rules",
     "monitoring_dashboards",
 )
+"""Variables of a profile that are lists, and are read here."""
 _TEXTS = ("service_name", "service_title", "notify_channels", "monitoring_alerts")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _NOT_USED = ("body", "send", "headers", "matches", "contains")

@@ -16,25 +16,16 @@ from . import placing, web
 from .files import ALERTMANAGER, DASHBOARD, RULES, Content, Places, content_of
 from .loading import Loaded, Pending, alertmanager_has, load, prometheus_has
 from .placing import Plan
-from .profile import Profile
+from .profile import LISTS, Profile
 from .receivers import Transports
 from .verification import Verified, verify
 
-_LISTS = (
-    "health_metrics",
-    "incident_severities",
-    "incident_severity_rules",
-    "incident_escalation_levels",
-    "incident_contacts",
-    "monitoring_rules",
-    "monitoring_dashboards",
-)
 _TRANSPORTS = tuple(Transports.__dataclass_fields__)
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "service_name": {"type": "str", "required": True},
     "service_title": {"type": "str", "default": ""},
     "service_environment": {"type": "str", "default": ""},
-    **{name: {"type": "list", "elements": "dict", "default": []} for name in _LISTS},
+    **{name: {"type": "list", "elements": "dict", "default": []} for name in LISTS},
     "notify_channels": {"type": "dict", "default": {}},
     "monitoring_alerts": {"type": "dict", "default": {}},
     "monitoring_warning_for_s": {"type": "float", "default": 300.0},
