@@ -136,6 +136,7 @@ def compare(lines: list[bytes], questions: list[dict[str, t.Any]], portion: int,
 @relaxed
 @given(LINES, st.sampled_from([50, 300, 2000, 100000]))
 @example([b'{"level": "ERROR", "type": "a', b'{", "user": "b"}', b'{"level": "ERROR", "type": "c", "user": "d"}'], 100000)
+@example([b'{"http": {"method": "GET"}, "status": 200}'] * 2 + [b'{"http.method": 0, "level": "ERROR"}'] * 2, 50)
 @example([b'{"level": "ERROR", "type": "x"}', b'{"level": "ERROR", "type": "', b'", "type": "x"}', b'"}'] * 3, 100000)
 def test_answers_are_those_of_decoding_each_line(lines: list[bytes], portion: int) -> None:
     compare(lines, QUESTIONS, portion)

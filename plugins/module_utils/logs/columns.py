@@ -60,7 +60,7 @@ def column_of(shape: Shape, source: Source, name: str) -> t.Tuple[str, bool]:
 
 
 def _has(shape: Shape, name: str) -> bool:
-    return name in shape.names or any(other.startswith(f"{name}.") for other in shape.names)
+    return name in shape.names or name in shape.objects
 
 
 def value_of(shape: Shape, column: str, raw: Raw) -> t.Any:

@@ -46,6 +46,7 @@ class Outline:
     Attributes:
         parts: Bytes that stand between values, one more than there are values.
         names: Names of the values, with dots for members of members.
+        objects: Names of the members that are objects.
         kinds: Kinds of values seen at each place.
         forms: For each value the form of a time, where all values seen had the same.
         samples: The values of the line itself, as they stand.
@@ -53,9 +54,12 @@ class Outline:
         escaped: How many of them had a backslash.
     """
 
-    def __init__(self, parts: t.Tuple[bytes, ...], names: t.Tuple[str, ...], kinds: t.List[str], samples: t.List[bytes]) -> None:
+    def __init__(
+        self, parts: t.Tuple[bytes, ...], names: t.Tuple[str, ...], kinds: t.List[str], samples: t.List[bytes], objects: t.FrozenSet[str]
+    ) -> None:
         self.parts = parts
         self.names = names
+        self.objects = objects
         self.kinds: t.List[t.Set[str]] = [{kind} for kind in kinds]
         self.forms: t.List[t.Optional[TimeForm]] = [_form(sample) for sample in samples]
         self.samples = samples
@@ -74,76 +78,82 @@ class Outline:
 
 def outline_of(line: bytes) -> t.Optional[Outline]:
     """The outline of a line that is a valid JSON object; None for one with empty objects, lists of objects, escaped or repeated names."""
-    parts: t.List[bytes] = [b""]
-    names: t.List[str] = []
-    kinds: t.List[str] = []
-    samples: t.List[bytes] = []
+    reader = _Reader(line)
     try:
-        end = _object(line, 0, "", parts, names, kinds, samples, 0)
+        end = reader.object(0, "", 0)
     except (_Unfit, RecursionError):
         return None
+    names, parts = reader.names, reader.parts
     if line[end:].strip(b" \t\r") or len(set(names)) < len(names) or len(names) > _MOST_MEMBERS or b"\r" in line:
         return None
     # The longer of two names could be read as a member of the other.
     if any(name.startswith(f"{other}.") for name in names for other in names):
         return None
     parts[-1] += line[end:]
-    return Outline(tuple(parts), tuple(names), kinds, samples)
+    return Outline(tuple(parts), tuple(names), reader.kinds, reader.samples, frozenset(reader.objects))
 
 
-def _object(
-    line: bytes, position: int, path: str, parts: t.List[bytes], names: t.List[str], kinds: t.List[str], samples: t.List[bytes], depth: int
-) -> int:
-    """Read an object that begins at `position`; where it ends."""
-    if line[position : position + 1] != b"{" or depth > _MOST_DEPTH:
-        raise _Unfit
-    position = _blank(line, position + 1, parts, b"{")
-    while True:
-        name = _TOKEN.match(line, position)
-        if name is None or name.group("text") is None or b"\\" in name.group() or not name.group().isascii():
+class _Reader:
+    """Takes one line apart; what it has found so far is in its attributes, named as those of an outline."""
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+        self.parts: t.List[bytes] = [b""]
+        self.names: t.List[str] = []
+        self.objects: t.Set[str] = set()
+        self.kinds: t.List[str] = []
+        self.samples: t.List[bytes] = []
+
+    def object(self, position: int, path: str, depth: int) -> int:
+        """Read an object that begins at `position`; where it ends."""
+        line = self.line
+        if line[position : position + 1] != b"{" or depth > _MOST_DEPTH:
             raise _Unfit
-        parts[-1] += name.group()
-        position = _blank(line, name.end(), parts, b"")
-        if line[position : position + 1] != b":":
-            raise _Unfit
-        position = _blank(line, position + 1, parts, b":")
-        full = f"{path}.{name.group()[1:-1].decode()}" if path else name.group()[1:-1].decode()
-        position = _value(line, position, full, parts, names, kinds, samples, depth)
-        position = _blank(line, position, parts, b"")
-        mark = line[position : position + 1]
-        if mark == b"}":
-            parts[-1] += b"}"
-            return position + 1
-        if mark != b",":
-            raise _Unfit
-        position = _blank(line, position + 1, parts, b",")
+        position = self._blank(position + 1, b"{")
+        while True:
+            name = _TOKEN.match(line, position)
+            if name is None or name.group("text") is None or b"\\" in name.group() or not name.group().isascii():
+                raise _Unfit
+            self.parts[-1] += name.group()
+            position = self._blank(name.end(), b"")
+            if line[position : position + 1] != b":":
+                raise _Unfit
+            position = self._blank(position + 1, b":")
+            full = f"{path}.{name.group()[1:-1].decode()}" if path else name.group()[1:-1].decode()
+            position = self._value(position, full, depth)
+            position = self._blank(position, b"")
+            mark = line[position : position + 1]
+            if mark == b"}":
+                self.parts[-1] += b"}"
+                return position + 1
+            if mark != b",":
+                raise _Unfit
+            position = self._blank(position + 1, b",")
 
+    def _blank(self, position: int, before: bytes) -> int:
+        blank = _BLANK.match(self.line, position)
+        text = blank.group() if blank else b""
+        self.parts[-1] += before + text
+        return position + len(text)
 
-def _blank(line: bytes, position: int, parts: t.List[bytes], before: bytes) -> int:
-    blank = _BLANK.match(line, position)
-    text = blank.group() if blank else b""
-    parts[-1] += before + text
-    return position + len(text)
-
-
-def _value(
-    line: bytes, position: int, name: str, parts: t.List[bytes], names: t.List[str], kinds: t.List[str], samples: t.List[bytes], depth: int
-) -> int:
-    if line[position : position + 1] == b"{":
-        return _object(line, position, name, parts, names, kinds, samples, depth + 1)
-    token = re.compile(_list_pattern(_ESCAPED_TEXT)).match(line, position) if line[position : position + 1] == b"[" else None
-    if token is not None:
-        kind = LIST
-    else:
-        token = _TOKEN.match(line, position)
-        if token is None:
-            raise _Unfit
-        kind = _kind(token)
-    names.append(name)
-    kinds.append(kind)
-    samples.append(token.group())
-    parts.append(b"")
-    return token.end()
+    def _value(self, position: int, name: str, depth: int) -> int:
+        line = self.line
+        if line[position : position + 1] == b"{":
+            self.objects.add(name)
+            return self.object(position, name, depth + 1)
+        token = _LIST.match(line, position) if line[position : position + 1] == b"[" else None
+        if token is not None:
+            kind = LIST
+        else:
+            token = _TOKEN.match(line, position)
+            if token is None:
+                raise _Unfit
+            kind = _kind(token)
+        self.names.append(name)
+        self.kinds.append(kind)
+        self.samples.append(token.group())
+        self.parts.append(b"")
+        return token.end()
 
 
 def _kind(token: "t.Match[bytes]") -> str:
@@ -159,6 +169,9 @@ def _kind(token: "t.Match[bytes]") -> str:
 def _list_pattern(text: bytes) -> bytes:
     item = rb"(?:" + text + rb"|" + _ANY_NUMBER + rb"|" + _WORD + rb")"
     return rb"\[[ \t]*(?:" + item + rb"[ \t]*(?:,[ \t]*" + item + rb"[ \t]*)*)?\]"
+
+
+_LIST = re.compile(_list_pattern(_ESCAPED_TEXT))
 
 
 class TimeForm(t.NamedTuple):
@@ -203,6 +216,7 @@ class Shape:
 
     Attributes:
         names: Names of all values.
+        objects: Names of the members that are objects.
         kinds: Kinds of the values, by name.
         fixed: Values that are the same in all lines of the shape, without quotation marks, by name.
         columns: Place of each other wanted value among the groups of a match, by its name.
@@ -218,6 +232,7 @@ class Shape:
         self.fixed = dict(fixed or {})
         self.kinds = dict(zip(outline.names, outline.kinds))
         self.names = frozenset(outline.names)
+        self.objects = outline.objects
         self.texts = frozenset(name for name, kinds in self.kinds.items() if kinds == {TEXT})
         form = dict(zip(outline.names, outline.forms)).get(time)
         self.time = time if form is not None and time in self.texts else ""
