@@ -33,6 +33,7 @@ _STORE: t.Dict[str, Shape] = {
     "name": name(),
     "kind": choice("postgresql", "redis", "qdrant", "files", "volume"),
     "component": text("Component of service_components whose data it holds."),
+    "on_host": text("Host of the inventory on which its tools run and its sets lie, where it is not the play's."),
     "rto_s": or_null(amount("Seconds that it may be gone.")),
     "rpo_s": or_null(amount("Seconds of data that may be lost; null where none matter.")),
 }
