@@ -9,6 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ...postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
+from ...redis.options import CONNECTION_OPTIONS as REDIS_CONNECTION_OPTIONS
+from ...redis.options import FILE_OPTIONS as REDIS_FILE_OPTIONS
 from .incident import EVERY, RECOVERY_STEP
 from .language import (
     Shape,
@@ -48,9 +50,8 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
     "redis": (
         [],
         {
-            "host": text(), "port": whole(), "user": text(), "password": text(), "tls": flag(), "ca_file": text(), "container": text(),
-            "container_engine": text(), "pod": text(), "pod_namespace": text(), "pod_container": text(), "kube_context": text(),
-            "rdb_file": text("The server's snapshot file."), "tool_folder": text(),
+            "method": choice("auto", "rdb", "stream"),
+            **{key: from_option(option) for key, option in {**REDIS_CONNECTION_OPTIONS, **REDIS_FILE_OPTIONS}.items()},
         },
     ),
     "qdrant": (["url", "collection"], {"url": url(), "api_key": text(), "collection": name(), "ca_file": text()}),
