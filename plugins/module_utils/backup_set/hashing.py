@@ -20,6 +20,7 @@ import typing as t
 
 from ..errors import RunbookError, SetDamaged
 from ..files import no_space_or
+from .in_use import CHOSEN
 
 BLOCK_BYTES = 1 << 20
 _POLL_S = 0.05
@@ -263,8 +264,8 @@ def _present(folder: str) -> t.Set[str]:
     return {os.path.relpath(os.path.join(top, name), folder) for top, _folders, names in os.walk(folder) for name in names} - SEAL_FILES
 
 
-SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json"})
-"""Files of a set that its manifest does not list: itself, its own checksum, and the proofs that come later."""
+SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json", CHOSEN})
+"""Files of a set that its manifest does not list: itself, its own checksum, the proofs that come later, and the note that it was chosen."""
 
 
 def damaged(folder: str, problems: t.Sequence[str]) -> SetDamaged:

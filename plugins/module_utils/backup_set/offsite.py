@@ -26,6 +26,7 @@ from ..pipeline import Pipeline
 from ..progress import Progress
 from .catalogue import list_sets
 from .hashing import damaged
+from .in_use import CHOSEN
 from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
@@ -173,12 +174,12 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
         Unreachable: The store failed.
     """
     remote = store.remote(backup_set.id)
-    if is_complete(store, backup_set.id) and not _differences(store, backup_set, ["proof.json"]):
+    if is_complete(store, backup_set.id) and not _differences(store, backup_set, ["proof.json", CHOSEN]):
         _upload_proof(store, backup_set, remote)
         return {"changed": False, "location": f"s3://{store.path(backup_set.id)}", "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
     backup_set.require_whole()
-    seals = [*_SEALS, "proof.json"]
+    seals = [*_SEALS, "proof.json", CHOSEN]
     store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *_excluding(seals))
     progress.say("comparing checksums")
     differing = _differences(store, backup_set, seals, download_check=download_check)
