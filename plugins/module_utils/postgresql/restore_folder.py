@@ -145,7 +145,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             if isinstance(error, OSError):
                 raise no_space_or(error, ready.restoring) from error
             raise
-        notes = [*([note] if note else []), *_notes(live_folder, ready.restoring)]
+        notes = [*([note] if note else []), *notes_of(live_folder, ready.restoring)]
         # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
         progress.say("exchanging the data folders")
         cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
@@ -164,7 +164,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     }
 
 
-def _notes(live: str, restored: str) -> t.List[str]:
+def notes_of(live: str, restored: str) -> t.List[str]:
     """What is not as it was, though the restore did all that it should."""
     notes = []
     emptied = glob.glob(os.path.join(glob.escape(restored), "base", "*", "*_init"))
