@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ..postgresql.connection import Session, literal
 from ..readable import duration
 from .sessions import Activity
