@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Backup of a Redis or Valkey server: one RDB file, proven to be of this moment, and the keys of every database to compare a restore with."""
+"""Backup of a Redis or Valkey server: one RDB file of this very moment, and the keys of every database to compare a restore with."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ..command import Place
 from .client import Server
+from .service import Wishes
 
 CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "host": {"type": "str", "default": "127.0.0.1"},
@@ -78,4 +79,17 @@ def server_from(options: t.Mapping[str, t.Any]) -> Server:
         verify_tls=options["verify_tls"],
         timeout_s=options["timeout_s"],
         place=place_from(options),
+    )
+
+
+def wishes_from(options: t.Mapping[str, t.Any]) -> Wishes:
+    """What the options say of the server's files."""
+    return Wishes(
+        data_folder=options["data_folder"] or "",
+        rdb_file=options["rdb_file"] or "",
+        account=options["server_account"],
+        stop_command=options["server_stop_command"],
+        start_command=options["server_start_command"],
+        log_file=options["server_log_file"] or "",
+        timeout_s=options["start_timeout_s"],
     )

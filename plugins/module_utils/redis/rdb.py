@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What an RDB file says of itself in its first bytes, and what the server's own checker says of the rest.
+"""What an RDB file says of itself in its first bytes.
 
 Source of the format: rdb.h and rdb.c of Redis 7 and Valkey 8 (rdbSaveInfoAuxFields, rdbLoadRioWithLoadingCtx). Before any key come
 auxiliary fields, among them the second in which it was begun, and for each database how many keys it has and how many of them expire.
@@ -10,24 +10,17 @@ auxiliary fields, among them the second in which it was begun, and for each data
 
 from __future__ import annotations
 
-import os
 import re
 import struct
-import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
-from ..command import Command, Place, run
-from ..errors import RunbookError, SetDamaged, ToolMissing
-from ..pipeline import Pipeline
+from ..errors import SetDamaged
 
 _HEAD_BYTES = 1 << 16
 _MAGIC = re.compile(rb"(?:REDIS|VALKEY)(\d{3,4})")
 _AUX, _FUNCTION2, _SELECT, _RESIZE, _SLOT_INFO = 0xFA, 0xF5, 0xFE, 0xFB, 0xF4
 _INTEGERS = {0xC0: ("<b", 1), 0xC1: ("<h", 2), 0xC2: ("<i", 4)}
-_SERVERS = ("redis-server", "valkey-server")
-_CHECKERS = ("redis-check-rdb", "valkey-check-rdb")
-_NO_SPACE_FOR_LINK = "sre-runbooks-check-"
 
 
 @dataclass(frozen=True)
@@ -131,95 +124,3 @@ class _Reader:
             raise IndexError
         self._at += size
         return value.decode("utf-8", "replace")
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What the server's own checker found.
-
-    Attributes:
-        problem: What is wrong; empty when all is well.
-        keys: Keys that it read; -1 when it did not say.
-        tool: The checker's version or name.
-    """
-
-    problem: str = ""
-    keys: int = -1
-    tool: str = ""
-
-
-def check_rdb(path: str, place: Place, server_program: str = "") -> Checked:
-    """Let redis-check-rdb read a file of this host to its end: every length, every value, and the checksum.
-
-    In a container or pod the checker reads it through a pipe. A server's program does the same under the checker's name, so on this host
-    the server is enough.
-
-    Args:
-        path: The file.
-        place: Where the programs are.
-        server_program: The server's program, where that is known.
-
-    Raises:
-        ToolMissing: Neither the checker nor a server is there.
-    """
-    if not place.is_host:
-        return _through_pipe(path, place)
-    with tempfile.TemporaryDirectory(prefix=_NO_SPACE_FOR_LINK) as folder:
-        program = _checker(place)
-        if not program:
-            program = os.path.join(folder, "redis-check-rdb")
-            os.symlink(os.path.realpath(server_program or server_program_in(place)), program)
-        done = run(Command([program, path]), check=False)
-    return _judged(done.stdout + done.stderr, done.status, os.path.basename(program))
-
-
-def _through_pipe(path: str, place: Place) -> Checked:
-    error: t.Optional[RunbookError] = None
-    for name in _CHECKERS:
-        with open(path, "rb") as stream, tempfile.TemporaryFile() as said:
-            pipeline = Pipeline(Command([place.program(name), "/dev/stdin"], place=place), stdin=stream, stdout=said)
-            try:
-                with pipeline:
-                    pass
-            except RunbookError as failed:
-                status, error = int(failed.facts.get("exit_status", 0)), failed
-                if status in (126, 127) or "executable file not found" in failed.why:
-                    continue
-            said.seek(0)
-            return _judged(said.read().decode("utf-8", "replace"), 0, name)
-    raise ToolMissing(f"redis-check-rdb is not in the {place}", why=error.why if error else "", next_step="name its folder (tool_folder)")
-
-
-def _judged(said: str, status: int, tool: str) -> Checked:
-    keys = re.search(r"\[info\] (\d+) keys read", said)
-    if status == 0 and "RDB looks OK" in said:
-        return Checked("", int(keys.group(1)) if keys else -1, tool)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    telling = [line for line in lines if "rror" in line or "Unexpected" in line or "Wrong" in line or "wrong" in line]
-    return Checked("; ".join((telling or lines)[:3])[:500] or f"{tool} ended with {status}", -1, tool)
-
-
-def _checker(place: Place) -> str:
-    for name in _CHECKERS:
-        try:
-            program = place.program(name)
-        except ToolMissing:
-            continue
-        return program
-    return ""
-
-
-def server_program_in(place: Place) -> str:
-    """The server's program on this host.
-
-    Raises:
-        ToolMissing: It is not there.
-    """
-    for name in _SERVERS:
-        try:
-            return place.program(name)
-        except ToolMissing as error:
-            missing = error
-    missing.what = "The program redis-server (or valkey-server) is missing"
-    missing.args = (missing.message,)
-    raise missing

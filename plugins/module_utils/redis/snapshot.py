@@ -104,7 +104,7 @@ def _not_saved(client: Client, state: t.Mapping[str, t.Any]) -> RunbookError:
     return CommandFailed(
         "The server could not save its data",
         where=str(client.server),
-        why=f"rdb_last_bgsave_status is {state['rdb_last_bgsave_status']}; its log says why, most often its disk is full or it lacks memory",
+        why=f"rdb_last_bgsave_status is {state['rdb_last_bgsave_status']}; most often its disk is full or it lacks memory",
         next_step="look at the server's log, free space in its data folder, then run the procedure again",
         changed=False,
         facts={"status": state["rdb_last_bgsave_status"]},
@@ -202,7 +202,7 @@ class Stream:
 
 
 class FileReader:
-    """A file of the server's, wherever it is: read here, or by `cat` in its container or pod. Use as a context manager that gives a stream."""
+    """A file of the server's, read here, or by `cat` in its container or pod; a context manager that gives a stream."""
 
     def __init__(self, server: Server, path: str) -> None:
         self._server, self._path = server, path
