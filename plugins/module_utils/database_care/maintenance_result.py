@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ..readable import size
 from .inspection import Found
 from .maintenance_plan import Plan
 from .maintenance_work import DONE, FAILED, POSTPONED, Outcome
+
+_Rows = t.Sequence[t.Mapping[str, t.Any]]
 
 
 def told(
@@ -42,11 +45,22 @@ def told(
         "held_back_by": list(held),
         "notes": notes,
         "duration_s": duration_s,
+        "summary": _summary(steps, tables, indexes, dry_run),
         "diff": {"before": "".join(f"{step.label}: {step.reason}\n" for step in plan.steps), "after": _left_to_do(outcomes)},
     }
     if failed:
         result.update(failed=True, msg=f"{len(failed)} of {len(outcomes)} steps failed. {failed[0].step.sentence}: {failed[0].why}.")
     return result
+
+
+def _summary(steps: t.Sequence[Outcome], tables: _Rows, indexes: _Rows, dry_run: bool) -> t.List[str]:
+    lines = [one.step.sentence + ("" if dry_run else f" -> {one.outcome}" + (f", {one.why}" if one.why else "")) for one in steps]
+    for row in [] if dry_run else [*tables, *indexes]:
+        before, after = row["waste_bytes_before"], row["waste_bytes_after"]
+        waste = "" if before is None or after is None else f", of which held nothing {size(before)} before, {size(after)} now"
+        dead = f", dead rows {row['dead_before']} before, {row['dead_after']} now" if "dead_before" in row else ""
+        lines.append(f"{row['name']}: {size(row['bytes_before'])} before, {size(row['bytes_after'])} now{waste}{dead}")
+    return lines or ["nothing needs doing"]
 
 
 def _left_to_do(outcomes: t.Sequence[Outcome]) -> str:

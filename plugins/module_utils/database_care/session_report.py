@@ -147,6 +147,23 @@ def _kept(slot: t.Mapping[str, t.Any]) -> str:
     return kept + (f", and dead rows of the last {held} transactions" if held else "")
 
 
+def summary(told: t.Mapping[str, t.Any]) -> t.List[str]:
+    """A report in lines for a reader: the numbers, what was found, and who holds up whom."""
+    used = told["usage"]
+    states = ", ".join(f"{count} {state}" for state, count in told["by_state"].items()) or "none but ours"
+    lines = [f"{used['connections']} of {used['available']} connections are in use ({used['percent']} %): {states}"]
+    lines += [f"{one['verdict']}: {one['text']}" for one in told["findings"]]
+    for blocker in told["blockers"]:
+        lines += _branch(blocker, 0)
+    return lines
+
+
+def _branch(node: t.Mapping[str, t.Any], depth: int) -> t.List[str]:
+    verb = "waits" if depth else "holds others up"
+    line = f"{'    ' * depth}{node['pid']} {verb}: {node['user']} {node['application']}, {node['state']}, {node['query']}"
+    return [line, *(below for one in node["waiting"] for below in _branch(one, depth + 1))]
+
+
 def information(connection: Connection, limits: Limits, expected_identifier: str = "") -> t.Dict[str, t.Any]:
     """What the sessions of a server mean, as the module pg_sessions_info tells it.
 
@@ -155,8 +172,10 @@ def information(connection: Connection, limits: Limits, expected_identifier: str
         WrongTarget: The server is not the one that the inventory means.
     """
     with Asking(connection, expected_identifier=expected_identifier) as (session, info):
+        told = report(activity(session), limits)
         return {
             "changed": False,
-            **report(activity(session), limits),
+            **told,
+            "summary": summary(told),
             "server": {"version": info.version, "system_identifier": info.system_identifier},
         }

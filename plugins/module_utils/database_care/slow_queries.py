@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..errors import BadInput
 from ..postgresql.connection import Connection, Session, identifier, literal
+from ..readable import duration
 from .blocking import described
 from .sessions import Asking, activity
 from .sql_text import without_values
@@ -91,7 +92,7 @@ def information(request: SlowRequest) -> t.Dict[str, t.Any]:
     notes = []
     if not steps and not known["sees_all"]:
         notes.append("queries of other roles are counted without their text; grant our role pg_read_all_stats (in pg_monitor)")
-    return {
+    told = {
         "changed": False,
         "available": not steps,
         "next_steps": steps,
@@ -103,6 +104,22 @@ def information(request: SlowRequest) -> t.Dict[str, t.Any]:
         "verdict": "unknown" if steps else "fail" if found["far_too_slow"] else "warn" if found["slow"] else "pass",
         "notes": notes,
     }
+    return {**told, "summary": summary(told)}
+
+
+def summary(told: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The slow queries in lines for a reader."""
+    if told["available"]:
+        lines = [
+            f"{told['slow']} queries are slow, {told['far_too_slow']} of them far too slow; counted since {told['counting_since'] or 'unknown'}"
+        ]
+    else:
+        lines = ["Nothing is gathered about queries. Next: " + "; ".join(told["next_steps"])]
+    lines += [
+        f"{one['mean_ms']:g} ms on average, {one['calls']} calls, {one['percent_of_time'] or 0:g} % of the time: {one['query']}"
+        for one in told["queries"]
+    ]
+    return lines + [f"runs for {duration(one['query_s'])}, process {one['pid']} ({one['user']}): {one['query']}" for one in told["running"]]
 
 
 def how_to_get_it(known: t.Mapping[str, t.Any], database: str) -> t.List[str]:
