@@ -61,11 +61,22 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
             "paths": words("Files and folders.", minItems=1),
             "into": text("Folder in the set."),
             "encrypt": words("Names of files that go into the set encrypted."),
-            "exclude": words(),
+            "include": words("Only files that fit one of these patterns."),
+            "exclude": words("Files and folders that stay out."),
+            "tool_folder": text("Folder of tar and zstd."),
             "stop_service": flag("Whether the service is stopped meanwhile."),
         },
     ),
-    "volume": (["volume"], {"volume": name(), "stop_service": flag()}),
+    "volume": (
+        ["volume"],
+        {
+            "volume": name(),
+            "engine": choice("docker", "podman"),
+            "exclude": words("Files and folders that stay out."),
+            "tool_folder": text("Folder of tar and zstd."),
+            "stop_service": flag(),
+        },
+    ),
 }  # fmt: skip
 
 
