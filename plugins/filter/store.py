@@ -41,6 +41,11 @@ def store_family(one: t.Mapping[str, t.Any]) -> str:
     return _FAMILIES[t.cast(str, kind)]
 
 
+def store_resource(one: t.Mapping[str, t.Any]) -> str:
+    """What a procedure takes the lease on that works on a store."""
+    return f"{one['kind']}:{one['name']}"
+
+
 def postgresql_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:
     """The part of a store that says how to reach it, as module options (for C(module_defaults)); with its data folder when asked."""
     keys = [*CONNECTION_OPTIONS, *(DATA_FOLDER_OPTIONS if data_folder else [])]
@@ -52,4 +57,9 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
-        return {"store": store, "store_family": store_family, "postgresql_connection": postgresql_connection}
+        return {
+            "store": store,
+            "store_family": store_family,
+            "store_resource": store_resource,
+            "postgresql_connection": postgresql_connection,
+        }
