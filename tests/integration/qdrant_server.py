@@ -55,7 +55,7 @@ class QdrantServer:
         environment = {**os.environ, "PYTHONPATH": str(_TESTS), "QDRANT__SERVICE__API_KEY": self.api_key}
         with (self.folder.parent / f"{self.folder.name}.log").open("ab") as log:
             command = [sys.executable, "-m", "reference_service.qdrant_server", *arguments]
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=_TESTS)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(OSError):
