@@ -133,6 +133,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import ope
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import KEEP_OPTIONS, keep_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.tool_check import tool_problems
+from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.archive import tool_problems as qdrant_problems
 
 
 def main() -> None:
@@ -167,7 +168,7 @@ def main() -> None:
             return operations.seal(options["folder"], folder, options["store"], options["kind"], dry_run=dry_run)
         one = operations.open_set(folder, options["set"])
         if options["operation"] == "verify":
-            look = partial(tool_problems, tool_folder=options["tool_folder"] or "")
+            look = qdrant_problems if one.manifest.get("kind") == "qdrant" else partial(tool_problems, tool_folder=options["tool_folder"] or "")
             return operations.verify(one, run_id=options["run_id"], tool_check=look, dry_run=dry_run)
         return operations.mark(one, options["state"], run_id=options["run_id"], detail=options["detail"], dry_run=dry_run)
 
