@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.watch import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController
+from ansible_collections.sre.runbooks.plugins.plugin_utils.profile import leaves_record, procedures
 
 
 class ActionModule(OnController):
@@ -15,6 +18,10 @@ class ActionModule(OnController):
     module = "sre.runbooks.schedule_info"
     options = OPTIONS
     operate = staticmethod(operate)
+
+    def arguments(self, task_vars: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Those of the task, and which procedures leave no record."""
+        return {"without_record": [name for name in procedures() if not leaves_record(name)], **super().arguments(task_vars)}
 
 
 __all__ = ["ActionModule"]

@@ -60,8 +60,9 @@ options:
     description: The Python that starts runs. By default the one that runs this module.
     type: path
   collections_path:
-    description: Folder that holds C(ansible_collections), where it is none of Ansible's and Python's own.
-    type: path
+    description: Folders that hold C(ansible_collections), with colons between them, where they are none of Ansible's and Python's own.
+    type: str
+    default: ""
   working_folder:
     description: Working folder of the runs, for example of an C(ansible.cfg).
     type: path
@@ -88,7 +89,8 @@ options:
     type: str
     default: "{profile} {procedure}"
   procedures:
-    description: The catalogue of procedures; with it an entry for none of them, or for one that destroys, is refused.
+    description:
+      - The catalogue of procedures; an entry for none of them, or for one that destroys, is refused. The default is that of this collection.
     type: dict
     default: {}
   grace_s:
@@ -130,6 +132,11 @@ entries:
   returned: success
   type: list
   elements: dict
+table:
+  description: One line for each entry.
+  returned: success
+  type: list
+  elements: str
 files:
   description: All files of the schedule.
   returned: success
@@ -150,6 +157,15 @@ started:
   returned: success
   type: list
   elements: str
+content:
+  description: For AWX a list of schedules, for Semaphore a dictionary of templates and schedules, as they are in the file. Else null.
+  returned: success
+  type: raw
+obsolete:
+  description: Schedules of AWX that were made before and are no longer wanted, each with C(name) and C(unified_job_template).
+  returned: success
+  type: list
+  elements: dict
 notes:
   description: What the reader should know.
   returned: success

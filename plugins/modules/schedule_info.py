@@ -40,6 +40,11 @@ options:
     type: list
     elements: str
     default: []
+  without_record:
+    description: Procedures that leave no run record. The default is those of this collection's playbooks.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: sre.runbooks.schedule_config
 """

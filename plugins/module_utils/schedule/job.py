@@ -46,6 +46,7 @@ class Job:
         state_folder: State folder of the run.
         timeout_s: Seconds after which it is ended.
         keep_logs: How many logs are kept that are in no run record.
+        scheduler: Who starts it.
     """
 
     profile: str
@@ -62,6 +63,7 @@ class Job:
     state_folder: str = ""
     timeout_s: float = TIMEOUT_S
     keep_logs: int = 10
+    scheduler: str = ""
 
     def text(self) -> str:
         """The content of the job's file."""

@@ -32,7 +32,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "playbook_folder": {"type": "path"},
     "ansible_playbook": {"type": "path"},
     "python": {"type": "path"},
-    "collections_path": {"type": "path"},
+    "collections_path": {"type": "str", "default": ""},
     "working_folder": {"type": "path"},
     "account": {"type": "str", "default": ""},
     "environment_file": {"type": "path"},
@@ -56,6 +56,7 @@ class _Wanted(t.NamedTuple):
     files: t.List[File]
     timers: t.List[str]
     notes: t.List[str]
+    content: t.Any
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -94,9 +95,9 @@ def _wanted(
     environment_file = os.path.abspath(parameters["environment_file"]) if parameters.get("environment_file") else ""
     if on_host and enabled and environment_file:
         check_environment_file(environment_file, owner)
-    files, timers, notes = [], [], []
+    files, timers, notes, content = [], [], [], None
     for entry in enabled:
-        text = _job(parameters, profile, entry, state, folder, environment_file, now).text()
+        text = _job(parameters, profile, entry, state, folder, environment_file, now, scheduler).text()
         files.append(File(job_path(folder, entry.name), text, 0o600, owner))
     starts = [(entry, _argv(parameters, job_path(folder, entry.name))) for entry in enabled]
     if scheduler == host.CRON and enabled:
@@ -114,17 +115,25 @@ def _wanted(
             timers.append(f"{base}.timer")
     elif enabled:
         make = awx_schedules if scheduler == host.AWX else semaphore_content
-        content = json.dumps(make(entries, profile, parameters["template"]), indent=2, ensure_ascii=False) + "\n"
-        files.append(File(_output(parameters, folder, scheduler), content, 0o600, owner))
+        content = make(entries, profile, parameters["template"])
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        files.append(File(_output(parameters, folder, scheduler), text, 0o600, owner))
         skipped = [entry.name for entry in enabled if clocks_skip(entry, times_of(entry, now))]
         if skipped:
             names = ", ".join(skipped)
             notes.append(f"{scheduler} passes over what the clocks skip in spring: give {names} a time before 01:00 or after 04:00")
-    return _Wanted(files, timers, notes)
+    return _Wanted(files, timers, notes, content)
 
 
 def _job(
-    parameters: t.Mapping[str, t.Any], profile: str, entry: Entry, state: str, folder: str, environment_file: str, now: datetime
+    parameters: t.Mapping[str, t.Any],
+    profile: str,
+    entry: Entry,
+    state: str,
+    folder: str,
+    environment_file: str,
+    now: datetime,
+    scheduler: str,
 ) -> Job:
     playbook = os.path.join(parameters.get("playbook_folder") or "", f"{entry.procedure}.yml")
     argv = [parameters.get("ansible_playbook") or "ansible-playbook"]
@@ -146,6 +155,7 @@ def _job(
         folder=str(parameters.get("working_folder") or ""),
         state_folder=state,
         timeout_s=entry.timeout_s,
+        scheduler=scheduler,
     )
     try:
         before = Job.read(job_path(folder, entry.name))
@@ -238,13 +248,30 @@ def _result(
         "msg": f"{count} procedures are run by {scheduler}." if count else "Nothing is run by itself.",
         "scheduler": scheduler,
         "entries": shown,
+        "table": [f"{one['name']}: {one['at']}, next {(one['next_runs'] or ['never, it is off'])[0]}" for one in shown],
         "files": [one.path for one in wanted.files],
         "written": [one.path for one, _before in plan.write],
         "removed": [path for path, _text in plan.remove],
         "started": list(asleep),
+        "content": wanted.content,
+        "obsolete": _obsolete(plan, wanted.content) if scheduler == host.AWX else [],
         "notes": notes,
         "diff": plan.diff(),
     }
+
+
+def _obsolete(plan: Plan, content: t.Any) -> t.List[t.Dict[str, str]]:
+    """Schedules of AWX that were made before and are no longer wanted, by the file that was written then."""
+    before = [text for one, text in plan.write if one.path.endswith(".json") and not one.path.endswith(JOB) and text]
+    before += [text for path, text in plan.remove if path.endswith(".json") and not path.endswith(JOB)]
+    names = {(one["name"], one["unified_job_template"]) for one in content or []}
+    found = set()
+    for text in before:
+        try:
+            found |= {(str(one["name"]), str(one["unified_job_template"])) for one in json.loads(text)}
+        except (ValueError, KeyError, TypeError):
+            continue
+    return [{"name": name, "unified_job_template": template} for name, template in sorted(found - names)]
 
 
 def _cron_path(parameters: t.Mapping[str, t.Any], profile: str) -> str:

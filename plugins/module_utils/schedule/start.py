@@ -41,6 +41,8 @@ SUCCEEDED, FAILED, BAD_INPUT, ENDED = 0, 1, 2, 3
 _EARLY_S = 30.0
 """How much earlier than its moment a start may come: clocks of machines differ."""
 _GRACE_S = 10.0
+_PLAIN = {"LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", "HOME": os.path.expanduser("~")}
+"""cron and systemd give a program next to nothing; Ansible wants a locale of UTF-8."""
 _LOG_IN_RECORD = "output.log"
 _MOST_LOG_BYTES = 20_000_000
 
@@ -151,7 +153,7 @@ class _Run:
         variables = {**job.variables, "procedure_run_id": self.run_id, VARIABLE: told}
         command = Command(
             [*job.argv, "--extra-vars", json.dumps(variables)],
-            environment={**job.environment, STATE_VARIABLE: self.state, RUN_MARK: self.run_id},
+            environment={**_PLAIN, **job.environment, STATE_VARIABLE: self.state, RUN_MARK: self.run_id},
             secrets=self.environment,
             folder=job.folder or "/",
         )

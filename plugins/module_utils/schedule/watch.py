@@ -26,6 +26,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "grace_s": {"type": "float", "default": GRACE_S},
     "timeout_s": {"type": "float", "default": TIMEOUT_S},
     "except_procedures": {"type": "list", "elements": "str", "default": []},
+    "without_record": {"type": "list", "elements": "str", "default": []},
     "state_folder": {"type": "path"},
 }
 """Described in plugins/modules/schedule_info.py."""
@@ -71,7 +72,13 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     folder = folder_of(state, profile)
     records = _records(Runs(state), profile, entries)
     rows = [
-        judged(entry, _job(folder, entry), _last(read_status(folder, entry.name), records.get(entry.name)), now)
+        judged(
+            entry,
+            _job(folder, entry),
+            _last(read_status(folder, entry.name), records.get(entry.name)),
+            now,
+            without_record=entry.procedure in parameters["without_record"],
+        )
         for entry in entries
         if entry.procedure not in parameters["except_procedures"]
     ]
@@ -96,8 +103,18 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     }
 
 
-def judged(entry: Entry, job: t.Optional[Job], last: t.Optional[LastRun], now: datetime) -> t.Dict[str, t.Any]:
-    """An entry with its verdict; a pure function but for the look whether a process lives."""
+def judged(
+    entry: Entry, job: t.Optional[Job], last: t.Optional[LastRun], now: datetime, *, without_record: bool = False
+) -> t.Dict[str, t.Any]:
+    """An entry with its verdict; a pure function.
+
+    Args:
+        entry: What the profile says.
+        job: What was set up for it; None for nothing.
+        last: Its newest run; None for none.
+        now: The time.
+        without_record: Whether its procedure leaves no run record.
+    """
     row: t.Dict[str, t.Any] = {
         "name": entry.name,
         "procedure": entry.procedure,
@@ -121,6 +138,8 @@ def judged(entry: Entry, job: t.Optional[Job], last: t.Optional[LastRun], now: d
         why = f"the profile says {entry.spoken}, and {job.at} {job.time_zone} was set up"
         return {**row, "verdict": UNKNOWN, "why": why, "next_step": "run schedule_setup"}
     until = now - timedelta(seconds=entry.grace_s)
+    if last is None and job.scheduler in ("awx", "semaphore") and without_record:
+        return {**row, "verdict": WAITING, "why": f"{job.scheduler} runs it, and it leaves no record here"}
     since = utc_time(job.since)
     begun = max(last.due or last.started_at, last.started_at - _EARLY) if last else None
     due = entry.previous_run(until)
