@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ...postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
+from ...qdrant.options import CONNECTION_OPTIONS as QDRANT_CONNECTION_OPTIONS
 from ...redis.options import CONNECTION_OPTIONS as REDIS_CONNECTION_OPTIONS
 from ...redis.options import FILE_OPTIONS as REDIS_FILE_OPTIONS
 from .incident import EVERY, RECOVERY_STEP
@@ -24,6 +25,7 @@ from .language import (
     number,
     or_null,
     record,
+    record_of,
     table,
     text,
     url,
@@ -39,6 +41,7 @@ _STORE: t.Dict[str, Shape] = {
     "rto_s": or_null(amount("Seconds that it may be gone.")),
     "rpo_s": or_null(amount("Seconds of data that may be lost; null where none matter.")),
 }
+_QDRANT: t.Dict[str, Shape] = {**{key: from_option(option) for key, option in QDRANT_CONNECTION_OPTIONS.items()}, "url": url()}
 _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
     "postgresql": (
         ["database"],
@@ -54,7 +57,16 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
             **{key: from_option(option) for key, option in {**REDIS_CONNECTION_OPTIONS, **REDIS_FILE_OPTIONS}.items()},
         },
     ),
-    "qdrant": (["url", "collection"], {"url": url(), "api_key": text(), "collection": name(), "ca_file": text()}),
+    "qdrant": (
+        ["url"],
+        {
+            **_QDRANT,
+            "collections": words("Collections, by name or by an alias that the service uses; empty for all."),
+            "full_storage": flag("Whether one snapshot of the whole storage is taken instead."),
+            "sample_points": {"type": "integer", "minimum": -1, "description": "Points of each collection that are compared; -1 for all."},
+            "rehearsal": record_of(["url"], _QDRANT, "Another server on which sets are rehearsed."),
+        },
+    ),
     "files": (
         ["paths"],
         {
