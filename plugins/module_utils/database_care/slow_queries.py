@@ -110,9 +110,8 @@ def information(request: SlowRequest) -> t.Dict[str, t.Any]:
 def summary(told: t.Mapping[str, t.Any]) -> t.List[str]:
     """The slow queries in lines for a reader."""
     if told["available"]:
-        lines = [
-            f"{told['slow']} queries are slow, {told['far_too_slow']} of them far too slow; counted since {told['counting_since'] or 'unknown'}"
-        ]
+        since = f", counted since {told['counting_since']}" if told["counting_since"] else ""
+        lines = [f"{told['slow']} queries are slow, {told['far_too_slow']} of them far too slow{since}"]
     else:
         lines = ["Nothing is gathered about queries. Next: " + "; ".join(told["next_steps"])]
     lines += [
