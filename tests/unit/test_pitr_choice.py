@@ -45,7 +45,7 @@ def backup(stopped: int, number: int = 1, timeline: int = 1, kind: str = "full",
     return Backup(label or f"b{stopped}", kind, stopped - 10, stopped, wal, wal, lsn(number * SEGMENT + 100), 1000, 100)
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2090, 1, 1)))
+@given(st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2090-01-01")))
 def test_a_moment_is_read_as_it_was_written(when: datetime) -> None:
     seconds = when.replace(tzinfo=UTC).timestamp()
     assert moment(when.isoformat(timespec="microseconds") + "Z") == pytest.approx(seconds, abs=1e-5)

@@ -83,20 +83,16 @@ def history_of(timeline: int, text: str) -> History:
 
 def fits(backup: Backup, history: History) -> bool:
     """Whether a server that starts from the backup can follow this history."""
-    return any(
-        backup.timeline == timeline and (end < 0 or position(backup.lsn_stop) <= end) for timeline, end in history
-    )
+    return any(backup.timeline == timeline and (end < 0 or position(backup.lsn_stop) <= end) for timeline, end in history)
 
 
-def reach(
-    start: str, segments: t.Iterable[str], history: History, segment_bytes: int = WAL_SEGMENT_BYTES
-) -> t.Tuple[t.List[str], str]:
+def reach(start: str, segments: t.Iterable[str], history: History, segment_bytes: int = WAL_SEGMENT_BYTES) -> t.Tuple[t.List[str], str]:
     """The unbroken row of segments from `start` on along a history, and the first one that is missing though later ones are there.
 
     Returns:
         The row in order; the name of the missing segment, empty when the row ends with the log.
     """
-    ends = {timeline: end for timeline, end in history}
+    ends = dict(history)
     order = {timeline: rank for rank, (timeline, _end) in enumerate(history)}
     best: t.Dict[int, str] = {}
     for name in segments:

@@ -19,7 +19,9 @@ from .server import archiver, is_failing
 
 _NOTHING_YET_BYTES = 8192
 """What a segment holds before anybody writes: its header, and a checkpoint's own records."""
-_TROUBLE = re.compile(r"(invalid checksum|invalid result|invalid size|file missing|missing file|unable to|status: invalid|no (?:backup|archive)s? exist)")
+_TROUBLE = re.compile(
+    "invalid checksum|invalid result|invalid size|file missing|missing file|unable to|status: invalid|no (?:backup|archive)s? exist"
+)
 
 
 def information(archive: Archive) -> t.Dict[str, t.Any]:
@@ -27,8 +29,8 @@ def information(archive: Archive) -> t.Dict[str, t.Any]:
 
     Returns:
         `oldest_restorable_at`, `newest_restorable_at` (UTC ISO 8601, empty when there is none), `backups`, `missing_segment`,
-        `server_answers`, `archive_failing`, `last_archived_at`, `last_failed_at`, `waiting_segments`, `unarchived_bytes`, and `rpo_s`: seconds
-        of work that would be lost if the server were lost now; null when it cannot be told.
+        `server_answers`, `archive_failing`, `last_archived_at`, `last_failed_at`, `waiting_segments`, `unarchived_bytes`, and
+        `rpo_s`: seconds of work that would be lost if the server were lost now; null when it cannot be told.
 
     Raises:
         RunbookError: The archive cannot be read.
@@ -67,7 +69,9 @@ def information(archive: Archive) -> t.Dict[str, t.Any]:
             unarchived_bytes=behind,
         )
         if is_failing(told):
-            result["notes"].append(f"the server cannot archive its log since {result['last_archived_at'] or 'it was set up'}; {told['waiting']} segments wait")
+            result["notes"].append(
+                f"the server cannot archive its log since {result['last_archived_at'] or 'it was set up'}; {told['waiting']} segments wait"
+            )
         if lost_since is not None and behind <= _NOTHING_YET_BYTES:
             lost_since = 0.0
     if whole.missing:

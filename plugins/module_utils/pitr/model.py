@@ -51,7 +51,8 @@ class Repository:
             raise BadInput("The path of a pgBackRest repository begins with /", where=self.path, next_step="correct pitr.repository.path")
         if self.type == "s3" and not (self.bucket and self.endpoint and self.access_key and self.secret_key):
             raise BadInput(
-                "A repository in an object store needs a bucket, an endpoint and both keys", next_step="complete pitr.repository of the store"
+                "A repository in an object store needs a bucket, an endpoint and both keys",
+                next_step="complete pitr.repository of the store",
             )
 
     def __str__(self) -> str:
@@ -97,9 +98,7 @@ class Archive:
     def __post_init__(self) -> None:
         for what, value in (("stanza", self.stanza), ("config_file", self.config_file), ("program", self.program)):
             if not _PLAIN.match(value):
-                raise BadInput(
-                    f"pitr.{what} may hold letters, digits and _ . / - only", where=repr(value), next_step="choose another name"
-                )
+                raise BadInput(f"pitr.{what} may hold letters, digits and _ . / - only", where=repr(value), next_step="choose another name")
         if not self.connection.place.is_host:
             raise BadInput(
                 "Point in time works where the server's data folder is: on its own host",

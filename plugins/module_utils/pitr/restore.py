@@ -160,7 +160,7 @@ def replay_and_read(
         raise NotTheSame(
             "The replay of the log ended too early",
             where=folder,
-            why=f"it reached {utc(float(last)) if last else 'no commit'}, the archive held commits until {utc(target.window.last)} when it began",
+            why=f"it reached {utc(float(last)) if last else 'no commit'}, but the archive holds commits until {utc(target.window.last)}",
             next_step="see that the archive's store answers, and run it again; the live server is as it was",
         )
     restored_to = utc(float(last)) if last else ""
@@ -205,9 +205,10 @@ def _in_our_words(error: BaseException, folder: str) -> BaseException:
     if isinstance(error, CommandFailed):
         if "recovery ended before configured recovery target was reached" in error.why:
             return RunbookError(
-                "The log ended before that moment", where=folder, why=error.why, next_step="choose an earlier moment, or restore_time=latest"
+                "The log ended before that moment",
+                where=folder,
+                why=error.why,
+                next_step="choose an earlier moment, or restore_time=latest",
             )
         return full_disk(error, folder, "restore", "the live server is as it was")
     return no_space_or(error, folder) if isinstance(error, OSError) else error
-
-

@@ -51,10 +51,14 @@ def mark(archive: Archive, wait_s: float) -> t.Tuple[float, str]:
     Returns:
         The commit's time (seconds since 1970, of the server's clock); and why it is not archived, empty when it is.
     """
-    at, segment = archive.connection.ask(
-        "BEGIN; SELECT txid_current() \\g /dev/null\nCOMMIT; "
-        "SELECT extract(epoch FROM clock_timestamp()), pg_walfile_name(pg_switch_wal());"
-    ).strip().split("|")
+    at, segment = (
+        archive.connection.ask(
+            "BEGIN; SELECT txid_current() \\g /dev/null\nCOMMIT; "
+            "SELECT extract(epoch FROM clock_timestamp()), pg_walfile_name(pg_switch_wal());"
+        )
+        .strip()
+        .split("|")
+    )
     give_up = time.monotonic() + wait_s
     while True:
         told = archiver(archive)

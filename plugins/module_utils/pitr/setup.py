@@ -20,7 +20,10 @@ from .archive import holdings
 from .model import Archive
 from .program import call, program
 
-_SETTINGS = "SELECT json_object_agg(name, setting) FROM pg_settings WHERE name IN ('archive_mode', 'archive_command', 'archive_timeout', 'wal_level', 'archive_library')"
+_SETTINGS = (
+    "SELECT json_object_agg(name, setting) FROM pg_settings "
+    "WHERE name IN ('archive_mode', 'archive_command', 'archive_timeout', 'wal_level', 'archive_library')"
+)
 
 
 @dataclass(frozen=True)

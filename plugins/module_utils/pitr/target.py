@@ -67,10 +67,13 @@ class PitrPlan:
         live, target = archive.service.data_folder, self.target
         what = "all that is archived" if target.at is None else f"the log up to {utc(target.at)}"
         lines = [f"remove {path}, left behind by a run that was killed" for path in self.leftovers]
-        lines.append(f"restore the {target.backup.type} backup {target.backup.label} into {self.restoring}, and replay {what} on timeline {target.timeline}")
+        lines.append(f"restore the {target.backup.type} backup {target.backup.label} into {self.restoring}")
+        lines.append(f"replay {what} there, on timeline {target.timeline}")
         lines.append("start it there by itself, read every row and count")
         if self.live_exists:
-            lines.append(f"stop the server, let {live} and {self.restoring} change places, start it; the replaced folder is kept as {self.kept_as}")
+            lines.append(
+                f"stop the server, let {live} and {self.restoring} change places, start it; the replaced folder is kept as {self.kept_as}"
+            )
         else:
             lines.append(f"rename {self.restoring} to {live} and start the server")
         return lines
@@ -101,7 +104,9 @@ def find_target(archive: Archive, wanted: str, timeline: int = 0, *, ask_server:
     whole = window(archive, found, along, backup)
     where = f"stanza {archive.stanza}, {archive.repository}"
     if whole.oldest is None:
-        raise SetNotFound("The archive holds no backup that fits", where=where, next_step="take one: playbooks/backup.yml -e backup_method=pitr")
+        raise SetNotFound(
+            "The archive holds no backup that fits", where=where, next_step="take one: playbooks/backup.yml -e backup_method=pitr"
+        )
     had = f"what can be had is {utc(whole.first)} to {utc(whole.newest_whole_second)}, or latest"
     if not whole.last:
         had = f"only the end of the archived log can be had (latest): no commit was archived after {utc(whole.first)}"
