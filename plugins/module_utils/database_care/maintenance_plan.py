@@ -98,7 +98,9 @@ def plan_maintenance(found: Found, rules: Rules) -> Plan:
     if REINDEX in rules.steps:
         rebuilt = [step for step in (_rebuild(one, rules) for one in indexes if one.ours and one not in left) if step]
         steps += sorted(rebuilt, key=lambda step: (-step.need, step.label))
-    notes += [f"{_count(tables)} belong to others, and our role may not maintain them"] if any(not one.ours for one in tables) else []
+    theirs = sum(1 for one in tables if not one.ours)
+    if theirs:
+        notes.append(f"our role may not maintain {theirs} of {len(tables)} tables, which belong to others")
     for one in indexes:
         if not one.valid and not one.being_built and one not in left:
             notes.append(f"the index {one.label} cannot be used: its CREATE INDEX CONCURRENTLY has failed. Rebuild it or drop it")
@@ -109,11 +111,6 @@ def plan_maintenance(found: Found, rules: Rules) -> Plan:
                 "or VACUUM FULL while nobody uses the table"
             )
     return Plan(steps, notes)
-
-
-def _count(tables: t.Sequence[Table]) -> str:
-    number = sum(1 for one in tables if not one.ours)
-    return f"{number} tables" if number > 1 else "1 table"
 
 
 def _meant(schema: str, table: str, rules: Rules) -> bool:
