@@ -46,6 +46,10 @@ PITR_OPTION: t.Dict[str, t.Any] = {
 """Described by the documentation fragment sre.runbooks.pitr."""
 
 
+PITR_OF_A_STORE: t.Dict[str, t.Any] = {**PITR_OPTION, "options": {**PITR_OPTION["options"], "stanza": {"type": "str"}}}
+"""The key `pitr` of a store of a profile; there the stanza bears the store's name unless it says otherwise."""
+
+
 def archive_from(options: t.Mapping[str, t.Any]) -> Archive:
     """The server and its stanza that the options of a module describe.
 

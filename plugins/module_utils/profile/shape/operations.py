@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ...pitr.options import PITR_OF_A_STORE
 from ...postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
 from ...qdrant.options import CONNECTION_OPTIONS as QDRANT_CONNECTION_OPTIONS
 from ...redis.options import CONNECTION_OPTIONS as REDIS_CONNECTION_OPTIONS
@@ -47,6 +48,7 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
         ["database"],
         {
             "database": name(),
+            "pitr": from_option(PITR_OF_A_STORE),
             **{key: from_option(option) for key, option in {**CONNECTION_OPTIONS, **DATA_FOLDER_OPTIONS}.items()},
         },
     ),
