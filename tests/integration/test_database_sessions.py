@@ -16,7 +16,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care import session_end
-from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session_choice import ACTIVE, IDLE, IN_TRANSACTION, STATES, Wanted
+from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session_choice import (
+    ACTIVE,
+    IDLE,
+    IN_TRANSACTION,
+    STATES,
+    Wanted,
+    choose,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session_end import EndRequest, end_sessions
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session_report import Limits, information
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError, Unreachable, WrongTarget
@@ -125,7 +132,7 @@ def test_check_mode_ends_nobody_and_names_those_whom_the_run_then_ends(server: P
 
 def test_a_session_that_does_something_after_it_was_looked_at_stays(server: PostgresqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
     with client(server) as one:
-        pid, choose = pid_of(one), session_end.choose
+        pid = pid_of(one)
 
         def choose_and_dawdle(*given: object) -> object:
             choice = choose(*given)  # type: ignore[arg-type]
@@ -272,7 +279,6 @@ def test_a_server_that_ends_half_way_is_named_as_the_cause(monkeypatch: pytest.M
     with running_server(SETTINGS) as one:
         one.sql(f"CREATE ROLE service LOGIN PASSWORD '{one.password}'; CREATE DATABASE shop")
         with client(one):
-            choose = session_end.choose
 
             def choose_and_die(*given: object) -> object:
                 choice = choose(*given)  # type: ignore[arg-type]
