@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
-from integration.playbook_runs import ROOT, Finished, Profile, picture
+from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
+from integration.playbook_runs import Finished, Profile, picture
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -76,7 +78,7 @@ class Service(Profile):
 
 
 @pytest.fixture
-def service(server: PostgresqlServer, tmp_path: Path) -> Iterator[Service]:
+def service(server: PostgresqlServer, tmp_path: Path) -> Service:
     """A service with a backup; then its database is lost."""
     if "reference" in server.names():
         server.connection.do('DROP DATABASE "reference" WITH (FORCE)')
@@ -85,24 +87,155 @@ def service(server: PostgresqlServer, tmp_path: Path) -> Iterator[Service]:
     back_up_logically(BackupRequest(server.connection, "reference", "reference", str(one.backups))).add_proof("proven")
     one.content = server.content("reference")
     server.connection.do('DROP DATABASE "reference" WITH (FORCE)')
-    yield one
+    return one
 
 
-def test_a_lost_service_is_recovered_phase_by_phase_and_its_times_are_measured(
+def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done_again(
     service: Service, server: PostgresqlServer, tell: t.Callable[[str], None]
 ) -> None:
+    broken = service.folder / "broken"
+    broken.touch()
+    code = f"import os, sys; sys.exit('the network is down' if os.path.exists({str(broken)!r}) else 0)"
     service.variables.update(
-        recovery_infrastructure=service.hook("machines"), recovery_smoke=service.hook("smoke"), recovery_resume=service.hook("names")
+        recovery_infrastructure=service.hook("machines"), recovery_smoke=service.hook("smoke"), recovery_resume=service.hook("names", code)
     )
+    failed = service.recover("-e", "recovery_confirmed=all")
+    assert failed.status != 0
+    assert "The step names failed" in failed.message
+    assert "the network is down" in failed.message
+    assert service.phases() == {"assess": "done", "infrastructure": "done", "data": "done", "verify": "done", "resume": "failed"}
+    assert server.content("reference") == service.content
+    restored = server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'")
+    broken.unlink()
+    done = service.recover("-e", "recovery_confirmed=all")
+    assert done.status == 0, done.output
+    assert server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'") == restored
+    assert [service.marks(name) for name in ("machines", "smoke", "names")] == [1, 1, 2]
+    assert service.state_of()["status"] == "complete"
+    found = [one for one in service.records() if one["procedure"] == "disaster_recovery"][-1]["measurements"]
+    assert 0 < found["rto_database_s"]["value"] < found["rto_api_s"]["value"] <= found["rto_s"]["value"]
+    assert found["rto_database_s"]["target"] == 3600
+    tell(f"disaster recovery of a service with one small database: the database after {found['rto_database_s']['value']:.1f} s")
+
+
+def test_without_anybody_who_says_go_it_stops_at_the_gate_and_waits_for_a_file_if_asked_to(service: Service) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    stopped = service.recover()
+    assert stopped.status != 0
+    assert "Nobody has confirmed the phase infrastructure" in stopped.message
+    assert service.marks("machines") == 0
+    folder = service.state / "recoveries" / service.state_of()["id"]
+    assert str(folder / "go-infrastructure") in stopped.message
+    waiting = subprocess.Popen(
+        service.command("disaster_recovery", *GO, "-e", "recovery_gate_wait_s=4"),
+        env=service.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    time.sleep(1)
+    (folder / "go-infrastructure").touch()
+    output = waiting.communicate(timeout=60)[0]
+    assert "Nobody has confirmed the phase data within 4 s" in " ".join(output.split())
+    assert service.marks("machines") == 1
+    assert service.phases()["infrastructure"] == "done"
+
+
+def test_a_step_that_hangs_is_ended_by_its_deadline_with_all_that_it_has_started(service: Service) -> None:
+    pid_file = service.folder / "pid"
+    child = (
+        "import subprocess, time; p = subprocess.Popen(['sleep', '345'], start_new_session=True)\n"
+        f"open({str(pid_file)!r}, 'w').write(str(p.pid)); time.sleep(345)"
+    )
+    service.variables["recovery_infrastructure"] = service.hook("machines", child, deadline_s=2)
+    began = time.monotonic()
+    failed = service.recover("-e", "recovery_confirmed=all")
+    assert time.monotonic() - began < 30
+    assert "did not end within 2 s" in failed.message
+    pid = int(pid_file.read_text())
+    until(lambda: not is_alive(pid))
+
+
+def test_killed_while_it_restores_it_goes_on_where_it_was(service: Service, server: PostgresqlServer) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    run = subprocess.Popen(
+        service.command("disaster_recovery", *GO, "-e", "recovery_confirmed=all"),
+        env=service.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    until(lambda: any(one["procedure"] == "restore" for one in service.records()))
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    until(lambda: not marked(service.folder), 60)
     done = service.recover("-e", "recovery_confirmed=all")
     assert done.status == 0, done.output
     assert server.content("reference") == service.content
-    assert [service.marks(name) for name in ("machines", "smoke", "names")] == [1, 1, 1]
-    assert service.state_of()["status"] == "complete"
-    record = next(one for one in service.records() if one["procedure"] == "disaster_recovery")
-    found = record["measurements"]
-    assert 0 < found["rto_database_s"]["value"] < found["rto_api_s"]["value"] <= found["rto_s"]["value"]
-    assert found["rto_database_s"]["target"] == 3600
-    tell(
-        f"disaster recovery of one small database: {found['rto_s']['value']:.1f} s, the database after {found['rto_database_s']['value']:.1f} s"
+    assert service.marks("machines") == 1
+    assert len(list((service.state / "recoveries").glob("REC-*"))) == 1, "it is the same recovery"
+    assert not list((service.state / "recoveries").glob("*/.private-*"))
+
+
+def test_check_mode_tells_what_would_be_done_and_changes_nothing(service: Service, server: PostgresqlServer) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    before, names = picture(service.backups), server.names()
+    done = service.recover("--check", "--diff")
+    assert done.status == 0, done.output
+    assert service.marks("machines") == 0
+    assert server.names() == names
+    assert picture(service.backups) == before
+    assert not service.state.exists()
+
+
+def test_a_store_without_any_set_stops_it_before_anything_is_touched(service: Service) -> None:
+    service.variables.update(
+        recovery_infrastructure=service.hook("machines"),
+        backup_stores=[service.store, {**service.store, "name": "archive", "database": "archive"}],
     )
+    done = service.recover("-e", "recovery_confirmed=all")
+    assert done.status != 0
+    assert "no usable backup set" in done.message
+    assert "archive" in done.message
+    assert service.marks("machines") == 0
+
+
+def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says_go(server: PostgresqlServer, service: Service) -> None:
+    server.load_reference("reference")
+    content = server.content("reference")
+    for folder in service.backups.glob("[!.]*"):
+        shutil.rmtree(folder)
+    back_up_logically(BackupRequest(server.connection, "reference", "reference", str(service.backups))).add_proof("proven")
+    server.sql("DELETE FROM documents WHERE id % 2 = 0; DROP TABLE attachments", "reference")
+    service.variables.update(recovery_stop_writes=service.hook("stopped"), recovery_resume_writes=service.hook("resumed"))
+    seen = service.run("data_corruption", "-e", "confirm=reference")
+    assert seen.status != 0
+    assert "Nobody has confirmed the phase restore" in seen.message
+    said = " ".join(seen.output.split())
+    assert "1 are missing (public.attachments)" in said
+    assert "1 have fewer rows (public.documents)" in said
+    assert (service.marks("stopped"), service.marks("resumed")) == (1, 0)
+    done = service.run("data_corruption", "-e", "confirm=reference", "-e", "recovery_confirmed=restore,resume")
+    assert done.status == 0, done.output
+    assert server.content("reference") == content
+    assert (service.marks("stopped"), service.marks("resumed")) == (1, 1)
+
+
+def until(true: t.Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait for something."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    return bool(start_of(pid))
+
+
+def marked(folder: Path) -> list[int]:
+    """Processes that name a folder on their command line, servers apart."""
+    found = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line and start_of(pid):
+            found.append(pid)
+    return found

@@ -15,7 +15,7 @@ from ..run_record import Runs
 from ..state import slug, state_folder, utc_now
 from . import gate
 from .plan import RESTORED, restore_steps
-from .record import COMPLETE, DONE, FOLDER, PHASES, Recovery, open_recovery, read
+from .record import COMPLETE, DONE, FILE, FOLDER, PHASES, Recovery, open_recovery, read
 from .times import recovery_times, serving_at
 
 OPERATIONS = ("open", "look", "gate", "enter", "restores", "restored", "leave", "fail", "close")
@@ -91,7 +91,7 @@ def _named(state: str, options: t.Mapping[str, t.Any], check_mode: bool) -> Reco
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise BadInput(f"{name!r} is no id of a recovery", next_step="give the one that the operation open returned")
     folder = os.path.join(state, FOLDER, name)
-    if check_mode and not os.path.isdir(folder) and options["kind"] and slug(options["service"]):
+    if check_mode and not os.path.exists(os.path.join(folder, FILE)) and options["kind"] and slug(options["service"]):
         # A rehearsal writes nothing, so a recovery that it has opened is nowhere.
         blank, _notes = open_recovery(os.path.join(state, FOLDER, name, "none"), options["kind"], options["service"], dry_run=True)
         blank.content["id"] = name

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 import typing as t
 
 from ..errors import BadInput, DeadlineExceeded, RunbookError
@@ -74,18 +76,20 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         BadInput: A step makes no sense, or a procedure is not of this collection.
         DeadlineExceeded: A step did not end in time.
     """
-    folder = os.path.join(state_folder(parameters["state_folder"]), FOLDER, slug(parameters["recovery"]) or "none")
-    if parameters["recovery"] != os.path.basename(parameters["recovery"]):
-        raise BadInput(f"{parameters['recovery']!r} is no id of a recovery")
-    folder = os.path.join(os.path.dirname(folder), parameters["recovery"])
+    name = parameters["recovery"]
+    if not name or name != os.path.basename(name) or name.startswith("."):
+        raise BadInput(f"{name!r} is no id of a recovery", next_step="give the one that recovery_state returned")
     commands = [step for step in parameters["steps"] if step["command"] is not None]
     told = [{**_told(step), "skipped": check_mode and step in commands} for step in parameters["steps"]]
     wanted = [step for step in parameters["steps"] if not (check_mode and step in commands)]
     if not wanted:
         return {"changed": bool(told), "msg": "; ".join(one["said"] for one in told) or "There is nothing to run.", "steps": told}
-    _remove_private(folder)
-    make_folder(os.path.dirname(folder))
-    make_folder(folder)
+    # A rehearsal leaves nothing, not even its output.
+    folder = tempfile.mkdtemp() if check_mode else os.path.join(state_folder(parameters["state_folder"]), FOLDER, name)
+    if not check_mode:
+        make_folder(os.path.dirname(folder))
+        make_folder(folder)
+        _remove_private(folder)
     private = os.path.join(folder, f"{_PRIVATE}{os.getpid()}")
     os.mkdir(private, 0o700)
     cleaner, progress = Cleaner([parameters["secrets"], list(parameters["vault_secrets"].values())]), Progress("Recovering")
@@ -95,6 +99,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         ended = run_calls(calls, at_once=parameters["at_once"], stop_at_failure=parameters["stop_at_failure"])
     finally:
         _remove_private(folder)
+        if check_mode:
+            shutil.rmtree(folder, ignore_errors=True)
     found = {one.name: {**one.as_dict(), "problem": cleaner.text(one.problem)} for one in ended}
     steps = [{**one, **found.get(one["name"], {})} for one in told]
     return _result(steps, [one for one in ended if not one.ok], found, wanted, check_mode)
