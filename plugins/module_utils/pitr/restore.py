@@ -19,6 +19,7 @@ from ..postgresql.connection import Connection, Session
 from ..postgresql.dump import full_disk
 from ..postgresql.exchange import complete_interrupted, exchange_folders, nobody_else_in
 from ..postgresql.fingerprint import TableHasher, tables
+from ..postgresql.incremental import begin_lineage
 from ..postgresql.restore_folder import notes_of
 from ..postgresql.restore_result import Clock, told
 from ..postgresql.scratch import own, private_server
@@ -70,6 +71,7 @@ def restore_to(
             read = replay_and_read(archive, ready.target, ready.restoring, database, replay_timeout_s, jobs, progress)
             clock.lap("replay_and_read")
             _forget_recovery(archive, ready.restoring)
+            begin_lineage(ready.restoring, service.account)
             progress.say("making it durable")
             fsync_tree(ready.restoring)
             clock.lap("make_durable")
