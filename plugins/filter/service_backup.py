@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 from ansible_collections.sre.runbooks.plugins.filter.store import store
@@ -84,6 +85,64 @@ def _message(good: t.Sequence[t.Mapping[str, t.Any]], failures: t.Sequence[t.Map
     return f"Not backed up: {', '.join(entry['store'] for entry in failures)}. {causes}{rest}"
 
 
+def sets_due(
+    sets: t.Sequence[t.Mapping[str, t.Any]],
+    stores: t.Sequence[Store],
+    name: str = "",
+    every: bool = False,
+    prove: bool = False,
+    every_days: float = 7,
+    now: t.Optional[datetime.datetime] = None,
+) -> t.List[t.Dict[str, t.Any]]:
+    """Which sets a verification looks at, of those that C(backup_set_info) lists (newest first).
+
+    The one that is named; else of these stores the newest of each method, or, with C(every), all whose last good finding (with C(prove)
+    the last proof) is older than so many days. What has failed before is known to be wanting and only looked at again when it is named.
+    """
+    known = {one["name"] for one in stores}
+    if name:
+        found = [one for one in sets if one["id"] == name and (one.get("store") in known or one.get("damage"))]
+        stand_in = stores[0]["name"] if stores else ""
+        return [{"set": one["id"], "folder": one["folder"], "store": one.get("store") or stand_in} for one in found]
+    moment = now or datetime.datetime.now(datetime.timezone.utc)
+    newest: t.Set[t.Tuple[t.Any, t.Any]] = set()
+    due = []
+    for one in sets:
+        group = (one.get("store"), one.get("method"))
+        if one.get("store") not in known or one["state"] == "failed":
+            continue
+        wanted = _age_days(one, ("proven",) if prove else ("verified", "proven"), moment) >= every_days if every else group not in newest
+        newest.add(group)
+        if wanted:
+            due.append({"set": one["id"], "folder": one["folder"], "store": one["store"]})
+    return due
+
+
+def _age_days(one: t.Mapping[str, t.Any], states: t.Container[str], now: datetime.datetime) -> float:
+    times = [proof["at"] for proof in one.get("proofs") or [] if proof["state"] in states]
+    if not times:
+        return float("inf")
+    last = datetime.datetime.strptime(max(times), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    return (now - last).total_seconds() / 86400
+
+
+def verify_outcome(hosts: t.Iterable[t.Mapping[str, t.Any]], expected: t.Sequence[str]) -> t.Dict[str, t.Any]:
+    """What a verification found, from what each host noted; an expected host that says nothing could not be reached."""
+    every = list(hosts)
+    checked, failures, steps = (
+        [entry for host in every for entry in host.get(key) or []] for key in ("backup_checked", "backup_failures", "backup_host_steps")
+    )
+    told = {str(host.get("inventory_hostname")) for host in every if host.get("backup_checked") is not None}
+    silent = [host for host in expected if host not in told]
+    sentences = [f"{entry['set']}: {entry['why']}" for entry in failures] + [f"The host {host} could not be reached." for host in silent]
+    good = ", ".join(entry["set"] for entry in checked)
+    message = f"{len(failures)} of {len(failures) + len(checked)} backup sets were found wanting. " if failures else ""
+    message = message + " ".join(sentences) + (f" Good: {good}." if good else "") if sentences else ""
+    times = [entry["restored_after_s"] for entry in checked if entry.get("restored_after_s") is not None]
+    measured = {"longest_restore_s": max(times)} if times else {}
+    return {"checked": checked, "failures": failures, "steps": steps, "measurements": measured, "message": message}
+
+
 class FilterModule:
     """Filters for the backup of all stores of a service."""
 
@@ -95,4 +154,6 @@ class FilterModule:
             "holds_for": holds_for,
             "backup_member": backup_member,
             "backup_outcome": backup_outcome,
+            "sets_due": sets_due,
+            "verify_outcome": verify_outcome,
         }

@@ -175,7 +175,7 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
     """
     remote = store.remote(backup_set.id)
     if is_complete(store, backup_set.id) and not _differences(store, backup_set, ["proof.json", CHOSEN]):
-        _upload_proof(store, backup_set, remote)
+        upload_proof(store, backup_set)
         return {"changed": False, "location": f"s3://{store.path(backup_set.id)}", "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
     backup_set.require_whole()
@@ -190,15 +190,16 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
             why="missing, or with other content: " + ", ".join(differing[:5]),
             next_step="run the off-site copy again",
         )
-    _upload_proof(store, backup_set, remote)
+    upload_proof(store, backup_set)
     for name in _SEALS:
         store.call("copyto", backup_set.path(name), f"{remote}/{name}")
     return {"changed": True, "location": f"s3://{store.path(backup_set.id)}", "bytes": backup_set.size_bytes}
 
 
-def _upload_proof(store: ObjectStore, backup_set: BackupSet, remote: str) -> None:
+def upload_proof(store: ObjectStore, backup_set: BackupSet) -> None:
+    """Bring what has been proven of a set to its copy."""
     if os.path.exists(backup_set.path("proof.json")):
-        store.call("copyto", backup_set.path("proof.json"), f"{remote}/proof.json")
+        store.call("copyto", backup_set.path("proof.json"), store.remote(backup_set.id, "proof.json"))
 
 
 def _excluding(names: t.Sequence[str]) -> t.List[str]:

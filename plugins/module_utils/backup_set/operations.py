@@ -10,12 +10,13 @@ import datetime
 import os
 import typing as t
 
-from ..errors import BadInput, SetDamaged
+from ..errors import BadInput, SetDamaged, SetNotFound
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
+from .chain import base_of, chain_problems
 from .hashing import damaged, hash_file
 from .in_use import in_use, note_chosen
-from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload
+from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload, upload_proof
 from .prune import Keep, PrunePlan, plan_prune, remove_set
 from .service_sets import list_service_sets, remove_empty
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
@@ -31,6 +32,7 @@ def verify(
     """
     progress = Progress(f"Verifying {one.id}")
     problems = one.problems(on_bytes=lambda done: progress.say("reading", done, one.size_bytes, "bytes"))
+    problems = problems or chain_problems(one)
     if not problems and tool_check is not None:
         problems = list(tool_check(one))
     if problems:
@@ -124,6 +126,7 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
 
     def problems_of(one: BackupSet) -> t.Sequence[str]:
         problems = one.problems(on_bytes=lambda done: progress.say(f"reading {one.id}", done, one.size_bytes, "bytes"))
+        problems = problems or chain_problems(one)
         if problems and not one.damage and not dry_run:
             one.mark_failed(problems)
         return problems
@@ -154,13 +157,29 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
         progress.say(f"fetching {one.id} from off-site")
         try:
             fetched = download(offsite, one.id, backup_folder)
-        except SetDamaged as error:
+            _fetch_bases(offsite, fetched, backup_folder)
+        except (SetDamaged, SetNotFound) as error:
             here.passed_over.append(f"{one.id} off-site: {error.why}")
             continue
         note_chosen(fetched.folder)
         here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
         return _selected(fetched, here, "offsite")
     raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over, [*sets, *there])
+
+
+def _fetch_bases(offsite: ObjectStore, one: BackupSet, backup_folder: str) -> None:
+    """Fetch what a set is built on, as far as it is not here.
+
+    Raises:
+        SetDamaged: Something of it is not off-site, or is not what it was.
+    """
+    link = one
+    while base_of(link):
+        folder = os.path.join(backup_folder, str(base_of(link)["id"]))
+        link = read_set(folder) if os.path.isdir(folder) else download(offsite, os.path.basename(folder), backup_folder)
+    problems = chain_problems(one)
+    if problems:
+        raise damaged(one.folder, problems)
 
 
 def _selected(one: BackupSet, choice: Choice, location: str) -> t.Dict[str, t.Any]:
@@ -180,6 +199,14 @@ def copy_offsite(store: ObjectStore, one: BackupSet, *, download_check: bool = F
     if not dry_run:
         return upload(store, one, download_check=download_check)
     return {"changed": not is_complete(store, one.id), "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
+
+
+def copy_proofs(store: ObjectStore, one: BackupSet, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Bring a set's proofs to its copy, so that a restore from there knows what failed and what was proven; nothing without a copy."""
+    there = is_complete(store, one.id)
+    if there and not dry_run:
+        upload_proof(store, one)
+    return {"changed": there, "location": f"s3://{store.path(one.id)}" if there else "", "bytes": 0}
 
 
 def information(backup_folder: str, wanted: Wanted) -> t.Dict[str, t.Any]:
