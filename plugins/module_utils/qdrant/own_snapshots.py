@@ -24,7 +24,7 @@ from ..files import write_atomically
 from .http import Refused
 from .server import Server, Snapshot
 
-_NOTE = re.compile(r"^\.qdrant-[0-9a-f]{16}\.note$")
+_LOCK_FILE = re.compile(r"^(\.qdrant-[0-9a-f]{16}\.note)\.lock$")
 _NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2})\.snapshot$")
 _BEFORE_S, _AFTER_S = 2, 10
 """Seconds around our request within which the time in its snapshot's name lies; hosts' clocks agree to within these."""
@@ -43,8 +43,12 @@ class OwnSnapshots:
     def __enter__(self) -> "OwnSnapshots":
         os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         # The lock is on a file of its own, as the note itself is replaced each time it is written.
-        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        while True:
+            self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if os.path.exists(f"{self._path}.lock"):
+                break
+            os.close(self._lock)  # another run took it for a leftover before it was locked
         return self
 
     def __exit__(self, *_error: t.Any) -> None:
@@ -98,25 +102,31 @@ def remove_abandoned(server: Server, backup_folder: str, *, dry_run: bool = Fals
     """Remove from the server the snapshots that killed runs let it make; returns their names."""
     removed: t.List[str] = []
     for name in sorted(os.listdir(backup_folder)) if os.path.isdir(backup_folder) else []:
-        path = os.path.join(backup_folder, name)
-        if not _NOTE.match(name):
+        match = _LOCK_FILE.match(name)
+        if match is None:
             continue
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(os.path.join(backup_folder, name), os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with open(path, encoding="utf-8") as stream:
-                notes = json.load(stream)
-            ours = [note for note in notes if note["url"] == str(server)]
-            for note in ours:
-                removed += _remove_noted(server, note, dry_run=dry_run)
-            if len(ours) == len(notes) and not dry_run:
-                _forget(path)
-        except (BlockingIOError, FileNotFoundError):
-            continue  # its run lives, or ended just now
-        except ValueError:
-            os.unlink(path)  # nothing that we wrote
+            removed += _clear(server, os.path.join(backup_folder, match.group(1)), dry_run)
+        except BlockingIOError:
+            continue  # its run lives
         finally:
             os.close(lock)
+    return removed
+
+
+def _clear(server: Server, path: str, dry_run: bool) -> t.List[str]:
+    """Remove what one note names that is on this server, and the note when it names nothing else."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            notes = json.load(stream)
+    except FileNotFoundError:
+        notes = []  # killed before it asked for anything, or after all was done
+    ours = [note for note in notes if note["url"] == str(server)]
+    removed = [name for note in ours for name in _remove_noted(server, note, dry_run=dry_run)]
+    if len(ours) == len(notes) and not dry_run:
+        _forget(path)
     return removed
 
 

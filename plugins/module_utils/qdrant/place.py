@@ -16,7 +16,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet
-from ..errors import RunbookError, Undecided
+from ..errors import NotTheSame, RunbookError, Undecided
 from ..postgresql.comparison import Comparison
 from ..progress import Progress
 from .fingerprint import sample
@@ -173,7 +173,8 @@ def put_in_place(
             spent += time.monotonic() - began
             compare_recovered(server, one, name, live, comparison, same_versions=same_versions, in_place=True)
     except RunbookError as error:
-        error.next_step = "; ".join([error.next_step, *(_put_back(server, live, safety, progress) for live in touched)])
+        own = "restore another set (restore_set=...)" if isinstance(error, NotTheSame) else error.next_step
+        error.next_step = "; ".join([own, *(_put_back(server, live, safety, progress) for live in touched)])
         error.changed = True
         raise
     return spent, comparison
