@@ -20,13 +20,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.model import Archive, Repository
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set_up
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.scratch import own
+from integration import object_store
 from integration.postgresql_server import PostgresqlServer
 from tools.engine import NoEngine, install_packages
+from tools.ports import free_port
 
 PASSPHRASE = "repository-Okapi7Passphrase"
 MAJOR = 15
@@ -112,8 +115,6 @@ def archived_server(*, with_backup: bool = True, **archive: t.Any) -> Iterator[A
 
 def bucket_over_https() -> Iterator[Repository]:
     """A repository in an object store that speaks HTTPS with a certificate of its own authority: pgBackRest knows no plain HTTP."""
-    import integration.object_store as object_store
-
     require_programs()
     folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-s3-"))
     folder.chmod(0o755)
@@ -125,12 +126,12 @@ def bucket_over_https() -> Iterator[Repository]:
         capture_output=True,
     )
     (folder / "cert.pem").chmod(0o644)
-    port = object_store.free_port()
+    port = free_port()
     more = {"s3.port.https": port, "s3.cert.file": folder / "cert.pem", "s3.key.file": folder / "key.pem"}
     process, url = object_store.start(folder, object_store.ACCESS_KEY, object_store.SECRET_KEY, more)
     try:
         keys = {"access_key": object_store.ACCESS_KEY, "secret_key": object_store.SECRET_KEY}
-        store = object_store.ObjectStore("archive", endpoint=url, tool_folder=str(object_store.BIN), **keys)
+        store = ObjectStore("archive", endpoint=url, tool_folder=str(object_store.BIN), **keys)
         until(lambda: _made(store), 40)
         until(lambda: _speaks(port, folder / "cert.pem"), 20)
         yield Repository(
@@ -149,10 +150,8 @@ def bucket_over_https() -> Iterator[Repository]:
 
 
 def _made(store: t.Any) -> bool:
-    from integration.object_store import make_bucket
-
     try:
-        make_bucket(store)
+        object_store.make_bucket(store)
         return True
     except RunbookError:
         return False

@@ -61,7 +61,7 @@ def render(archive: Archive) -> str:
     ]
     if connection.host.startswith("/"):
         server.append(("pg1-socket-path", connection.host))
-    sections = {
+    sections: t.Dict[str, t.List[t.Tuple[str, object]]] = {
         "global": sorted(common, key=lambda pair: pair[0]),
         "global:archive-push": [("io-timeout", _ARCHIVE_IO_TIMEOUT_S)],
         archive.stanza: server,

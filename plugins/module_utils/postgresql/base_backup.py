@@ -52,7 +52,8 @@ def back_up_physically(request: BackupRequest, *, on_a_base: bool = False) -> Ba
             except CommandFailed as error:
                 if built_on is None or not incremental.is_refusal(error):
                     raise
-                built_on, why_full = None, f"the server cannot tell what changed since {built_on.id}: {error.why}"
+                why_full = f"the server cannot tell what changed since {built_on.id}: {error.why}"
+                built_on = None
                 shutil.rmtree(os.path.join(writer.folder, "base"), ignore_errors=True)
                 base, files = _copy(request, ready, writer.folder, progress)
         except CommandFailed as error:
