@@ -85,12 +85,11 @@ class RedisServer:
 
     def processes(self) -> list[int]:
         """The processes that are this server, asked or not; what saves for it included."""
-        found = []
+        found, name, folder = [], f":{self.port}".encode(), os.path.realpath(self.data)
         for entry in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
-                if (Path(f"/proc/{entry}/cmdline").read_bytes().find(f":{self.port}".encode()) >= 0 and start_of(int(entry))) or (
-                    os.path.realpath(f"/proc/{entry}/cwd") == os.path.realpath(self.data) and start_of(int(entry))
-                ):
+                titled = name in Path(f"/proc/{entry}/cmdline").read_bytes()
+                if (titled or os.path.realpath(f"/proc/{entry}/cwd") == folder) and start_of(int(entry)):
                     found.append(int(entry))
         return found
 

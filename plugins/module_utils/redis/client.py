@@ -86,17 +86,21 @@ class Server:
             raise
         return client
 
-    def wait_until_it_serves(self, timeout_s: float, look: t.Optional[t.Callable[[], None]] = None) -> "Client":
+    def wait_until_it_serves(
+        self, timeout_s: float, look: t.Optional[t.Callable[[], None]] = None, silent_s: t.Optional[float] = None
+    ) -> "Client":
         """A connection to a server that may be just starting and loading its data.
 
         Args:
             timeout_s: Seconds until it must serve.
             look: Called again and again meanwhile; what it raises ends the waiting.
+            silent_s: Seconds for which it may be silent, not even saying that it loads its data; None for as long as it takes.
 
         Raises:
             Unreachable: It does not serve in time.
         """
         give_up = time.monotonic() + timeout_s
+        heard = time.monotonic()
         while True:
             if look is not None:
                 look()
@@ -107,8 +111,9 @@ class Server:
                 return client
             except RunbookError as error:
                 client.close()
-                refused = error.facts.get("code")
-                if time.monotonic() > give_up or (refused and refused not in _AWAY):
+                refused, now = error.facts.get("code"), time.monotonic()
+                heard = now if refused else heard
+                if now > give_up or (refused and refused not in _AWAY) or (silent_s is not None and now - heard > silent_s):
                     raise
             time.sleep(_WAIT_S)
 

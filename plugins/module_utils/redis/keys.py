@@ -21,7 +21,7 @@ from .client import Client, Server, text_of
 from .content import keyspace
 from .protocol import ServerError
 
-_SMALLEST_BATCH, _LARGEST_BATCH = 10, 1000
+_SMALLEST_BATCH, _LARGEST_BATCH = 10, 250
 _LONG_S = 0.003
 """A batch that took longer is followed by a smaller one: a third of the 10 ms for which nobody may be held up."""
 _SHORT_S = 0.001

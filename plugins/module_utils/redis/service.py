@@ -19,6 +19,8 @@ from .client import Client, Server
 from .programs import Programs, mounted_folder, programs_in_image, programs_on_host
 
 _POLL_S = 0.05
+_SILENT_S = 10.0
+"""A server that was started and says nothing for so long, not even that it loads its data, has ended."""
 _SAVES_AT_LAST = "86400 1"
 """With any rule for saves a server saves when it is told to end (prepareForShutdown in server.c); this one does not come true before."""
 
@@ -132,7 +134,7 @@ class Service:
                 raise _no_start(self)
             self._launch()
         try:
-            return self.server.wait_until_it_serves(self.timeout_s)
+            return self.server.wait_until_it_serves(self.timeout_s, silent_s=_SILENT_S)
         except Unreachable as error:
             raise CommandFailed(
                 "The server did not start", where=str(self.server), why=error.why, next_step="look at its log", facts=error.facts
