@@ -141,7 +141,14 @@ def judged(
     if last is None and job.scheduler in ("awx", "semaphore") and without_record:
         return {**row, "verdict": WAITING, "why": f"{job.scheduler} runs it, and it leaves no record here"}
     since = utc_time(job.since)
-    begun = max(last.due or last.started_at, last.started_at - _EARLY) if last else None
+    begun = (last.due or last.started_at) if last else None
+    if last is not None and last.status == "running":
+        # What is due meanwhile has to wait: one run at a time.
+        took_s = (now - last.started_at).total_seconds()
+        if took_s > entry.timeout_s + entry.grace_s:
+            step = "see what it waits for, or end it"
+            return {**row, "verdict": FAILED, "why": f"it has been running for {took_s:.0f} s, longer than it may", "next_step": step}
+        return {**row, "verdict": RUNNING}
     due = entry.previous_run(until)
     if due is not None and due >= since and (begun is None or begun < due - _EARLY):
         missed = runs_between(entry.table, entry.zone, max(since - timedelta(microseconds=1), begun or since), until)
@@ -156,12 +163,6 @@ def judged(
         }
     if last is None:
         return {**row, "verdict": WAITING, "why": "it has not been due yet"}
-    if last.status == "running":
-        took_s = (now - last.started_at).total_seconds()
-        if took_s > entry.timeout_s + entry.grace_s:
-            step = "see what it waits for, or end it"
-            return {**row, "verdict": FAILED, "why": f"it has been running for {took_s:.0f} s, longer than it may", "next_step": step}
-        return {**row, "verdict": RUNNING}
     if last.status != "succeeded":
         step = f"read {last.log}" if last.log else "read the report of the run"
         return {**row, "verdict": FAILED, "why": last.why or f"its last run has {last.status}", "next_step": step}
