@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import ssl
+import time
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -210,8 +211,15 @@ class Http:
             raise self._gone(error, f"{method} {path}") from error
 
     def _result(self, answer: http.client.HTTPResponse, method: str, path: str) -> t.Any:
+        text, give_up = bytearray(), time.monotonic() + self.timeout_s
         try:
-            text = answer.read(_MOST_ANSWER_BYTES)
+            while True:
+                block = answer.read1(BLOCK_BYTES)
+                text += block
+                if not block or len(text) > _MOST_ANSWER_BYTES:
+                    break
+                if time.monotonic() > give_up:  # byte by byte, for ever
+                    raise socket.timeout
         except (OSError, http.client.HTTPException) as error:
             raise self._gone(error, f"{method} {path}") from error
         try:
@@ -219,7 +227,7 @@ class Http:
         except ValueError:
             content = None
         if answer.status != 200:
-            raise self._refusal(answer.status, content, text, f"{method} {path}")
+            raise self._refusal(answer.status, content, bytes(text), f"{method} {path}")
         if not isinstance(content, dict):
             raise self._stranger(f"{method} {path}")
         return content.get("result", content)

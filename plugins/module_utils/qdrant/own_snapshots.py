@@ -105,7 +105,10 @@ def remove_abandoned(server: Server, backup_folder: str, *, dry_run: bool = Fals
         match = _LOCK_FILE.match(name)
         if match is None:
             continue
-        lock = os.open(os.path.join(backup_folder, name), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            lock = os.open(os.path.join(backup_folder, name), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # its run ended just now
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             removed += _clear(server, os.path.join(backup_folder, match.group(1)), dry_run)
