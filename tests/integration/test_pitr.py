@@ -114,6 +114,7 @@ def test_all_that_was_archived_comes_back_when_the_server_and_its_data_are_lost(
     content = server.content("reference")
     server.stop("fast")
     shutil.rmtree(server.data)
+    Path(server.archive.config_file).unlink()
     lost = information(server.archive)
     assert lost["server_answers"] is False
     assert lost["rpo_s"] < 120

@@ -6,11 +6,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 import typing as t
 
 from ..command import Command, Completed, Place, run
 from ..errors import CommandFailed, LeaseHeld, NoSpace, RunbookError, Unreachable
+from ..postgresql.scratch import own
+from . import configuration
 from .model import Archive
 
 _LOCKED, _NO_DATABASE = 50, 56
@@ -28,9 +33,32 @@ def program(archive: Archive) -> str:
     found = Place(tool_folder=folder).program(name)
     if folder:
         return found
-    import shutil
-
     return shutil.which(name) or found
+
+
+_stand_ins: t.Dict[str, str] = {}
+
+
+def config_file(archive: Archive) -> str:
+    """The configuration to call pgBackRest with: the server's, or where that is lost with its host, one for this process alone."""
+    if os.path.exists(archive.config_file):
+        return archive.config_file
+    text = configuration.render(archive)
+    if text not in _stand_ins:
+        descriptor, path = tempfile.mkstemp(prefix="sre-runbooks-", suffix=".conf")
+        atexit.register(_remove, path)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        own(path, archive.service.account)
+        _stand_ins[text] = path
+    return _stand_ins[text]
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def command(archive: Archive, *arguments: str, with_stanza: bool = True) -> Command:
@@ -45,7 +73,7 @@ def command(archive: Archive, *arguments: str, with_stanza: bool = True) -> Comm
         environment["PGSSLROOTCERT"] = connection.ca_file
     stanza = [f"--stanza={archive.stanza}"] if with_stanza else []
     return Command(
-        [program(archive), f"--config={archive.config_file}", *stanza, *arguments],
+        [program(archive), f"--config={config_file(archive)}", *stanza, *arguments],
         environment=environment,
         secrets={"PGPASSWORD": connection.password} if connection.password else {},
         account=archive.service.account,

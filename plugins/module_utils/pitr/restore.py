@@ -24,6 +24,7 @@ from ..postgresql.restore_folder import notes_of
 from ..postgresql.restore_result import Clock, told
 from ..postgresql.scratch import own, private_server
 from ..progress import Progress
+from . import configuration
 from .choice import utc
 from .model import Archive
 from .program import command, explain
@@ -65,6 +66,8 @@ def restore_to(
         clock.lap("find_moment")
         for path in ready.leftovers:
             remove_tree(path)
+        if not configuration.current(archive):
+            configuration.write(archive)
         try:
             fetch(archive, ready.target, ready.restoring, progress)
             clock.lap("restore_backup")

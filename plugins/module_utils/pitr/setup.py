@@ -107,8 +107,7 @@ def plan_setup(archive: Archive, *, restart: bool, replace_archiving: bool) -> S
             next_step="choose a quiet moment and say that it may be restarted: pitr_restart=true; nothing was changed",
         )
     before, after = configuration.current(archive), configuration.render(archive)
-    # Without a configuration nothing can be asked of the repository yet.
-    make_stanza = not before or not holdings(archive, with_log=False).exists
+    make_stanza = not holdings(archive, with_log=False).exists
     steps = [f"write {archive.config_file}, readable by {archive.service.account or 'our account'} alone"] if before != after else []
     if make_stanza:
         steps.append(f"make the stanza {archive.stanza} in {archive.repository}")

@@ -67,6 +67,8 @@ class PitrPlan:
         live, target = archive.service.data_folder, self.target
         what = "all that is archived" if target.at is None else f"the log up to {utc(target.at)}"
         lines = [f"remove {path}, left behind by a run that was killed" for path in self.leftovers]
+        if not os.path.exists(archive.config_file):
+            lines.append(f"write {archive.config_file}, which is lost")
         lines.append(f"restore the {target.backup.type} backup {target.backup.label} into {self.restoring}")
         lines.append(f"replay {what} there, on timeline {target.timeline}")
         lines.append("start it there by itself, read every row and count")
