@@ -91,8 +91,11 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
     try:
         with SetWriter(request.backup_folder, request.store.name, METHOD) as writer:
             for source in sources:
-                _take(request, tools, source, writer.folder, files, progress)
-                _require_still_there(source)
+                try:
+                    _take(request, tools, source, writer.folder, files, progress)
+                finally:
+                    # That it is gone is why tar failed, if it did.
+                    _require_still_there(source)
             notes = _notes(sources)
             sealed = writer.seal(_manifest(request, sources, version, started_at, notes), files)
     except OSError as error:

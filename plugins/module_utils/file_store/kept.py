@@ -12,9 +12,19 @@ import typing as t
 from ..errors import BadInput
 from ..files import tree_bytes
 from ..postgresql.restore_result import told
-from ..postgresql.swap import stamp
 from .request import FilesStore
-from .swap import WORDS, Member, beside, complete_interrupted, derived_from, exchange_paths, nobody_else_at, remove, remove_leftovers
+from .swap import (
+    WORDS,
+    Member,
+    beside,
+    complete_interrupted,
+    derived_from,
+    exchange_paths,
+    free_stamp,
+    nobody_else_at,
+    remove,
+    remove_leftovers,
+)
 
 
 def undo(store: FilesStore, replaced: str = "", *, dry_run: bool = False) -> t.Dict[str, t.Any]:
@@ -41,7 +51,7 @@ def undo(store: FilesStore, replaced: str = "", *, dry_run: bool = False) -> t.D
             why="there are " + (", ".join(times) or "none"),
             next_step="restore an earlier backup set instead (restore_set=...)",
         )
-    now = stamp(lambda at: any(os.path.lexists(beside(live, "undone", at)) for live in lives))
+    now = free_stamp(lives)
     kept = {live: derived_from(live, "before").get(chosen, "") for live in lives}
     members = [Member(live, other, beside(live, "undone", now) if os.path.lexists(live) else "") for live, other in kept.items() if other]
     result = {

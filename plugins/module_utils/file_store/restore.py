@@ -18,11 +18,10 @@ from ..errors import BadInput, CommandFailed, NotTheSame, WrongTarget
 from ..files import free_bytes, no_space_or, require_space
 from ..pipeline import Pipeline
 from ..postgresql.restore_result import Clock, told
-from ..postgresql.swap import stamp
 from ..progress import Progress
 from .contents import Comparison
 from .request import FilesStore
-from .swap import Member, beside, complete_interrupted, derived_from, exchange_paths, nobody_else_at, remove, remove_leftovers
+from .swap import Member, beside, complete_interrupted, derived_from, exchange_paths, free_stamp, nobody_else_at, remove, remove_leftovers
 from .tools import Tools
 from .unpacked import SourcePath, compare_source, is_encrypted, key_for, paths_of, unpack_source
 
@@ -113,7 +112,7 @@ def plan_restore(request: FilesRestore) -> FilesPlan:
         for live in lives:
             _require_exchangeable(live, one)
         _require_room(pairs, request.replace)
-    now = stamp(lambda at: any(os.path.lexists(beside(live, word, at)) for live in lives for word in ("restoring", "before")))
+    now = free_stamp(lives)
     targets = [
         _Target(source, live, beside(live, "restoring", now), beside(live, "before", now) if os.path.lexists(live) else "")
         for source, live in pairs

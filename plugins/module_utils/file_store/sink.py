@@ -70,10 +70,17 @@ class Sink:
         self._pipes.stdin.write(data)
 
     def __exit__(self, kind: t.Any, error: t.Any, trace: t.Any) -> None:
+        if kind is not None and not issubclass(kind, BrokenPipeError):
+            for process in self._pipes.processes:
+                process.kill()
+        try:
+            self._pipes.stdin.close()
+        except BrokenPipeError:
+            pass  # why it broke is seen below
+        self._worker.join()  # it reads to the end before the pipe is closed
         try:
             self._pipes.__exit__(kind, error, trace)
         finally:
-            self._worker.join()
             # The file's own trouble, such as a full disk, is why the pipe broke.
             if self._worker.error is not None:
                 raise self._worker.error

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass
 
 from ..errors import LeaseHeld, RunbookError
 from ..files import exchange, fsync_path, locked, remove_tree, write_json
+from ..postgresql.swap import stamp
 from .volume import Volume
 
 WORDS = ("before", "undone")
@@ -50,6 +51,11 @@ def beside(live: str, word: str, time_stamp: str) -> str:
     """The name `.<name>_<word>_<time>` beside a path."""
     head, tail = os.path.split(live)
     return os.path.join(head, f".{tail}_{word}_{time_stamp}")
+
+
+def free_stamp(lives: t.Sequence[str]) -> str:
+    """A time stamp that nothing beside the paths bears yet, so that each restore and each undo can be told from all others."""
+    return stamp(lambda at: any(os.path.lexists(beside(live, word, at)) for live in lives for word in ("restoring", *WORDS)))
 
 
 def derived_from(live: str, word: str) -> t.Dict[str, str]:

@@ -19,6 +19,8 @@ from .contents import Comparison, compare, count_below, entries
 from .tar_stream import Entry
 from .tools import Tools
 
+_SHORT = 60
+
 
 class SourcePath(t.NamedTuple):
     """One path of a set.
@@ -66,8 +68,9 @@ def key_for(tools: Tools, sources: t.Sequence[SourcePath]) -> t.Iterator[str]:
         return
     if tools.encryption is None:
         raise BadInput("The set holds encrypted files, and no key is named", next_step="give backup_encryption with its identity_file")
-    # A short path: GnuPG's agent has a socket in it, whose path may have 107 bytes (unix(7)).
-    with tempfile.TemporaryDirectory(prefix="sre-key-") as folder:
+    # GnuPG's agent has a socket in it, whose path may have 107 bytes (unix(7)).
+    home = tempfile.gettempdir() if len(tempfile.gettempdir()) < _SHORT else "/tmp"  # noqa: S108 - the folder made in it is private
+    with tempfile.TemporaryDirectory(prefix="sre-key-", dir=home) as folder:
         try:
             tools.encryption.import_key(folder)
             yield folder
