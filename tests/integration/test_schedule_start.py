@@ -165,7 +165,8 @@ def test_a_run_that_hangs_is_ended_with_all_that_it_has_started(started: Started
     child = "child = subprocess.Popen(['sleep', '300'], start_new_session=True)"
     started.work(f"{child}\nopen({str(pid)!r}, 'w').write(str(child.pid))\ntime.sleep(300)")
     started.write(timeout_s=2.0)
-    assert started.ended() == (3, "")
+    code, said = started.ended()
+    assert (code, "p: backup has ended: it did not end within 2 s (" in said) == (3, True)
     assert (started.status["status"], started.status["why"]) == ("ended", "it did not end within 2 s")
     give_up = time.monotonic() + 5
     while Path(f"/proc/{pid.read_text()}/stat").exists() and " Z " not in Path(f"/proc/{pid.read_text()}/stat").read_text():
@@ -234,7 +235,8 @@ def test_logs_are_kept_for_the_last_runs_only_and_a_run_that_fails_is_noted(star
     started.work("print('no good'); sys.exit(4)")
     started.write(keep_logs=2)
     for _number in range(4):
-        assert started.ended() == (1, "")
+        code, said = started.ended()
+        assert (code, said) == (1, f"p: backup has failed: exit status 4 ({started.status['log']})\n")
         status = started.folder / "backup.status.json"
         content = json.loads(status.read_text())
         assert (content["status"], content["exit_status"]) == ("failed", 4)

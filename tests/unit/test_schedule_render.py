@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 import yaml
 from dateutil import rrule
-from unit.schedules import TIMES, ZONES, entry, firings
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.cron import cron_file, cron_times
@@ -34,6 +33,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.schedule.moments impo
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.start import is_new
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.systemd import on_calendar, service_unit, timer_unit
 from ansible_collections.sre.runbooks.plugins.module_utils.state import utc_text
+from ansible_collections.sre.runbooks.tests.unit.schedules import TIMES, ZONES, entry, firings
 
 SET_UP = datetime(2026, 1, 1, tzinfo=UTC)
 # Around the changes of the clocks of all zones, and the turn of a month.

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.schedules import TIMES, ZONES, entry
 
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.entry import Entry
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import Job
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.watch import LastRun, judged
 from ansible_collections.sre.runbooks.plugins.module_utils.state import utc_text
+from ansible_collections.sre.runbooks.tests.unit.schedules import TIMES, ZONES, entry
 
 NOW = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
 MONTHS = timedelta(days=200)

@@ -142,9 +142,11 @@ class _Run:
             ended = self._run()
         except RunbookError as error:
             ended["why"] = error.message
-            sys.stderr.write(f"{error}\n")
         finally:
             self._note(ended)
+        if ended["status"] != "succeeded":
+            # cron sends this by mail, systemd keeps it in the journal.
+            sys.stderr.write(f"{self.job.profile}: {self.job.name} has {ended['status']}: {ended['why']} ({self.status['log']})\n")
         return {"succeeded": SUCCEEDED, "ended": ENDED}.get(str(ended["status"]), FAILED)
 
     def _run(self) -> t.Dict[str, t.Any]:
