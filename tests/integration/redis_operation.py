@@ -17,8 +17,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Server
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.service import Wishes
 
 
 def carry_out(wanted: dict[str, t.Any]) -> object:

@@ -16,9 +16,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, NoSpace
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import prune
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.service import Wishes
 from integration.faults import FEWER, Operation, Series, Victim, own_process, own_session, programs, wait_until
 from integration.redis_server import RedisServer, running_redis
 from integration.test_disk_full import small_disk

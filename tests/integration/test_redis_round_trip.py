@@ -26,11 +26,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import (
     WrongTarget,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up, describe
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import rehearse, tool_problems
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import prune, undo
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import describe as describe_restore
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.service import Wishes
 from integration.playbook_runs import picture
 from integration.redis_server import RedisServer, running_redis
 

@@ -11,6 +11,7 @@ import typing as t
 from urllib.parse import parse_qsl, urlsplit
 
 from ..checks.conditions import BadExpression, Condition, search
+from ..checks.model import WARN
 from ..command import Command, run
 from ..errors import BadInput, CommandFailed, RunbookError
 from ..monitoring.web import OPTIONS as WEB_OPTIONS
@@ -54,15 +55,15 @@ def clear(endpoints: t.Sequence[t.Mapping[str, t.Any]], names: t.Sequence[str] =
         caches = [_clear_one(one) for one in chosen]
     else:
         caches = [{"name": one["name"], "cleared": False, "before": _figures(one), "findings": []} for one in chosen]
+    warnings = [f"{one['name']}: {warning}" for one in caches for warning in one.get("warnings", [])]
+    unseen = [f"{one['name']}: nothing says whether it is clear (no stats_url with conditions)" for one in chosen if not one["conditions"]]
     problems = [f"{one['name']}: {finding}" for one in caches for finding in one["findings"]]
     result = {
         "changed": any(one["cleared"] for one in caches) or dry_run,
         "caches": caches,
         "plan": plan,
         "diff": {"before": "", "after": "".join(f"{line}\n" for line in plan)},
-        "notes": [
-            f"{one['name']}: nothing says whether it is clear (no stats_url with conditions)" for one in chosen if not one["conditions"]
-        ],
+        "notes": [*warnings, *unseen],
     }
     if problems:
         result.update(failed=True, msg=f"Not every cache is clear: {'; '.join(problems)}. Next: look at the service's log, then try again.")
@@ -117,7 +118,15 @@ def _figures(one: t.Mapping[str, t.Any]) -> t.Any:
 
 
 def _clear_one(one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
-    found: t.Dict[str, t.Any] = {"name": one["name"], "cleared": False, "before": None, "after": None, "observed": {}, "findings": []}
+    found: t.Dict[str, t.Any] = {
+        "name": one["name"],
+        "cleared": False,
+        "before": None,
+        "after": None,
+        "observed": {},
+        "findings": [],
+        "warnings": [],
+    }
     try:
         found["before"] = _figures(one)
         _order(one)
@@ -130,7 +139,8 @@ def _clear_one(one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
             if not findings or time.monotonic() > give_up:
                 break
             time.sleep(_POLL_S)
-        found["findings"] = [finding.reason for finding in findings]
+        found["findings"] = [finding.reason for finding in findings if finding.verdict != WARN]
+        found["warnings"] = [finding.reason for finding in findings if finding.verdict == WARN]
         found["observed"] = {name: search(str(expression), document) for name, expression in one["observe"].items()}
     except RunbookError as error:
         found["findings"].append(error.message)

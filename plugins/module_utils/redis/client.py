@@ -4,32 +4,24 @@
 
 """A connection to a Redis or Valkey server: over the network, through a socket file, or out of a container or pod.
 
-Containers and pods are entered by `docker exec` and `kubectl exec`: a few words of shell there connect the two streams with the server's
-port, by bash or nc, one of which every image of Redis and Valkey has. So the password is a part of the protocol, wherever the server is:
-it is on no command line and in no environment.
+The password is a part of the protocol, wherever the server is: it is on no command line and in no environment.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import ssl
 import subprocess
-import tempfile
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ..command import Command, Place, end
+from ..command import Place, end
 from ..errors import CommandFailed, RunbookError, Unreachable
 from .protocol import ProtocolError, Replies, ServerError, Word, encode, fields_of
+from .transport import connected, through_tunnel
 
 _READ_BYTES = 1 << 16
-_TUNNEL = (
-    "if command -v bash >/dev/null 2>&1; then"
-    ' exec bash -c \'exec 3<>"/dev/tcp/$0/$1" || exit 1; { cat <&3; kill $$; } & cat >&3\' "$0" "$1";'
-    ' else exec nc "$0" "$1"; fi'
-)
 _REFUSALS = {
     "NOAUTH": "it wants a password",
     "WRONGPASS": "it refuses the user and password",
@@ -150,36 +142,12 @@ class Client:
         """Connect and log in; as `Server.connect`."""
         server = self.server
         try:
-            self._socket = self._connected() if server.place.is_host else self._through_tunnel()
+            self._socket, self._tunnel, self._said = through_tunnel(server) if not server.place.is_host else (connected(server), None, None)
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         if server.password:
             self.call("AUTH", *([server.user] if server.user else []), server.password)
         self.call("PING", accept=_AWAY)
-
-    def _connected(self) -> socket.socket:
-        server = self.server
-        if server.socket_file:
-            return _to_file(server.socket_file, server.timeout_s)
-        plain = socket.create_connection((server.host, server.port), timeout=server.timeout_s)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not server.tls:
-            return plain
-        context = ssl.create_default_context(cafile=server.ca_file or None)
-        if not server.verify_tls:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context.wrap_socket(plain, server_hostname=server.host)
-
-    def _through_tunnel(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        self._said = tempfile.TemporaryFile()
-        argv = ["sh", "-c", _TUNNEL, self.server.host, str(self.server.port)]
-        try:
-            self._tunnel = Command(argv, place=self.server.place).start(stdin=theirs, stdout=theirs, stderr=self._said)
-        finally:
-            theirs.close()
-        ours.settimeout(max(self.server.timeout_s, 10.0))
-        return ours
 
     def close(self) -> None:
         """Close it; nothing happens when it is closed already."""
@@ -310,21 +278,6 @@ class Client:
             why=f"{why}; {said}" if said else why,
             next_step="check that it runs, and host, port, container or pod of the store",
         )
-
-
-def _to_file(path: str, timeout_s: float) -> socket.socket:
-    """A socket file's path may have 107 bytes (unix(7)); by way of its folder any will do."""
-    folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.settimeout(timeout_s)
-        made.connect(f"/proc/self/fd/{folder}/{os.path.basename(path)}")
-    except BaseException:
-        made.close()
-        raise
-    finally:
-        os.close(folder)
-    return made
 
 
 def text_of(reply: t.Any) -> str:

@@ -11,7 +11,7 @@ import typing as t
 
 from ..command import Place
 from .client import Server
-from .service import Wishes
+from .discovery import Wishes
 
 CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "host": {"type": "str", "default": "127.0.0.1"},

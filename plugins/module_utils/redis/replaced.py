@@ -14,9 +14,9 @@ from ..files import remove_tree, tree_bytes
 from ..postgresql.restore_result import told
 from ..postgresql.swap import stamp
 from .client import Server
+from .discovery import Wishes, find
 from .exchange import complete_interrupted, exchange_files, nobody_else_in
 from .restore import folders_called
-from .service import Wishes, find
 
 
 def undo(server: Server, wishes: Wishes, replaced: str = "", *, dry_run: bool = False) -> t.Dict[str, t.Any]:

@@ -22,10 +22,11 @@ from ..postgresql.swap import stamp
 from ..progress import Progress
 from .client import Server
 from .content import compare, keyspace, sample_types
+from .discovery import Found, Wishes, find
 from .exchange import complete_interrupted, exchange_files, nobody_else_in, read_journal
 from .programs import Programs
 from .scratch import require_memory, scratch_server, write_append_only
-from .service import Files, Found, Wishes, find
+from .service import Files
 
 _STAMP = re.compile(r"^(?P<word>restoring|before|undone)_\d{8}T\d{6}Z$")
 _APPEND_RATIO = 2.2
