@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +22,12 @@ from ansible_collections.sre.runbooks.plugins.module_utils.database_care import 
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.maintenance import MaintenanceRequest, maintain
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.maintenance_plan import ANALYZE, REINDEX, Rules
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld
+from ansible_collections.sre.runbooks.plugins.module_utils.files import free_bytes
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session
 from integration.faults import ROUNDS, Operation, Series, backends, order, own_process, postmaster, serves, wait_until
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
+from integration.test_disk_full import small_disk
 
 RULES = Rules(waste_bytes=100_000)
 ROWS = 20_000
@@ -266,6 +271,34 @@ def test_what_the_server_still_does_for_a_dead_run_is_ended(server: PostgresqlSe
         done = maintain(request_for(server))
     assert {step["outcome"] for step in done["steps"]} == {"done"}, json.dumps(done["steps"])
     assert indexes(server) == dict.fromkeys(INDEXES, True)
+
+
+@pytest.mark.needs_root
+def test_a_disk_without_room_for_a_rebuild_leaves_the_index_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    logs = Path(tempfile.mkdtemp(prefix="sre-runbooks-test-"))
+    logs.chmod(0o755)
+    with small_disk(200) as disk, running_server({"autovacuum": "off"}, parent=str(disk), log_folder=logs / "wal") as server:
+        server.sql("CREATE DATABASE archive")
+        fill(server, 20)
+        server.sql("INSERT INTO cases SELECT g, md5(g::text) FROM generate_series(1000001, 1100000) g", "archive")
+        server.sql("VACUUM cases", "archive")
+        server.sql("VACUUM ANALYZE", "archive")
+        wear(server)
+        with (disk / "ballast").open("wb") as ballast:
+            os.posix_fallocate(ballast.fileno(), 0, free_bytes(str(disk)) - 1_000_000)
+        told = maintain(request_for(server))
+        assert {step["outcome"] for step in told["steps"]} == {"postponed"}
+        assert "too little room" in told["steps"][0]["why"]
+
+        # The disk of a server elsewhere cannot be seen.
+        monkeypatch.setattr(maintenance, "require_space", lambda _folder, _bytes: None)
+        full = maintain(request_for(server))
+        assert full["failed"] and "No space left on device" in full["msg"]
+        assert [step["outcome"] for step in full["steps"]] == ["failed"] + ["postponed"] * (len(full["steps"]) - 1)
+        (disk / "ballast").unlink()
+        assert indexes(server) == dict.fromkeys(INDEXES, True), "what was half made is gone"
+        assert {step["outcome"] for step in maintain(request_for(server))["steps"]} == {"done"}
+    shutil.rmtree(logs, ignore_errors=True)
 
 
 def test_the_procedure_foretells_does_and_records_it(server: PostgresqlServer, database: str, tmp_path: Path) -> None:
