@@ -199,7 +199,7 @@ def test_a_failed_index_of_somebody_else_is_told_and_stays(server: PostgresqlSer
     assert server.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.small_once'::regclass", database) == "f"
 
 
-def test_a_full_time_of_bad_input_is_refused(server: PostgresqlServer, database: str) -> None:
+def test_nonsense_is_refused_before_anything_is_done(server: PostgresqlServer, database: str) -> None:
     with pytest.raises(BadInput, match="makes no sense"):
         maintain(request_for(server, Rules(steps=["defragment"])))
     with pytest.raises(BadInput, match="makes no sense"):

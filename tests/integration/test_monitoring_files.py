@@ -37,7 +37,8 @@ WAYS: dict[str, Any] = {
     "webhook_url": "http://127.0.0.1:9/bridge",
 }
 EXTRA: dict[str, Any] = {
-    **{f"monitoring_{name}": value for name, value in WAYS.items()},
+    # The way to a mail server is each profile's own.
+    **{f"monitoring_{name}": value for name, value in WAYS.items() if not name.startswith("smtp_")},
     **dict.fromkeys(("monitoring_prometheus_url", "monitoring_alertmanager_url", "monitoring_grafana_url"), ""),
     "monitoring_tools": "required",
 }
