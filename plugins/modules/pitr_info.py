@@ -72,6 +72,15 @@ backups:
   returned: success
   type: list
   elements: dict
+segments:
+  description: How many segments of the log are archived.
+  returned: success, with verify
+  type: int
+problems:
+  description: What is wrong; empty, or the module fails.
+  returned: with verify
+  type: list
+  elements: str
 missing_segment:
   description: The first log segment that is missing though later ones are there; empty when there is none.
   returned: success, without verify

@@ -114,11 +114,11 @@ def archived_server(*, with_backup: bool = True, **archive: t.Any) -> Iterator[A
 
 
 def bucket_over_https() -> Iterator[Repository]:
-    """A repository in an object store that speaks HTTPS with a certificate of its own authority: pgBackRest knows no plain HTTP."""
+    """A repository in an object store that speaks HTTPS with a certificate of its own; pgBackRest 2.45 knows no plain HTTP."""
     require_programs()
     folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-s3-"))
     folder.chmod(0o755)
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:127.0.0.1"]
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", *subject],
         cwd=folder,

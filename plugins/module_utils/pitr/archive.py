@@ -16,10 +16,10 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..command import Command, Place, run
-from ..errors import BadInput, CommandFailed, SetNotFound
+from ..errors import BadInput, CommandFailed, SetNotFound, WrongTarget
 from ..pipeline import Pipeline
 from ..postgresql.restore_folder import system_identifier_of
-from .choice import WAL_SEGMENT_BYTES, History, history_of, reach
+from .choice import WAL_SEGMENT_BYTES, History, fits, history_of, reach
 from .model import Archive, Backup
 from .program import call, command, explain
 
@@ -69,9 +69,9 @@ def holdings(archive: Archive, *, with_log: bool = True) -> Holdings:
     if one is None or one["status"]["code"] in _NO_STANZA:
         return Holdings(exists=False)
     if one["status"]["code"] not in (0, _NO_BACKUP):
-        raise CommandFailed(
-            "The archive is not in order", where=f"stanza {archive.stanza}, {archive.repository}", why=str(one["status"]["message"])
-        )
+        causes = [str(repository["status"].get("message", "")) for repository in one.get("repo", [])]
+        why = "; ".join(cause for cause in causes if cause) or str(one["status"]["message"])
+        raise explain(archive, CommandFailed("The archive cannot be read", why=" ".join(why.split()), facts={"tool": "pgbackrest"}))
     server = max(one["db"], key=lambda entry: int(entry["id"]))
     backups = [_backup(entry) for entry in one["backup"] if entry["database"]["id"] == server["id"]]
     found = Holdings(
@@ -121,8 +121,6 @@ def require_stanza(archive: Archive, found: Holdings) -> None:
     here = live_identifier(archive)
     for whose, wanted in (("the data folder's", here), ("the inventory's", archive.expected_identifier)):
         if wanted and wanted != found.system_identifier:
-            from ..errors import WrongTarget
-
             raise WrongTarget(
                 "This archive is of another server",
                 where=f"stanza {archive.stanza}, {archive.repository}",
@@ -139,13 +137,18 @@ def live_identifier(archive: Archive) -> str:
 
 def live_timeline(archive: Archive) -> int:
     """The timeline of the data folder in use; 0 when it is lost."""
+    return _control(archive, "Latest checkpoint's TimeLineID") or 0
+
+
+def _control(archive: Archive, what: str) -> t.Optional[int]:
+    """A number out of the control file of the data folder in use; None when that is lost."""
     folder = archive.service.data_folder
     if not os.path.exists(os.path.join(folder, "global", "pg_control")):
-        return 0
-    pg_controldata = Place(tool_folder=archive.service.tool_folder).program("pg_controldata")
-    said = run(Command([pg_controldata, folder], account=archive.service.account)).stdout
-    found = re.search(r"Latest checkpoint's TimeLineID:\s+(\d+)", said)
-    return int(found.group(1)) if found else 0
+        return None
+    program = Place(tool_folder=archive.service.tool_folder).program("pg_controldata")
+    said = run(Command([program, folder], account=archive.service.account)).stdout
+    found = re.search(rf"^{re.escape(what)}:\s+(\d+)", said, re.MULTILINE)
+    return int(found.group(1)) if found else None
 
 
 def history(archive: Archive, found: Holdings, timeline: int) -> History:
@@ -195,26 +198,19 @@ class Window:
 
 def window(archive: Archive, found: Holdings, along: History, backup: t.Optional[Backup] = None) -> Window:
     """Find the moments that can be restored, or only those that can be from one backup on."""
-    from .choice import fits
-
     fitting = [one for one in found.backups if fits(one, along)]
     if not fitting:
         return Window(along, None, 0.0, 0.0, "", "")
     newest = backup or fitting[-1]
-    row, missing = reach(newest.wal_start, found.files, along, _segment_bytes(archive))
+    row, missing = reach(newest.wal_start, found.files, along, segment_bytes(archive))
     last = newest_commit(archive, found, row)
     first = min(fitting, key=lambda one: one.stopped)
     return Window(along, first, first.stopped + 1.0, max(last, 0.0), row[-1] if row else "", missing)
 
 
-def _segment_bytes(archive: Archive) -> int:
-    folder = archive.service.data_folder
-    if not os.path.exists(os.path.join(folder, "global", "pg_control")):
-        return WAL_SEGMENT_BYTES
-    program = Place(tool_folder=archive.service.tool_folder).program("pg_controldata")
-    said = run(Command([program, folder], account=archive.service.account)).stdout
-    found = re.search(r"Bytes per WAL segment:\s+(\d+)", said)
-    return int(found.group(1)) if found else WAL_SEGMENT_BYTES
+def segment_bytes(archive: Archive) -> int:
+    """Size of the server's log segments; the usual one when its data folder is lost."""
+    return _control(archive, "Bytes per WAL segment") or WAL_SEGMENT_BYTES
 
 
 def newest_commit(archive: Archive, found: Holdings, row: t.Sequence[str]) -> float:

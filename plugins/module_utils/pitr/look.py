@@ -11,8 +11,8 @@ import time
 import typing as t
 
 from ..errors import BadInput, SetDamaged
-from .archive import history, holdings, live_timeline, require_stanza, window
-from .choice import position, segment_number, utc
+from .archive import history, holdings, live_timeline, require_stanza, segment_bytes, window
+from .choice import position, reach, segment_number, utc
 from .model import Archive
 from .program import call
 from .server import archiver, is_failing
@@ -104,9 +104,13 @@ def verify(archive: Archive) -> t.Dict[str, t.Any]:
     problems = [_short(line) for line in said.splitlines() if _TROUBLE.search(line)]
     if "status: error" in said and not problems:
         problems = [line.strip() for line in said.splitlines() if line.strip()][-5:]
-    whole = window(archive, found, history(archive, found, 0), found.backups[0])
-    if whole.missing:
-        problems.append(f"segment {whole.missing} of the log is missing")
+    along = history(archive, found, 0)
+    # What lies before the newest full backup cannot be mended any more; it goes with the backups before it.
+    newest_full = [one for one in found.backups if one.type == "full"][-1]
+    gap, old_gap = (reach(one.wal_start, found.files, along, segment_bytes(archive))[1] for one in (newest_full, found.backups[0]))
+    if gap:
+        problems.append(f"segment {gap} of the log is missing")
+    notes = [f"segment {old_gap} of the log is missing: moments between it and {newest_full.label} cannot be restored"] if old_gap else []
     if problems:
         raise SetDamaged(
             "The archive is damaged",
@@ -115,7 +119,13 @@ def verify(archive: Archive) -> t.Dict[str, t.Any]:
             next_step="take a full backup now; moments that need the damaged files cannot be restored",
             facts={"problems": problems[:100]},
         )
-    return {"changed": False, "backups": [one.told() for one in found.backups], "segments": len(found.files), "problems": []}
+    return {
+        "changed": False,
+        "backups": [one.told() for one in found.backups],
+        "segments": len(found.files),
+        "problems": [],
+        "notes": notes,
+    }
 
 
 def _short(line: str) -> str:

@@ -41,8 +41,11 @@ _stand_ins: t.Dict[str, str] = {}
 
 def config_file(archive: Archive) -> str:
     """The configuration to call pgBackRest with: the server's, or where that is lost with its host, one for this process alone."""
-    if os.path.exists(archive.config_file):
-        return archive.config_file
+    return archive.config_file if os.path.exists(archive.config_file) else stand_in(archive)
+
+
+def stand_in(archive: Archive) -> str:
+    """A configuration as the profile wants it, for this process alone; gone when it ends."""
     text = configuration.render(archive)
     if text not in _stand_ins:
         descriptor, path = tempfile.mkstemp(prefix="sre-runbooks-", suffix=".conf")

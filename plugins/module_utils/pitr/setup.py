@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import BadInput, WrongTarget
 from ..postgresql.connection import literal
@@ -18,7 +18,7 @@ from ..postgresql.server_info import guard_identity, server_info
 from . import configuration
 from .archive import holdings
 from .model import Archive
-from .program import call, program
+from .program import call, program, stand_in
 
 _SETTINGS = (
     "SELECT json_object_agg(name, setting) FROM pg_settings "
@@ -107,7 +107,9 @@ def plan_setup(archive: Archive, *, restart: bool, replace_archiving: bool) -> S
             next_step="choose a quiet moment and say that it may be restarted: pitr_restart=true; nothing was changed",
         )
     before, after = configuration.current(archive), configuration.render(archive)
-    make_stanza = not holdings(archive, with_log=False).exists
+    # The file may still lead to another repository.
+    wanted = archive if before == after else replace(archive, config_file=stand_in(archive))
+    make_stanza = not holdings(wanted, with_log=False).exists
     steps = [f"write {archive.config_file}, readable by {archive.service.account or 'our account'} alone"] if before != after else []
     if make_stanza:
         steps.append(f"make the stanza {archive.stanza} in {archive.repository}")
