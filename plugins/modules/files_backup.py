@@ -46,14 +46,14 @@ options:
     type: str
     default: ""
   include:
-    description: Only files whose path below a source fits one of these patterns. By default all.
+    description: Only files that fit one of these patterns, written as those of O(exclude). By default all.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Files and folders that stay out. A pattern without a slash is held against every name, one with a slash against the whole path below
-        the source.
+      - Files and folders that stay out. A pattern without a slash is held against every part of a path, one with a slash, be it in front,
+        against the path below the source. What lies in a folder that fits, fits, too.
     type: list
     elements: str
     default: []

@@ -19,8 +19,8 @@ from ..errors import BadInput
 class Selection:
     """Patterns over paths below a source.
 
-    A pattern without a slash is held against every part of a path (`*.tmp`, `cache`), one with a slash against the whole path below the
-    source (`data/*.log`; `*` there stops at no slash). `*`, `?` and `[...]` mean what they mean in a shell.
+    A pattern without a slash is held against every part of a path (`*.tmp`, `cache`), one with a slash, be it in front, against the path
+    below the source (`data/*.log`, `/only-at-the-top`; `*` there stops at no slash). What lies in a folder that fits, fits, too.
 
     Attributes:
         include: Only files that fit one of these; empty for all.
@@ -113,16 +113,23 @@ def ancestors(names: t.Iterable[bytes], is_folder: bool = True) -> t.List[bytes]
     return sorted(found, key=lambda name: (name != b".", name))
 
 
-def _matcher(patterns: t.Sequence[str]) -> t.Optional[t.Callable[[bytes], t.Any]]:
-    """A function that tells whether a name fits one of the patterns; None for no patterns."""
-    wanted = []
+def _matcher(patterns: t.Sequence[str]) -> t.Optional[t.Callable[[bytes], bool]]:
+    """A function that tells whether a path fits one of the patterns, itself or by a folder that it lies in; None for no patterns."""
+    of_parts, of_paths = [], []
     for pattern in patterns:
         trimmed = pattern.strip("/")
         if not trimmed:
             raise BadInput(f"The pattern {pattern!r} says nothing", next_step="correct include, exclude and encrypt of the store")
-        expression = fnmatch.translate(trimmed)
-        wanted.append(expression if "/" in trimmed else rf"(?:.*/)?{expression}")
-    if not wanted:
+        expression = re.sub(r"\\[Zz]$", "", fnmatch.translate(trimmed))
+        (of_paths if "/" in pattern.rstrip("/") else of_parts).append(f"(?:{expression})")
+    if not patterns:
         return None
-    joined = "|".join(f"(?:{one})" for one in wanted)
-    return re.compile(os.fsencode(joined), re.DOTALL).match
+    part = re.compile(os.fsencode(f"(?:{'|'.join(of_parts)})\\Z")) if of_parts else None
+    path = re.compile(os.fsencode(f"(?:{'|'.join(of_paths)})(?:/.*)?\\Z"), re.DOTALL) if of_paths else None
+
+    def fits(name: bytes) -> bool:
+        if path is not None and path.match(name):
+            return True
+        return part is not None and any(part.match(one) for one in name.split(b"/"))
+
+    return fits
