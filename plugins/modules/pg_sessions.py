@@ -78,7 +78,7 @@ options:
     type: int
     default: 50
   terminate:
-    description: Whether sessions are ended. With V(false) running queries are cancelled, and nothing else is done.
+    description: Whether sessions are ended. With V(false) running queries are cancelled and nothing else is done, so O(states) must be V(active) alone.
     type: bool
     default: true
   cancel_wait_s:

@@ -230,6 +230,22 @@ def test_a_role_that_may_not_see_or_end_others_says_so_and_ends_nobody(server: P
         assert lives(server, pid)
 
 
+def test_where_sessions_may_not_be_ended_a_query_that_will_not_stop_is_told(server: PostgresqlServer) -> None:
+    stubborn = "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(1); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP; END $$"
+    with client(server) as one:
+        pid = pid_of(one)
+        one.send(stubborn)
+        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 10, "it runs")
+        request = EndRequest(server.connection, Wanted(states=[ACTIVE], older_than_s=0), cancel_wait_s=0.2, terminate=False)
+        done = end_sessions(request)
+        assert [entry["outcome"] for entry in done["ended"]] == [session_end.STILL_THERE]
+        assert f"still there: processes {pid}" in done["notes"]
+        assert lives(server, pid)
+        with pytest.raises(BadInput, match="Only a running query"):
+            end_sessions(replace(request, wanted=Wanted()))
+        end_sessions(replace(request, terminate=True))
+
+
 @pytest.mark.parametrize(
     "wanted",
     [Wanted(older_than_s=-1), Wanted(most=-1), Wanted(states=["asleep"])],

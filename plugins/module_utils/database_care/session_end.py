@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..errors import BadInput
 from ..postgresql.connection import Connection, Session, literal
 from .blocking import described
-from .session_choice import ACTIVE, STATES, Choice, Wanted, choose
+from .session_choice import ACTIVE, IDLE, STATES, Choice, Wanted, choose
 from .session_report import Limits, counted, usage
 from .sessions import Activity, Asking, One, activity
 
@@ -78,6 +78,10 @@ def end_sessions(request: EndRequest, dry_run: bool = False) -> t.Dict[str, t.An
 def _check(request: EndRequest) -> None:
     wanted = request.wanted
     strange = [state for state in wanted.states if state not in STATES]
+    if not request.terminate and any(state != ACTIVE for state in wanted.states):
+        raise BadInput(
+            "Only a running query can be cancelled", next_step="name the state active alone, or allow sessions to be ended (terminate)"
+        )
     numbers = (wanted.older_than_s, wanted.most, request.cancel_wait_s, request.terminate_wait_s)
     if strange or any(number < 0 for number in numbers):
         raise BadInput(
@@ -101,8 +105,6 @@ def _carry_out(session: Session, chosen: t.Sequence[One], request: EndRequest) -
         outcomes.update({one.pid: ENDED if one.pid in reached else MOVED_ON if one not in stubborn else CANCELLED for one in due})
         remaining = _wait(session, [one for one in due if one.pid in reached], _CONNECTED, request.terminate_wait_s)
         outcomes.update({one.pid: STILL_THERE for one in remaining})
-    else:
-        outcomes.update({one.pid: STILL_THERE for one in chosen if one.state != ACTIVE})
     return outcomes
 
 
@@ -165,6 +167,7 @@ def _difference(before: Activity, after: Activity, choice: Choice, dry_run: bool
         return {"before": lines(states), "after": lines(counted(after)["by_state"])}
     predicted = dict(states)
     for one in choice.chosen:
-        state = one.state
-        predicted[state] -= 1
+        predicted[one.state] -= 1
+        if one.state == ACTIVE:  # cancelled, and there
+            predicted[IDLE] = predicted.get(IDLE, 0) + 1
     return {"before": lines(states), "after": lines({state: count for state, count in predicted.items() if count})}

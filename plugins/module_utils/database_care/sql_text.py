@@ -66,7 +66,7 @@ def without_values(text: str, characters: int = SHOWN_CHARACTERS) -> str:
             parts.append(VALUE)
         else:
             parts.append(found[0] if kind != "other" or found[0].strip() else " ")
-    shown = " ".join("".join(parts).split())
+    shown = " ".join("".join(parts).split()).rstrip("; ")
     return shown if len(shown) <= characters else shown[: characters - 4] + " ..."
 
 
