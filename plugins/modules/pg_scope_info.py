@@ -81,6 +81,11 @@ summary:
   description: What was found, in a sentence.
   returned: success
   type: str
+lines:
+  description: A line for each table that differs, the worst first.
+  returned: success
+  type: list
+  elements: str
 notes:
   description: What was not compared.
   returned: success

@@ -208,6 +208,7 @@ def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says
     said = " ".join(seen.output.split())
     assert "1 are missing (public.attachments)" in said
     assert "1 have fewer rows (public.documents)" in said
+    assert "public.documents: fewer rows, rows 150 in the set, 75 now" in said
     assert (service.marks("stopped"), service.marks("resumed")) == (1, 0)
     done = service.run("data_corruption", "-e", "confirm=reference", "-e", "recovery_confirmed=restore,resume")
     assert done.status == 0, done.output

@@ -70,6 +70,7 @@ def scope(
         "counts": {state: count for state, count in counts.items() if count},
         "suspect": suspect,
         "summary": _summary(found, manifest),
+        "lines": [_line(one) for one in found if one["state"] != SAME],
         "notes": [] if hashes else [f"row content was not compared: this server hashes rows otherwise than {known['method']}"],
     }
 
@@ -105,7 +106,7 @@ def _summary(found: t.Sequence[t.Mapping[str, t.Any]], manifest: t.Mapping[str, 
     since = f"the set of {manifest.get('consistent_at', 'an unknown moment')}"
     said = []
     for state, words in ((UNREADABLE, "cannot be read"), (MISSING, "are missing"), (FEWER, "have fewer rows")):
-        named = [str(one["label"]) for one in found if one["state"] == state]
+        named = [_spoken(one["label"]) for one in found if one["state"] == state]
         if named:
             more = f" and {len(named) - 5} more" if len(named) > 5 else ""
             said.append(f"{len(named)} {words} ({', '.join(named[:5])}{more})")
@@ -113,6 +114,17 @@ def _summary(found: t.Sequence[t.Mapping[str, t.Any]], manifest: t.Mapping[str, 
     other = sum(one["state"] in (CHANGED, GROWN, NEW) for one in found)
     head = f"Against {since}, of {len(found)} tables: " + ("; ".join(said) or "none is missing, unreadable or short of rows")
     return head + (f"; {lost} rows fewer in all" if lost else "") + f"; {other} were changed, grew or are new."
+
+
+def _spoken(label: str) -> str:
+    """`"schema"."table"` for a reader."""
+    return label[1:-1].replace('"."', ".").replace('""', '"')
+
+
+def _line(one: t.Mapping[str, t.Any]) -> str:
+    rows = [("none" if count is None else str(count)) for count in (one["rows_before"], one["rows_now"])]
+    why = f" ({one['problem']})" if one["problem"] else ""
+    return f"{_spoken(one['label'])}: {one['state']}, rows {rows[0]} in the set, {rows[1]} now{why}"
 
 
 def information(connection: Connection, options: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:

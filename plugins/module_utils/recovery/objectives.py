@@ -102,7 +102,8 @@ def backups_planned(name: str, known: Known) -> t.List[t.Tuple[float, str]]:
     for entry in known.schedule:
         variables = entry.get("variables")
         named = variables.get("backup_store") if isinstance(variables, t.Mapping) else None
-        if entry.get("procedure") == "backup" and named in (None, "", name):
+        chosen = [part.strip() for part in named.split(",")] if isinstance(named, str) else []
+        if entry.get("procedure") == "backup" and (not any(chosen) or name in chosen):
             found.append((longest_gap_s(entry.get("at")), str(entry.get("at"))))
     for window in known.windows:
         stores = window.get("stores")

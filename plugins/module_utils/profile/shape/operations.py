@@ -115,6 +115,18 @@ def definitions() -> t.Dict[str, Shape]:
     return found
 
 
+RECOVERY_HOOK = record(
+    ["name"],
+    name=name(),
+    title=name(),
+    command=words("Program and arguments."),
+    playbook=name(),
+    procedure=name(),
+    variables=table(anything(), "Extra variables."),
+    environment=table(text(), "Further environment."),
+    folder=text("Working folder."),
+    deadline_s=number(exclusiveMinimum=0),
+)
 _WINDOW = record(["name", "at"], name=name(), at=name(), time_zone=text(), stores=words())
 
 OPERATIONS: t.Dict[str, Shape] = {
@@ -128,6 +140,16 @@ OPERATIONS: t.Dict[str, Shape] = {
         "What must be true after a restore.",
     ),
     "restore_files": listing(record(["store", "to"], store=name(), to=name(), replace=flag()), "Where files are put back."),
+    **{
+        f"recovery_{hook}": listing(RECOVERY_HOOK, said)
+        for hook, said in {
+            "infrastructure": "Your own steps that put the infrastructure in place.",
+            "smoke": "Your own steps that try the recovered service.",
+            "resume": "Your own steps that point names and traffic to it.",
+            "stop_writes": "Your own steps that stop what writes to a damaged database.",
+            "resume_writes": "Your own steps that let it be written to again.",
+        }.items()
+    },
     "restore_recovery_steps": listing(RECOVERY_STEP, "Disaster recovery, in order."),
     "restore_commands": table(words()),
     "deploy_source": record([], remote=text(), branch=text()),
