@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted, list_sets
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.chain import chain
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select, verify
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, select, verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep, plan_prune
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError, SetDamaged
@@ -25,6 +25,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump impor
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.rehearsal import rehearse
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
 from integration.faults import load_logged_reference
+from integration.object_store import running_store
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = pytest.mark.slow
@@ -143,3 +144,18 @@ def test_retention_never_removes_a_base_that_a_kept_set_needs(taken: tuple[Chain
     plan = plan_prune(sets, Keep(last=1, days=1), later)
     assert list(plan.remove) == []
     assert sum("is built on it" in reason for reason in plan.reasons.values()) == 2
+
+
+def test_a_set_that_comes_back_from_off_site_brings_what_it_is_built_on(taken: tuple[Chain, list[BackupSet]], tmp_path: Path) -> None:
+    one, sets = taken
+    with running_store(tmp_path / "s3") as store:
+        for known in sets:
+            copy_offsite(store, known)
+        chosen = select(str(tmp_path / "fetched"), Wanted(store="reference", method="physical", name=sets[2].id), store)
+        assert chosen["location"] == "offsite"
+        fetched = read_set(chosen["set_folder"])
+        assert [link.id for link in chain(fetched)] == [known.id for known in sets]
+        rehearse(fetched, "", one.server.tools)
+        store.call("delete", f"offsite:{store.path(sets[1].id)}")
+        with pytest.raises(RunbookError, match=sets[1].id):
+            select(str(tmp_path / "again"), Wanted(store="reference", method="physical", name=sets[2].id), store)

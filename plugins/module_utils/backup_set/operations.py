@@ -175,8 +175,12 @@ def _fetch_bases(offsite: ObjectStore, one: BackupSet, backup_folder: str) -> No
     """
     link = one
     while base_of(link):
-        folder = os.path.join(backup_folder, str(base_of(link)["id"]))
-        link = read_set(folder) if os.path.isdir(folder) else download(offsite, os.path.basename(folder), backup_folder)
+        name = str(base_of(link)["id"])
+        folder = os.path.join(backup_folder, name)
+        try:
+            link = read_set(folder) if os.path.isdir(folder) else download(offsite, name, backup_folder)
+        except (SetDamaged, SetNotFound) as error:
+            raise damaged(one.folder, [f"{name}, on which it is built, cannot be fetched: {error.why or error.what}"]) from error
     problems = chain_problems(one)
     if problems:
         raise damaged(one.folder, problems)
