@@ -64,7 +64,7 @@ class Trial:
             "run_id": run_id,
             "procedure": "restore",
             "status": status,
-            "started_at": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "started_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "finished_at": None,
             "measurements": {"rto_s": {"value": rto_s, "target": None}},
             "error": error,
