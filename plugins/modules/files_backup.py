@@ -120,8 +120,9 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import FilesBackup, back_up, describe
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up, describe
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.options import FILES_OPTIONS, SELECTION_OPTIONS, store_from
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 

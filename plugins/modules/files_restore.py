@@ -110,7 +110,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.options import FILES_OPTIONS, store_from
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import FilesRestore, describe_restore, restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import describe_restore, restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 

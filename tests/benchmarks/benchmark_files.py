@@ -27,11 +27,11 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 IMPORTS = "from ansible_collections.sre.runbooks.plugins.module_utils."
 BACKUP = (
-    f"import sys; {IMPORTS}file_store.backup import FilesBackup, back_up; {IMPORTS}file_store.request import FilesStore;"
+    f"import sys; {IMPORTS}file_store.backup import back_up; {IMPORTS}file_store.record import FilesBackup; {IMPORTS}file_store.request import FilesStore;"
     "print(back_up(FilesBackup(FilesStore('files', (sys.argv[1],)), sys.argv[2]))['backup_set']['folder'])"
 )
 RESTORE = (
-    f"import sys; {IMPORTS}file_store.restore import FilesRestore, restore_files; {IMPORTS}file_store.request import FilesStore;"
+    f"import sys; {IMPORTS}file_store.restore import restore_files; {IMPORTS}file_store.restore_plan import FilesRestore; {IMPORTS}file_store.request import FilesStore;"
     f"{IMPORTS}backup_set.sets import read_set;"
     "restore_files(FilesRestore(FilesStore('files', (sys.argv[1],)), read_set(sys.argv[2])))"
 )

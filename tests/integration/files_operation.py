@@ -14,9 +14,11 @@ from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import FilesBackup, back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import FilesRestore, restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 
 
 def carry_out(wanted: dict[str, t.Any]) -> object:

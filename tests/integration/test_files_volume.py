@@ -15,10 +15,12 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import FilesBackup, back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.kept import prune, undo
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import FilesRestore, describe_restore, restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import describe_restore, restore_files
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.volume import Volume
 from integration.faults import wait_until
 from integration.file_trees import picture

@@ -6,60 +6,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
-import socket
 import time
 import typing as t
-from dataclasses import dataclass, field
 
 from ..backup_set.sets import SetWriter, remove_leftovers, utc_now
 from ..errors import BadInput, CommandFailed, RunbookError
 from ..files import no_space_or, require_folder_writable, require_space
 from ..progress import Progress
 from .archive import Packed, pack
-from .contents import SHOWN, Tally, shown
-from .request import FilesStore
+from .contents import SHOWN, shown
+from .record import METHOD, FilesBackup, Source, manifest_of, notes_of
 from .selection import Walk, ancestors
 from .tools import Tools
 
-METHOD = "archive"
 _RETRIES = 3
 _RETRY_AFTER_S = 0.3
 """What writes a file is often done with it a moment later."""
-
-
-@dataclass(frozen=True)
-class FilesBackup:
-    """What to back up.
-
-    Attributes:
-        store: The store.
-        backup_folder: Folder of the sets.
-        compression: `auto`, `zstd:<level>` or `gzip:<level>`.
-        run_id: Run that it belongs to.
-    """
-
-    store: FilesStore
-    backup_folder: str
-    compression: str = "auto"
-    run_id: str = ""
-
-
-@dataclass
-class _Source:
-    """One path of the store on its way into the set."""
-
-    path: str
-    name: str
-    walk: Walk
-    identity: t.Tuple[int, int]
-    parts: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
-    changed: t.List[bytes] = field(default_factory=list)
-    vanished: t.List[bytes] = field(default_factory=list)
 
 
 def describe(request: FilesBackup) -> t.Dict[str, t.Any]:
@@ -96,8 +61,8 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
                 finally:
                     # That it is gone is why tar failed, if it did.
                     _require_still_there(source)
-            notes = _notes(sources)
-            sealed = writer.seal(_manifest(request, sources, version, started_at, notes), files)
+            notes = notes_of(sources)
+            sealed = writer.seal(manifest_of(request, sources, version, started_at, notes), files)
     except OSError as error:
         raise no_space_or(error, request.backup_folder) from error
     return {
@@ -110,7 +75,7 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
     }
 
 
-def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[_Source]]:
+def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[Source]]:
     store = request.store
     tools = Tools(store.tool_folder, store.encryption)
     tools.version()
@@ -129,7 +94,7 @@ def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[_Source]]:
     return tools, [_source(request, path, names) for path in store.sources()]
 
 
-def _source(request: FilesBackup, path: str, names: t.Set[str]) -> _Source:
+def _source(request: FilesBackup, path: str, names: t.Set[str]) -> Source:
     real = os.path.realpath(path)
     try:
         status = os.stat(real)
@@ -144,7 +109,7 @@ def _source(request: FilesBackup, path: str, names: t.Set[str]) -> _Source:
         ) from error
     name = _free_name(request.store.into, request.store.volume.name if request.store.volume else path, names)
     walk = Walk(os.fsencode(real), request.store.selection, without=[request.backup_folder])
-    return _Source(path, name, walk, (status.st_dev, status.st_ino))
+    return Source(path, name, walk, (status.st_dev, status.st_ino))
 
 
 def _free_name(into: str, path: str, names: t.Set[str]) -> str:
@@ -159,7 +124,7 @@ def _free_name(into: str, path: str, names: t.Set[str]) -> str:
     return name
 
 
-def _plan(request: FilesBackup, sources: t.Sequence[_Source]) -> t.List[str]:
+def _plan(request: FilesBackup, sources: t.Sequence[Source]) -> t.List[str]:
     compressor = os.path.basename(Tools(request.store.tool_folder).compressing(request.compression)[0].argv[0])
     lines = [f"archive {source.path} with tar and {compressor}" for source in sources]
     selection = request.store.selection
@@ -175,7 +140,7 @@ def _plan(request: FilesBackup, sources: t.Sequence[_Source]) -> t.List[str]:
 def _take(
     request: FilesBackup,
     tools: Tools,
-    source: _Source,
+    source: Source,
     folder: str,
     files: t.Dict[str, t.Dict[str, t.Any]],
     progress: Progress,
@@ -212,7 +177,7 @@ def _take(
         _again(secret, walk, lambda names, number: part(names, f".secret.again{number}", True), source)
 
 
-def _again(first: Packed, walk: Walk, part: t.Callable[[t.Iterable[bytes], int], Packed], source: _Source) -> None:
+def _again(first: Packed, walk: Walk, part: t.Callable[[t.Iterable[bytes], int], Packed], source: Source) -> None:
     """Take what changed while it was read once more, with all its links; what changes each time is told."""
     packed = first
     links = first.linked
@@ -235,7 +200,7 @@ def _is_file(walk: Walk, name: bytes) -> bool:
     return os.path.isfile(path) and not os.path.islink(path)
 
 
-def _require_still_there(source: _Source) -> None:
+def _require_still_there(source: Source) -> None:
     try:
         status = os.stat(source.walk.top)
     except OSError:
@@ -255,68 +220,3 @@ def _require_still_there(source: _Source) -> None:
             why=f"{len(source.vanished)} names were gone before they were read, {shown(gone[0])} among them",
             next_step="find out who removes it, or exclude what comes and goes; no set was made",
         )
-
-
-def _notes(sources: t.Sequence[_Source]) -> t.List[str]:
-    notes = []
-    for source in sources:
-        if source.changed:
-            names = ", ".join(shown(name) for name in source.changed[:SHOWN])
-            notes.append(f"changed each time it was read, so that the set may hold a mixture of moments: {names} in {source.path}")
-        if source.vanished:
-            notes.append(f"{len(source.vanished)} files of {source.path} were removed before they were read, and are not in the set")
-        if source.tally.others:
-            notes.append(f"{source.tally.others} devices or pipes of {source.path} are in the set as such, without content")
-    return notes
-
-
-def _manifest(
-    request: FilesBackup, sources: t.Sequence[_Source], version: str, started_at: str, notes: t.Sequence[str]
-) -> t.Dict[str, t.Any]:
-    now, store = utc_now(), request.store
-    total = Tally()
-    for source in sources:
-        for key, count in source.tally.told().items():
-            setattr(total, key, getattr(total, key) + count)
-    encrypted = sum(len(source.walk.secret) for source in sources)
-    return {
-        "kind": store.kind,
-        "store": store.name,
-        "method": METHOD,
-        "server": {"address": socket.gethostname(), "version": version, "system_identifier": host_identity()},
-        "started_at": started_at,
-        "finished_at": now,
-        "consistent_at": started_at,
-        "run_id": request.run_id,
-        "volume": store.volume.name if store.volume else "",
-        "include": list(store.selection.include),
-        "exclude": list(store.selection.exclude),
-        "encryption": {"tool": store.encryption.tool, "recipients": list(store.encryption.recipients)}
-        if encrypted and store.encryption
-        else {},
-        "content": {
-            **total.told(),
-            "encrypted_files": encrypted,
-            "changed_while_read": [shown(name) for source in sources for name in source.changed][:SHOWN],
-            "vanished": sum(len(source.vanished) for source in sources),
-            "notes": list(notes),
-            "paths": [
-                {
-                    "path": shown(os.fsencode(source.path)),
-                    "type": "folder" if source.walk.is_folder else "file",
-                    **source.tally.told(),
-                    "parts": source.parts,
-                }
-                for source in sources
-            ],
-        },
-    }
-
-
-def host_identity() -> str:
-    """A name for this host that stays when its address changes: a digest of /etc/machine-id, which itself is private (machine-id(5))."""
-    try:
-        with open("/etc/machine-id", "rb") as stream:
-            return hashlib.sha256(b"sre.runbooks " + stream.read().strip()).hexdigest()[:16]
-    except OSError:
-        return ""

@@ -115,7 +115,8 @@ def ancestors(names: t.Iterable[bytes], is_folder: bool = True) -> t.List[bytes]
 
 def _matcher(patterns: t.Sequence[str]) -> t.Optional[t.Callable[[bytes], bool]]:
     """A function that tells whether a path fits one of the patterns, itself or by a folder that it lies in; None for no patterns."""
-    of_parts, of_paths = [], []
+    of_parts: t.List[str] = []
+    of_paths: t.List[str] = []
     for pattern in patterns:
         trimmed = pattern.strip("/")
         if not trimmed:
