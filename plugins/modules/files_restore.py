@@ -64,7 +64,7 @@ EXAMPLES = r"""
       - /opt/insighthub/config
     replace: false
     encryption:
-      identity_file: /root/backup-key.txt
+      identity_file: /run/keys/backup.txt
     set_folder: /var/backups/sre-runbooks/20261121T020000Z-configuration-archive-1f3a
 """
 

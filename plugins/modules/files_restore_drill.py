@@ -50,7 +50,7 @@ EXAMPLES = r"""
   sre.runbooks.files_restore_drill:
     set_folder: /var/backups/sre-runbooks/20261121T020000Z-configuration-archive-1f3a
     encryption:
-      identity_file: /root/backup-key.txt
+      identity_file: /run/keys/backup.txt
 """
 
 RETURN = r"""

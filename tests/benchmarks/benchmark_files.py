@@ -25,16 +25,22 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-IMPORTS = "from ansible_collections.sre.runbooks.plugins.module_utils."
-BACKUP = (
-    f"import sys; {IMPORTS}file_store.backup import back_up; {IMPORTS}file_store.record import FilesBackup; {IMPORTS}file_store.request import FilesStore;"
-    "print(back_up(FilesBackup(FilesStore('files', (sys.argv[1],)), sys.argv[2]))['backup_set']['folder'])"
-)
-RESTORE = (
-    f"import sys; {IMPORTS}file_store.restore import restore_files; {IMPORTS}file_store.restore_plan import FilesRestore; {IMPORTS}file_store.request import FilesStore;"
-    f"{IMPORTS}backup_set.sets import read_set;"
-    "restore_files(FilesRestore(FilesStore('files', (sys.argv[1],)), read_set(sys.argv[2])))"
-)
+FROM = "from ansible_collections.sre.runbooks.plugins.module_utils."
+BACKUP = f"""
+import sys
+{FROM}file_store.backup import back_up
+{FROM}file_store.record import FilesBackup
+{FROM}file_store.request import FilesStore
+print(back_up(FilesBackup(FilesStore("files", (sys.argv[1],)), sys.argv[2]))["backup_set"]["folder"])
+"""
+RESTORE = f"""
+import sys
+{FROM}backup_set.sets import read_set
+{FROM}file_store.request import FilesStore
+{FROM}file_store.restore import restore_files
+{FROM}file_store.restore_plan import FilesRestore
+restore_files(FilesRestore(FilesStore("files", (sys.argv[1],)), read_set(sys.argv[2])))
+"""
 
 
 def make_files(top: Path, count: int) -> None:

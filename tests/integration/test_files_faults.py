@@ -20,8 +20,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace, SetDamaged
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.kept import undo
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import restore_files
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 from integration.faults import FEWER, SEED, Operation, Series, Victim, naming, own_process, programs, wait_until
@@ -120,7 +120,7 @@ def test_an_exchange_that_dies_at_any_step_is_completed_or_taken_back_by_the_nex
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store import swap;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import restore_files;"
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
+        "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore;"
         "steps = [0]\n"
         "def dying(real):\n"
         "    def call(*arguments):\n"

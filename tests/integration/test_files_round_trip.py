@@ -24,8 +24,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NotTheSame, RunbookError, WrongTarget
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up, describe
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.kept import prune, undo
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.rehearsal import rehearse
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import describe_restore, restore_files
@@ -247,7 +247,7 @@ def test_a_file_that_may_not_be_read_fails_the_backup_and_is_named(tmp_path: Pat
         program = (
             "import os;"
             "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up;"
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
+            "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup;"
             "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore;"
             "from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError\n"
             "os.setgid(65534); os.setuid(65534)\n"
@@ -319,7 +319,7 @@ def test_the_memory_that_it_takes_does_not_grow_with_the_files(tmp_path: Path, t
         "import json, resource, sys;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.backup import back_up;"
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
+        "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.rehearsal import rehearse;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import FilesStore;"
         "from ansible_collections.sre.runbooks.plugins.module_utils.file_store.tools import Tools;"
