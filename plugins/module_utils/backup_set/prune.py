@@ -185,7 +185,10 @@ def remove_set(one: BackupSet) -> bool:
         if not free:
             return False
         doomed = os.path.join(home, f".{name}.partial")
-        os.rename(one.folder, doomed)
+        try:
+            os.rename(one.folder, doomed)
+        except FileNotFoundError:  # another pruning of the same folder was faster
+            return False
         fsync_path(home)
         remove_tree(doomed)
     return True

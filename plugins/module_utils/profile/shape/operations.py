@@ -78,7 +78,6 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
             "include": words("Only files that fit one of these patterns."),
             "exclude": words("Files and folders that stay out."),
             "tool_folder": text("Folder of tar and zstd."),
-            "stop_service": flag("Whether the service is stopped meanwhile."),
         },
     ),
     "volume": (
@@ -88,7 +87,6 @@ _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
             "engine": choice("docker", "podman"),
             "exclude": words("Files and folders that stay out."),
             "tool_folder": text("Folder of tar and zstd."),
-            "stop_service": flag(),
         },
     ),
 }  # fmt: skip
