@@ -69,13 +69,11 @@ def _objectives(components: t.Sequence[t.Mapping[str, t.Any]], stores: t.Sequenc
             [
                 title,
                 verdict_cell(worst(one.verdict for one in told) if told else PASS),
-                _seconds(rto if rto is not None else min(rtos, default=None), "no promise"),
-                _seconds(newest.rto_s if newest else None, "never measured"),
-                _seconds(rpo if rpo is not None else min(rpos, default=None), "no promise"),
-                _seconds(
-                    max((one.best_loss_s for one in own if one.best_loss_s is not None), default=None), "" if not own else "not known"
-                ),
-                _seconds(max((one.loss_now_s for one in own if one.loss_now_s is not None), default=None), "" if not own else "everything"),
+                _seconds(rto if rto is not None else min(rtos, default=None), "any"),
+                _seconds(newest.rto_s if newest else None, "never"),
+                _seconds(rpo if rpo is not None else min(rpos, default=None), "any"),
+                _seconds(max((one.best_loss_s for one in own if one.best_loss_s is not None), default=None), "" if not own else "?"),
+                _seconds(max((one.loss_now_s for one in own if one.loss_now_s is not None), default=None), "" if not own else "all"),
                 "; ".join(one.said for one in told if one.verdict != PASS) or "kept",
             ]
         )
@@ -84,9 +82,9 @@ def _objectives(components: t.Sequence[t.Mapping[str, t.Any]], stores: t.Sequenc
     verdict = worst(one.verdict for one in findings) if findings else UNKNOWN
     failed = [one for one in bad if one.verdict == FAIL]
     summary = "; ".join(one.said for one in failed or bad) or f"every recovery objective of {len(rows)} components can be met, and was"
-    caption = "Schedule loses: at worst, although every backup is taken in time. Lost now: from the newest usable backup to this moment."
+    legend = "Schedule loses: at worst, although every backup is taken in time. Lost now: from the newest usable backup to this moment."
     steps = list(dict.fromkeys(one.step for one in bad if one.step))
-    return section("Recovery objectives", table(columns, rows, caption), verdict=verdict, summary=summary, steps=steps)
+    return section("Recovery objectives", table(columns, rows), text(legend), verdict=verdict, summary=summary, steps=steps)
 
 
 def _of_component(name: str, given: t.Mapping[str, t.Any], own: t.Sequence[Judged], every: t.Sequence[Measured]) -> t.List[Finding]:
