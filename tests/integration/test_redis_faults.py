@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import shutil
+import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,9 +35,9 @@ class TwoStates:
         self.redis = redis
         self._sets: list[BackupSet] = []
         self._contents: list[str] = []
-        for change in (lambda: redis.fill(KEYS), lambda: redis.fill(KEYS // 2, prefix="other:")):
+        for keys, prefix in ((KEYS, "cache:"), (KEYS // 2, "other:")):
             redis.empty()
-            change()
+            redis.fill(keys, prefix)
             self._sets.append(read_set(back_up(BackupRequest(redis.server, "cache", folder))["backup_set"]["folder"]))
             self._contents.append(redis.content())
         self._now = 1
@@ -69,7 +70,7 @@ class TwoStates:
 @pytest.fixture(scope="module", params=["saves", "append_only_files"])
 def states(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoStates]:
     settings = {"save": "3600 1"} if request.param == "saves" else {"appendonly": "yes"}
-    with running_redis(**settings) as redis:
+    with running_redis(**t.cast(t.Any, settings)) as redis:
         yield TwoStates(redis, str(tmp_path_factory.mktemp("sets")))
 
 

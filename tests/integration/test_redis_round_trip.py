@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +45,7 @@ PERSISTENCE: dict[str, dict[str, str]] = {
 
 @pytest.fixture(scope="module", params=PERSISTENCE)
 def redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with running_redis(**PERSISTENCE[request.param]) as server:
+    with running_redis(**t.cast(t.Any, PERSISTENCE[request.param])) as server:
         yield server
 
 

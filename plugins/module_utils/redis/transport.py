@@ -29,16 +29,31 @@ _TUNNEL = (
 
 
 class Address(t.Protocol):
-    """What of a server says how to reach it; see `client.Server`."""
+    """What of a server says how to reach it; explained in `client.Server`."""
 
-    host: str
-    port: int
-    socket_file: str
-    tls: bool
-    ca_file: str
-    verify_tls: bool
-    timeout_s: float
-    place: Place
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def socket_file(self) -> str: ...
+
+    @property
+    def tls(self) -> bool: ...
+
+    @property
+    def ca_file(self) -> str: ...
+
+    @property
+    def verify_tls(self) -> bool: ...
+
+    @property
+    def timeout_s(self) -> float: ...
+
+    @property
+    def place(self) -> Place: ...
 
 
 def connected(server: Address) -> socket.socket:
