@@ -17,11 +17,12 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
-from integration.playbook_runs import Finished, Profile, picture
+from integration.playbook_runs import ROOT, Finished, Profile, picture
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -72,9 +73,9 @@ class Service(Profile):
         """Phase -> status."""
         return {phase["name"]: phase["status"] for phase in self.state_of()["phases"]}
 
-    def recover(self, *options: str, **environment: str) -> Finished:
+    def recover(self, *options: str) -> Finished:
         """Run the procedure."""
-        return self.run("disaster_recovery", *GO, *options, **environment)
+        return self.run("disaster_recovery", *GO, *options)
 
 
 @pytest.fixture
@@ -136,6 +137,22 @@ def test_without_anybody_who_says_go_it_stops_at_the_gate_and_waits_for_a_file_i
     assert "Nobody has confirmed the phase data within 4 s" in " ".join(output.split())
     assert service.marks("machines") == 1
     assert service.phases()["infrastructure"] == "done"
+
+
+def test_at_a_terminal_it_asks_and_only_go_lets_it_go_on(service: Service) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    command, environment = service.command("disaster_recovery", *GO), t.cast("os._Environ[str]", service.environment())
+    terminal = pexpect.spawn(command[0], command[1:], env=environment, cwd=str(ROOT), encoding="utf-8", timeout=60, dimensions=(50, 400))
+    terminal.expect("begin the phase infrastructure[?] Type go")
+    terminal.send("go\r")
+    terminal.expect("begin the phase data[?] Type go")
+    terminal.send("why?\r")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus != 0
+    assert "'why?' was typed, not 'go'" in terminal.before
+    assert service.phases()["infrastructure"] == "done"
+    assert service.marks("machines") == 1
 
 
 def test_a_step_that_hangs_is_ended_by_its_deadline_with_all_that_it_has_started(service: Service) -> None:

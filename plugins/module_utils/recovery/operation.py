@@ -50,8 +50,8 @@ CONSTRAINTS: t.Mapping[str, t.Any] = {
 }
 
 
-def operate(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
-    """Carry out the operation that `options` (valid for OPTIONS) asks for; in check mode write nothing, and let every gate through.
+def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Carry out the operation that `parameters` (valid for OPTIONS) asks for; in check mode write nothing, and let every gate through.
 
     Returns:
         `recovery`, `folder`, `phases`, `stores`, `todo` (whether the phase has to be done), `notes`, and what the operation adds.
@@ -60,30 +60,30 @@ def operate(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.A
         NotConfirmed: Nobody let the phase begin.
         RunbookError: The record cannot be used, or an option makes no sense.
     """
-    state, cleaner = state_folder(options["state_folder"]), Cleaner(options["secrets"])
+    state, cleaner = state_folder(parameters["state_folder"]), Cleaner(parameters["secrets"])
     notes: t.List[str] = []
-    operation = options["operation"]
+    operation = parameters["operation"]
     if operation == "open":
         recovery, notes = open_recovery(
             state,
-            options["kind"],
-            options["service"],
-            begin_anew=options["begin_anew"],
-            since=options["since"],
+            parameters["kind"],
+            parameters["service"],
+            begin_anew=parameters["begin_anew"],
+            since=parameters["since"],
             dry_run=check_mode,
         )
-        forgotten = recovery.again([name for name in options["again"] if name])
+        forgotten = recovery.again([name for name in parameters["again"] if name])
         notes += [f"Does again, as asked: {', '.join(forgotten)}"] if forgotten else []
         if not check_mode:
             recovery.save()
         return _result(recovery, notes)
-    if operation == "fail" and not options["recovery"]:
+    if operation == "fail" and not parameters["recovery"]:
         return {"changed": False, "msg": "No recovery was under way.", "notes": []}
-    recovery = _named(state, options, check_mode)
-    further = _OPERATIONS[operation](recovery, options, cleaner, check_mode)
+    recovery = _named(state, parameters, check_mode)
+    further = _OPERATIONS[operation](recovery, parameters, cleaner, check_mode)
     if not check_mode and operation != "look":
         recovery.save()
-    return _result(recovery, notes, options["phase"], further)
+    return _result(recovery, notes, parameters["phase"], further)
 
 
 def _named(state: str, options: t.Mapping[str, t.Any], check_mode: bool) -> Recovery:
