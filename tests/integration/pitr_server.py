@@ -94,10 +94,10 @@ class ArchivedServer(PostgresqlServer):
 
 
 @contextlib.contextmanager
-def archived_server(*, with_backup: bool = True, **archive: t.Any) -> Iterator[ArchivedServer]:
+def archived_server(*, with_backup: bool = True, parent: Path | None = None, **archive: t.Any) -> Iterator[ArchivedServer]:
     """A server that archives, with the reference database and, unless told otherwise, a full backup."""
     require_programs()
-    home = Path(tempfile.mkdtemp(prefix="sre-runbooks-pitr-"))
+    home = Path(tempfile.mkdtemp(prefix="sre-runbooks-pitr-", dir=parent))
     home.chmod(0o755)
     server = ArchivedServer(home, **archive)
     own(str(home), server.account)

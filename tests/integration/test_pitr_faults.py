@@ -14,15 +14,24 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace, RunbookError, SetDamaged, SetNotFound
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import (
+    BadInput,
+    NoSpace,
+    NotTheSame,
+    RunbookError,
+    SetDamaged,
+    SetNotFound,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.look import information, verify
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.model import Archive
-from ansible_collections.sre.runbooks.plugins.module_utils.pitr.restore import restore_to
+from ansible_collections.sre.runbooks.plugins.module_utils.pitr.restore import fetch, replay_and_read, restore_to
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set_up
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
+from ansible_collections.sre.runbooks.plugins.module_utils.pitr.target import find_target
+from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from integration.faults import Operation, Series, Victim, own_process, programs, serves, wait_until
 from integration.pitr_server import ArchivedServer, archived_server
-from integration.test_disk_full import small_disk
+from integration.test_disk_full import Filler, small_disk
 
 pytestmark = pytest.mark.slow
 ROUNDS = 3
@@ -176,6 +185,42 @@ def test_a_server_whose_archive_is_down_goes_on_and_the_lag_is_told_until_it_is_
     wait_until(lambda: not information(server.archive)["archive_failing"], 90, "the server catches up by itself")
     restore_to(server.archive, "reference", "latest")
     assert server.sql("SELECT count(*) FROM meanwhile", "reference") == "1000"
+
+
+def test_an_archive_that_fails_during_the_replay_is_not_taken_for_the_end_of_the_log(server: ArchivedServer) -> None:
+    take(server.archive, "full")
+    server.sql("CREATE TABLE nearly_lost AS SELECT generate_series(1, 100) AS i", "reference")
+    target, _found = find_target(server.archive, "latest")
+    folder = str(server.folder / "data_restoring_20260101T000000Z")
+    fetch(server.archive, target, folder, Progress("a test"))
+    away = server.home / "away"
+    row = sorted((Path(server.archive.repository.path) / "archive" / "reference").rglob("0*-*.zst"), key=lambda one: one.name)
+    row[-1].rename(away)
+    try:
+        with pytest.raises(NotTheSame, match="ended too early"):
+            replay_and_read(server.archive, target, folder, "reference", 60, 1, Progress("a test"))
+    finally:
+        away.rename(row[-1])
+    restore_to(server.archive, "reference", "latest")
+    assert server.sql("SELECT count(*) FROM nearly_lost", "reference") == "100"
+    assert server.beside() == set()
+
+
+@pytest.mark.needs_root
+def test_a_disk_that_is_full_before_or_in_the_middle_of_a_restore_leaves_the_live_data() -> None:
+    with small_disk(600) as disk, archived_server(parent=disk) as server:
+        live = server.content("reference")
+        moments: list[Callable[[], bool]] = [lambda: True, lambda: any(server.folder.glob("data_restoring_*/base/*/*"))]
+        for number, begun in enumerate(moments):
+            with Filler(disk, begun, 40_000_000, ("pgbackrest", str(server.home))) as filler:
+                wait_until(lambda filler=filler, later=number: later > 0 or filler.filled, 30, "the disk is full")
+                with pytest.raises(NoSpace):
+                    restore_to(server.archive, "reference", "latest")
+                assert filler.filled
+            assert server.content("reference") == live
+            assert server.beside() == set()
+        restore_to(server.archive, "reference", "latest")
+        assert server.content("reference") == live
 
 
 @pytest.mark.needs_root
