@@ -67,6 +67,7 @@ def test_a_restore_that_is_killed_leaves_each_path_whole_and_the_next_one_finish
     trees = [tmp_path / "live" / name for name in ("first", "second", "third")]
     for number, tree in enumerate(trees):
         small_tree(tree, 250, seed=number)
+    (trees[0] / "large").write_bytes(random.Random(1).randbytes(50_000_000))
     files, old = store(*trees), [picture(tree) for tree in trees]
     one = read_set(back_up(FilesBackup(files, str(tmp_path / "sets")))["backup_set"]["folder"])
     for tree in trees:
