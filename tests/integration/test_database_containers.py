@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 NAME = "sre-runbooks-database-care"
 TOOLS = "/usr/lib/postgresql/15/bin"
 START = (
-    "install -d -o postgres /data && exec su postgres -c '"
+    "install -d -o postgres /data /run/postgresql && exec su postgres -c '"
     f"{TOOLS}/initdb -D /data --auth=trust >/dev/null && exec {TOOLS}/postgres -D /data -c autovacuum=off -c fsync=off "
     "-c shared_preload_libraries=pg_stat_statements -c log_statement=ddl'"
 )
@@ -87,10 +87,12 @@ def test_sessions_are_told_and_ended_and_queries_told(database: Connection) -> N
 
 def test_a_run_that_is_killed_outside_the_container_breaks_nothing_in_it_and_the_next_one_finishes(database: Connection) -> None:
     database.do(
-        "CREATE TABLE cases (id bigint PRIMARY KEY, name text); CREATE INDEX by_name ON cases (name) WITH (fillfactor = 20);"
-        "INSERT INTO cases SELECT g, md5(g::text) FROM generate_series(1, 150000) g",
+        "CREATE TABLE cases (id bigint PRIMARY KEY, name text);"
+        "INSERT INTO cases SELECT g, md5(g::text) FROM generate_series(1, 150000) g;"
+        "CREATE INDEX by_name ON cases (name) WITH (fillfactor = 20)",
         database="archive",
     )
+    database.do("VACUUM ANALYZE cases", database="archive")
     database.do("ALTER INDEX by_name SET (fillfactor = 90)", database="archive")
     # The rebuild waits for this transaction, so that the kill meets it.
     with Session(database, "archive", {}) as other:

@@ -34,7 +34,7 @@ from .shown import Shown
 LONGEST_S, MOST_LINES, MOST_PROGRAMS = 3600, 10_000, 100
 _CHUNK, _LONGEST_LINE = 1 << 16, 1 << 16
 """Bytes read at once; and of a line that goes on for longer only the beginning is looked at."""
-_FINDING_S = 30.0
+_FINDING_S, _LAST_WORD_S = 30.0, 2.0
 
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "sources": {"type": "list", "elements": "dict", "required": True},
@@ -57,6 +57,14 @@ class _Stream:
     process: "subprocess.Popen[bytes]"
     rest: bytes = b""
     cut: bool = False
+    over: bool = False
+
+    def status(self) -> int:
+        """Exit status of a program that has said its last word; 0 for one that goes on."""
+        try:
+            return self.process.wait(_LAST_WORD_S) if self.over else 0
+        except subprocess.TimeoutExpired:
+            return 0
 
 
 @dataclass
@@ -102,7 +110,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
         watch = Watch()
         with watch.on():
             ended_by = _follow(streams, given, clock, gathered, lambda text: _fits(watch, pattern, text, gathered), shown, progress)
-        failed = [(stream.label, stream.process.poll()) for stream in streams]
+        failed = [(stream.label, stream.status()) for stream in streams]
     notes += [f"{label} could not be followed to the end (status {status})" for label, status in failed if status]
     if gathered.problem:
         notes.append(gathered.problem)
@@ -196,6 +204,7 @@ def _follow(
                 data = os.read(key.fd, _CHUNK)
                 if not data:
                     selector.unregister(key.fileobj)
+                    key.data.over = True
                 for raw in _lines(key.data, data):
                     _take(key.data.label, raw, gathered, fits, shown, progress)
                     if given["stop_after"] and gathered.fitting >= given["stop_after"]:
