@@ -219,7 +219,12 @@ def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.An
 
 
 def check_files(
-    folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None
+    folder: str,
+    files: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    jobs: int = 2,
+    on_bytes: t.Optional[t.Callable[[int], None]] = None,
+    hashed: t.Optional[t.Mapping[str, str]] = None,
 ) -> t.List[str]:
     """Compare files with what a manifest says of them.
 
@@ -228,6 +233,7 @@ def check_files(
         files: Entries `path`, `size_bytes`, `sha256`.
         jobs: How many to read at once.
         on_bytes: Called with the number of bytes checked so far.
+        hashed: SHA-256 of files that were read already since they were written.
 
     Returns:
         One sentence for every file that is not as it should be; empty when all are. Files that the manifest does not know count too.
@@ -241,7 +247,7 @@ def check_files(
             size = os.lstat(path).st_size
             if size != entry["size_bytes"]:
                 return f"{entry['path']} has {size} bytes instead of {entry['size_bytes']}"
-            found, _size = hash_file(path)
+            found = (hashed or {}).get(entry["path"]) or hash_file(path)[0]
         except FileNotFoundError:
             return f"{entry['path']} is missing"
         except OSError as error:

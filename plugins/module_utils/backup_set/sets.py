@@ -106,7 +106,8 @@ class BackupSet:
 
     def hold(self) -> None:
         """Keep others from removing the set as long as this object lives."""
-        if self._held is None and self.is_here:
+        # One in the making has a dot in front of its name, and is locked by who makes it.
+        if self._held is None and self.is_here and not self.id.startswith("."):
             self._held = hold(self.folder)
             if self._held is not None:
                 weakref.finalize(self, os.close, self._held)
