@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 import typing as t
@@ -266,6 +268,14 @@ def test_what_hangs_is_ended_with_its_grandchildren_in_other_sessions(tmp_path: 
     ended = run_calls([call(tmp_path, "hanging", code, 1.5)])
     assert "did not end within 1.5 s" in ended[0].problem
     assert not start_of(int((tmp_path / "pid").read_text()))
+
+
+def test_a_server_that_a_step_has_started_stays_when_the_step_ends_well(tmp_path: Path) -> None:
+    code = f"import subprocess; p = subprocess.Popen(['sleep', '433']); open({str(tmp_path / 'pid')!r}, 'w').write(str(p.pid))"
+    assert run_calls([call(tmp_path, "starter", code)])[0].ok
+    pid = int((tmp_path / "pid").read_text())
+    assert start_of(pid)
+    os.kill(pid, signal.SIGKILL)
 
 
 def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:

@@ -176,8 +176,7 @@ def _look(one: _Running) -> t.Optional[Ended]:
         _end(one)
         problem = f"it did not end within {one.call.deadline_s:g} s and was ended"
         return Ended(one.call.name, False, None, round(time.monotonic() - one.began, 2), problem, one.call.log)
-    # What it left running in the background, such as a playbook's stray worker, has nobody left to report to.
-    end_all(_marked(one.mark))
+    # What it left running in the background may be just what it was to start.
     problem = "" if status == 0 else (last_words(one.call.log) or f"exit status {status}")
     return Ended(one.call.name, status == 0, status, round(took, 2), problem, one.call.log)
 
