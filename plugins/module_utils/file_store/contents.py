@@ -24,8 +24,10 @@ def shown(name: bytes) -> str:
 
 def line(entry: Entry) -> bytes:
     """One line of the list. Names that are no UTF-8 survive as lone surrogates (PEP 383)."""
-    name, *rest = entry
-    return (json.dumps([name.decode("utf-8", "surrogateescape"), *rest]) + "\n").encode()
+    name, kind, mode, uid, gid, mtime_ns, size, content, attributes = entry
+    said = f'"{content}"' if kind == "file" else json.dumps(content)
+    text = json.dumps(name.decode("utf-8", "surrogateescape"))
+    return f'[{text}, "{kind}", {mode}, {uid}, {gid}, {mtime_ns}, {size}, {said}, "{attributes}"]\n'.encode()
 
 
 def entries(lines: t.Iterable[bytes]) -> t.Iterator[Entry]:

@@ -19,6 +19,7 @@ from ..errors import SetDamaged
 
 BLOCK = 512
 _READ_BYTES = 1 << 20
+_OWNERS = 1000
 _TYPES = {0x30: "file", 0: "file", 0x31: "link", 0x32: "symlink", 0x33: "char", 0x34: "block", 0x35: "folder", 0x36: "fifo", 0x37: "file"}
 """typeflag of the header -> what it is called here. `link` is a second name of a file that came before."""
 
@@ -55,6 +56,7 @@ class TarReader:
     def __init__(self, source: t.IO[bytes], on_block: t.Optional[t.Callable[[bytes], t.Any]] = None) -> None:
         self._source, self.on_block = source, on_block
         self._buffer, self._at = b"", 0
+        self._owners: t.Dict[bytes, t.Tuple[int, int, int]] = {}
         self.read_bytes = 0
 
     def __iter__(self) -> t.Iterator[Entry]:
@@ -97,17 +99,27 @@ class TarReader:
             content = (target if what == "symlink" else bare(target)).decode("utf-8", "surrogateescape")
         elif what in ("char", "block"):
             content = f"{_number(header, 329, 337)},{_number(header, 337, 345)}"
+        mode, uid, gid = self._owner(header[100:124])
         return Entry(
             bare(name),
             what,
-            _number(header, 100, 108) & 0o7777,
-            int(extended[b"uid"]) if b"uid" in extended else _number(header, 108, 116),
-            int(extended[b"gid"]) if b"gid" in extended else _number(header, 116, 124),
+            mode,
+            int(extended[b"uid"]) if b"uid" in extended else uid,
+            int(extended[b"gid"]) if b"gid" in extended else gid,
             _nanoseconds(extended[b"mtime"]) if b"mtime" in extended else _number(header, 136, 148) * 1_000_000_000,
             size,
             content,
-            _attributes(extended) if extended else "",
+            _attributes(extended) if len(extended) > 1 else "",
         )
+
+    def _owner(self, fields: bytes) -> t.Tuple[int, int, int]:
+        """Mode, owner and group; most files of a folder have the same."""
+        known = self._owners.get(fields)
+        if known is None:
+            if len(self._owners) > _OWNERS:
+                self._owners.clear()
+            known = self._owners[fields] = (_number(fields, 0, 8) & 0o7777, _number(fields, 8, 16), _number(fields, 16, 24))
+        return known
 
     def _content(self, size: int) -> str:
         """SHA-256 of the next `size` bytes; what pads them is passed by."""
@@ -230,8 +242,6 @@ def _records(data: bytes, size: int) -> t.Dict[bytes, bytes]:
 
 def _attributes(records: t.Mapping[bytes, bytes]) -> str:
     """Digest of what GNU tar keeps of extended attributes and ACLs (keys of star, which GNU tar took over)."""
-    if len(records) == 1 and b"mtime" in records:
-        return ""
     kept = sorted((key, value) for key, value in records.items() if key.startswith(b"SCHILY."))
     return hashlib.sha256(repr(kept).encode()).hexdigest()[:16] if kept else ""
 
