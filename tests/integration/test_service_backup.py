@@ -57,16 +57,21 @@ def service_sets(profile: Profile) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((profile.backups / "services").glob("*.json"))]
 
 
-def test_stores_on_two_hosts_are_backed_up_and_one_record_says_which_sets_belong_together(profile: Profile) -> None:
+def test_stores_of_two_kinds_on_two_hosts_are_backed_up_and_one_record_says_which_sets_belong_together(profile: Profile) -> None:
+    (profile.folder / "configuration").mkdir()
+    (profile.folder / "configuration" / "clinic.ini").write_text("[clinic]\n")
+    profile.variables["backup_stores"].append({"kind": "files", "name": "settings", "paths": [str(profile.folder / "configuration")]})
     done = profile.run("backup")
     assert done.status == 0, done.output
     (record,) = service_sets(profile)
     assert record["complete"] is True and record["consistent"] is False and record["service"] == "clinic"
     assert [(one["store"], one["host"], one["elsewhere"]) for one in record["members"]] == [
         ("reference", "localhost", False),
+        ("settings", "localhost", False),
         ("billing", "second", True),
     ]
     assert sorted(one["set"] for one in record["members"]) == profile.sets()
+    assert {read_set(str(profile.backups / name)).state for name in profile.sets()} == {"verified"}
     (run,) = profile.records()
     assert run["status"] == "succeeded" and run["target"] == "clinic"
     assert {"billing_backup_s", "reference_size_bytes", "size_bytes"} <= set(run["measurements"])
