@@ -10,11 +10,11 @@ import os
 import subprocess
 import tempfile
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ..command import Command, end
-from ..errors import BadInput, RunbookError
+from ..errors import BadInput, SetDamaged
 from ..files import keep_reserve
 from ..pipeline import Pipeline
 from .contents import Tally, line
@@ -141,11 +141,13 @@ def reading(tools: Tools, folder: bytes, names: t.Iterable[bytes]) -> t.Iterator
             feeder = Worker(lambda: _feed(names, sink))
             try:
                 yield TarReader(source), told
-            except RunbookError as error:
-                if error.kind != "SetDamaged":
-                    raise
-                if feeder.error is None and process.wait(10) == 0:
-                    raise
+            except SetDamaged:
+                # An archive without its end: why tar ended says more, unless it is still at work.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(1)
+                if process.poll() is not None:
+                    _finish(command, process, feeder, said, told)
+                raise
             _finish(command, process, feeder, said, told)
         finally:
             end(process)
