@@ -253,7 +253,7 @@ def test_a_backup_that_is_killed_leaves_a_whole_set_or_none_and_the_next_one_cle
     server: QdrantServer, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     folder, before = tmp_path / "sets", content(server)
-    series = Series("a backup of Qdrant", own_process, FEWER)
+    series = Series("a backup of Qdrant", own_process, FEWER // 2 + 1)
     for moment in series.moments(Operation(wanted(server, "backup", folder))):
         shutil.rmtree(folder)
         folder.mkdir()
@@ -277,7 +277,7 @@ def test_a_restore_that_is_killed_leaves_what_serves_or_the_restored_and_the_nex
     one, was = take(server, folder), content(server)
     server.ask("POST", "/collections/statutes_prod/points/delete", {"points": list(range(700))})
     spoilt = server.points("statutes_prod")
-    series = Series("a restore of Qdrant", own_process, max(FEWER // 2, 1))
+    series = Series("a restore of Qdrant", own_process, FEWER // 2 + 1)
     request = RestoreRequest(api(server), "vectors", one, str(folder))
     order = wanted(server, "restore", folder, set_folder=one.folder)
     for moment in series.moments(Operation(order)):
