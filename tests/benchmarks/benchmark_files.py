@@ -124,6 +124,7 @@ def main() -> None:
                 way()
                 took[name].append(time.monotonic() - began)
                 cpu[name].append(_children() - used)
+                print(f"    {name}: {took[name][-1]:.2f} s, processor {cpu[name][-1]:.2f} s", flush=True)
                 bench.clean()
         print(f"{options.files} files, medians of {options.runs} runs")
         for name in ways:
