@@ -62,6 +62,8 @@ class Replies:
             value, end = self._parse(0)
         except _Incomplete:
             return False, None
+        except RecursionError:
+            raise ProtocolError("the answer has lists in lists without end") from None
         del self._buffer[:end]
         return True, value
 

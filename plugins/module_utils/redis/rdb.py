@@ -40,7 +40,8 @@ class Head:
     @property
     def begun_at(self) -> int:
         """When its writing was begun, in seconds since 1970-01-01 UTC by the server's clock; 0 when it does not say."""
-        return int(self.fields.get("ctime", "0"))
+        said = self.fields.get("ctime", "")
+        return int(said) if said.isascii() and said.isdigit() else 0
 
     @property
     def server_version(self) -> str:
