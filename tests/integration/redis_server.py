@@ -71,10 +71,15 @@ class RedisServer:
         """How to reach it."""
         return Server(port=self.port, password=self.password, place=Place(tool_folder=self.tools), timeout_s=10)
 
-    def start(self) -> RedisServer:
-        """Start it and wait until it serves. It is nobody's child, as one that a service manager has started."""
-        command = f'exec "{self.program}" "{self.configuration}" >>"{self.folder}/server.log" 2>&1'
-        subprocess.run(["sh", "-c", f"({command}) &"], check=True, stdin=subprocess.DEVNULL, start_new_session=True)
+    def start(self, name: str = "") -> RedisServer:
+        """Start it and wait until it serves. It is nobody's child, as one that a service manager has started.
+
+        Args:
+            name: What it is called by, where that is not its whole path.
+        """
+        called = f"-a {name} " if name else ""
+        command = f'exec {called}"{self.program}" "{self.configuration}" >>"{self.folder}/server.log" 2>&1'
+        subprocess.run(["bash", "-c", f"({command}) &"], check=True, stdin=subprocess.DEVNULL, start_new_session=True)
         self.server.wait_until_it_serves(20).close()
         return self
 

@@ -22,6 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import (
     BadInput,
     CommandFailed,
     NotTheSame,
+    RunbookError,
     SetDamaged,
     Unreachable,
     WrongTarget,
@@ -214,6 +215,28 @@ def test_a_server_that_does_not_start_on_the_restored_files_gets_its_former_ones
         restore(RestoreRequest(plain.server, one, Wishes(start_command=["sh", "-c", script])))
     assert plain.content() == before
     assert not list(plain.data.glob(".exchange*"))
+
+
+def test_a_server_that_was_started_by_its_bare_name_is_started_by_the_programs_path(tmp_path: Path) -> None:
+    with running_redis() as redis:
+        redis.stop()
+        redis.start("valkey-server")
+        redis.fill(50)
+        before, one = redis.content(), taken(redis, tmp_path)
+        redis.empty()
+        restore(RestoreRequest(redis.server, one))
+        assert redis.content() == before
+
+
+def test_a_server_that_cannot_be_started_at_all_is_said_not_to_run(tmp_path: Path) -> None:
+    with running_redis() as redis:
+        redis.fill(50)
+        before, one = redis.content(), taken(redis, tmp_path)
+        with pytest.raises(RunbookError, match="the server does not run, and has its former files"):
+            restore(RestoreRequest(redis.server, one, Wishes(start_command=["false"])))
+        assert not redis.serves()
+        redis.start()
+        assert redis.content() == before
 
 
 def test_the_wrong_server_password_file_or_role_is_told_in_one_message(plain: RedisServer, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pwd
 import typing as t
 from dataclasses import dataclass
 
+from ..command import Place
 from ..errors import BadInput, Unreachable, WrongTarget
 from .client import Client, Server
 from .programs import Programs, mounted_folder, programs_in_image, programs_on_host
@@ -107,9 +108,15 @@ def _found_running(client: Client, wishes: Wishes) -> Found:
     programs = _programs(server, os.path.basename(str(info.get("executable", ""))), client)
     start, waits = list(wishes.start_command), True
     if not start and not server.place.container:
-        program, configuration = str(info.get("executable", "")), str(info.get("config_file", ""))
+        program, configuration = _executable(info, programs), str(info.get("config_file", ""))
         start, waits = ([program, configuration] if program and configuration else []), False
     return Found(_service(server, wishes, folder, start, waits), files, programs, True, int(info["used_memory"]))
+
+
+def _executable(info: t.Mapping[str, t.Any], programs: Programs) -> str:
+    """The program that runs; one that was started by its bare name says that it lies in its working folder, where it is not."""
+    program = str(info.get("executable", ""))
+    return program if os.access(program, os.X_OK) else Place().program(programs.server)
 
 
 def _found_down(server: Server, wishes: Wishes, append_only: bool) -> Found:

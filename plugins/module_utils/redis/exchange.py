@@ -28,6 +28,7 @@ from .service import Service, with_start
 
 _LOCK = ".restore.lock"
 _JOURNAL = ".exchange.json"
+_FORMER = "the server has its former data; look at its log, or choose another set"
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: s
             complete(service, journal)
             write_json(outcome, {"seconds": time.monotonic() - began})
         except RunbookError as error:
-            write_json(outcome, {"kind": error.kind, "what": error.what, "where": error.where, "why": error.why})
+            write_json(outcome, {"kind": error.kind, "what": error.what, "where": error.where, "why": error.why, "next": error.next_step})
         except OSError as error:
             write_json(outcome, {"kind": "OSError", "what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
         status = 0
@@ -117,7 +118,7 @@ def _read_outcome(outcome: str, live: str) -> float:
         told["what"],
         where=told["where"],
         why=told["why"],
-        next_step="the server has its former data; look at its log, or choose another set",
+        next_step=told["next"] if "does not run" in told.get("next", "") else _FORMER,
     )
 
 
@@ -181,7 +182,13 @@ def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
             _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
     fsync_path(live)
     os.unlink(os.path.join(live, _JOURNAL))
-    service.start().close()
+    try:
+        service.start().close()
+    except RunbookError as error:
+        error.next_step = (
+            "the server does not run, and has its former files: start it by hand, and name server_start_command in the profile"
+        )
+        raise
 
 
 def _require_loaded(client: Client, expected_keys: int) -> None:
