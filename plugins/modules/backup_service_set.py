@@ -105,6 +105,8 @@ service_set:
       type: float
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.service_sets import describe, write
@@ -128,7 +130,7 @@ def main() -> None:
     )
     options = module.params
 
-    def operation() -> dict:
+    def operation() -> t.Dict[str, t.Any]:
         record = describe(
             options["service"],
             options["members"],

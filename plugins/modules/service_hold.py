@@ -179,6 +179,7 @@ released_at:
 """
 
 import os
+import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -225,7 +226,7 @@ def main() -> None:
     )
     options = module.params
 
-    def operation() -> dict:
+    def operation() -> t.Dict[str, t.Any]:
         steps = steps_from(options["steps"])
         note = os.path.join(state_folder(options["state_folder"]), "held", (slug(options["service"]) or "service") + ".json")
         if options["operation"] == "hold":

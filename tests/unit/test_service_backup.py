@@ -57,7 +57,7 @@ def test_stores_are_found_by_their_names_and_hosts_and_an_unknown_one_is_refused
 
 
 def test_a_step_is_held_for_the_stores_that_it_names_or_for_all() -> None:
-    steps = [{"name": "one", "stores": ["db"]}, {"name": "all"}, {"name": "other", "stores": ["logs"]}]
+    steps: list[dict[str, Any]] = [{"name": "one", "stores": ["db"]}, {"name": "all"}, {"name": "other", "stores": ["logs"]}]
     assert [step["name"] for step in holds_for(steps, ["db", "cache"])] == ["one", "all"]
 
 
@@ -106,11 +106,12 @@ def test_a_host_that_says_nothing_of_its_sets_could_not_be_reached() -> None:
 
 def test_all_sets_show_one_moment_only_when_writes_were_held_before_the_first_and_until_after_the_last() -> None:
     members = [member("db", "2026-11-21T02:00:05Z"), member("cache", "2026-11-21T02:00:09Z")]
-    held = {"held": ["api"], "held_at": "2026-11-21T02:00:05Z", "released_at": "2026-11-21T02:00:09Z"}
-    whole = describe("clinic", members, **held)  # type: ignore[arg-type]
+    held: dict[str, Any] = {"held": ["api"], "held_at": "2026-11-21T02:00:05Z", "released_at": "2026-11-21T02:00:09Z"}
+    whole = describe("clinic", members, **held)
     assert (whole["consistent"], whole["consistent_at"], whole["spread_s"]) == (True, "2026-11-21T02:00:05Z", 0)
-    for changed in ({"held_at": "2026-11-21T02:00:06Z"}, {"released_at": "2026-11-21T02:00:08Z"}, {"held": []}):
-        told = describe("clinic", members, **{**held, **changed})  # type: ignore[arg-type]
+    late: list[dict[str, Any]] = [{"held_at": "2026-11-21T02:00:06Z"}, {"released_at": "2026-11-21T02:00:08Z"}, {"held": []}]
+    for changed in late:
+        told = describe("clinic", members, **{**held, **changed})
         assert (told["consistent"], told["consistent_at"], told["spread_s"]) == (False, "2026-11-21T02:00:09Z", 4)
     with pytest.raises(BadInput):
         describe("clinic", [])
