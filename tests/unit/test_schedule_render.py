@@ -18,6 +18,7 @@ import pytest
 import yaml
 from dateutil import rrule
 
+import ansible_collections
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.cron import cron_file, cron_times
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.entry import Entry, entries_of
@@ -139,9 +140,11 @@ def test_awx_accepts_the_rules(at: str) -> None:
 
 
 def test_awx_schedules_have_the_options_of_the_module_that_brings_them_there() -> None:
-    import ansible_collections.awx.awx.plugins.modules as modules
-
-    text = Path(modules.__path__[0], "schedule.py").read_text(encoding="utf-8")
+    found = [Path(path) / "awx/awx/plugins/modules/schedule.py" for path in ansible_collections.__path__]
+    there = [path for path in found if path.is_file()]
+    if not there:
+        pytest.skip("the collection awx.awx is not installed")
+    text = there[0].read_text(encoding="utf-8")
     options = yaml.safe_load(re.search(r"DOCUMENTATION = r?'''(.*?)'''", text, re.DOTALL)[1])["options"]  # type: ignore[index]
     (schedule,) = awx_schedules([entry("first Sun 01:00", variables={"days": 7})], "p", "{profile} {procedure}")
     assert set(schedule) <= set(options)

@@ -232,7 +232,7 @@ def _result(
     notes = list(wanted.notes)
     if scheduler == host.SYSTEMD and wanted.timers and not host.systemd_runs():
         notes.append("systemd does not run here: the units are written, and nobody starts them")
-    shown = [
+    shown: t.List[t.Dict[str, t.Any]] = [
         {
             "name": entry.name,
             "procedure": entry.procedure,
