@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ..command import Place
 from ..errors import BadInput, Unreachable, WrongTarget
 from .client import Client, Server
+from .exchange import read_journal
 from .programs import Programs, mounted_folder, programs_in_image, programs_on_host
 from .service import Files, Service, no_start
 
@@ -128,7 +129,11 @@ def _found_down(server: Server, wishes: Wishes, append_only: bool) -> Found:
     kept = bool(folder) and any(os.path.lexists(os.path.join(folder, name)) for name in (usual.append_folder, usual.append_file))
     has_rdb = bool(folder) and os.path.lexists(os.path.join(folder, os.path.basename(wishes.rdb_file) or usual.rdb))
     files = Files(rdb=os.path.basename(wishes.rdb_file) or usual.rdb, append_only=kept or (append_only and not has_rdb))
-    return Found(_service(server, wishes, folder, list(wishes.start_command), True), files, _programs(server, "", None), False)
+    begun = read_journal(os.path.realpath(folder)) if folder else None
+    start, waits = list(wishes.start_command), True
+    if begun and not start:  # a run was killed after it had stopped the server
+        start, waits = begun["start_command"], begun["waits"]
+    return Found(_service(server, wishes, folder, start, waits), files, _programs(server, "", None), False)
 
 
 def _programs(server: Server, program: str, client: t.Optional[Client]) -> Programs:
