@@ -94,7 +94,7 @@ def measure(server: QdrantServer, folder: Path, runs: int) -> None:
 
     def ours_sends() -> None:
         with kept.open("rb", buffering=0) as source:
-            api.recover("sent", source, kept.stat().st_size, "sre-runbooks-ours.snapshot", snapshot.checksum)  # type: ignore[arg-type]
+            api.recover("sent", source, kept.stat().st_size, "sre-runbooks-ours.snapshot", snapshot.checksum)
 
     ways = {"curl": curl, "curl, sha256sum, sync": careful, "ours": ours, "curl sends": curl_sends, "ours sends": ours_sends}
     spent: dict[str, list[float]] = {name: [] for name in ways}
