@@ -107,6 +107,7 @@ def archived_server(*, with_backup: bool = True, parent: Path | None = None, **a
         server.load_logged()
         if with_backup:
             take(server.archive)
+            time.sleep(1.1)  # pgBackRest tells whole seconds: a moment within the one in which the backup ended is refused
         yield server
     finally:
         server.stop()

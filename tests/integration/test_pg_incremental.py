@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import shutil
+import time
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,7 +40,8 @@ class Chain:
         self.contents: list[dict[str, t.Any]] = []
 
     def take(self, method: str = "incremental") -> BackupSet:
-        """Take a set and remember the content."""
+        """Take a set and remember the content. Sets of the same second have no order."""
+        time.sleep(1.1)
         told = back_up(BackupRequest(self.server.connection, "reference", "reference", str(self.folder)), method)
         self.contents.append(self.server.content("reference"))
         return read_set(told["backup_set"]["folder"])

@@ -131,6 +131,7 @@ def test_after_an_undo_moments_are_those_of_the_servers_own_history(server: Arch
     server.sql("CREATE TABLE on_the_second_timeline (i int)", "reference")
     take(server.archive)
     timeline = information(server.archive)["timeline"]
+    time.sleep(1.1)
     second = server.now()
     server.sql("DROP TABLE on_the_second_timeline", "reference")
     undo_folder(server.service)
