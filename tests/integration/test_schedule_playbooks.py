@@ -112,6 +112,19 @@ def test_a_file_of_somebody_else_in_the_way_and_an_entry_without_sense_stop_it_b
     assert list(service.files) == ["sre-runbooks-shop--tick.timer"]
 
 
+@pytest.mark.needs_root
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root schedules runs of another account")
+def test_another_account_runs_the_schedule_when_the_state_folder_is_its_own(service: Service) -> None:
+    service.state.mkdir(mode=0o700)
+    service.values.update(schedule_account="nobody", schedule_scheduler="cron")
+    assert "has no state folder of its own" in service.run("schedule_setup").stdout
+    assert service.files == {}
+    shutil.chown(service.state, "nobody")
+    service.well("schedule_setup")
+    assert {path.owner() for path in (service.jobs.parent, service.jobs, service.jobs / "tick.job.json")} == {"nobody"}
+    assert " nobody /usr/bin/env PYTHONPATH=" in service.files["sre-runbooks-shop"]
+
+
 def test_awx_and_semaphore_get_a_file_for_their_interfaces_and_hear_what_they_pass_over(service: Service) -> None:
     service.values["schedule_entries"][0]["at"] = "last Sun 02:30"
     service.values["schedule_scheduler"] = "awx"

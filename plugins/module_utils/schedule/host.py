@@ -35,8 +35,8 @@ def systemd_runs() -> bool:
 
 def knows_named_zones() -> bool:
     """Whether the cron of this host knows CRON_TZ: cronie does (its crond tells its name), Debian's does not."""
-    program = shutil.which("crond") or (shutil.which("cron") and "") or ""
-    if not program:
+    program = shutil.which("crond")
+    if program is None:
         return False
     try:
         done = run(Command([program, "-V"], timeout_s=_TIMEOUT_S), check=False)

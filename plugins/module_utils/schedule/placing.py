@@ -95,10 +95,11 @@ def carry_out(plan_: Plan) -> None:
     """
     for one, _before in plan_.write:
         folder = os.path.dirname(one.path)
-        if not os.path.isdir(folder):
-            make_folder(folder)
-            if one.owner is not None:
-                os.chown(folder, one.owner, -1)
+        for path in (os.path.dirname(folder), folder):
+            if not os.path.isdir(path):
+                make_folder(path)
+                if one.owner is not None:
+                    os.chown(path, one.owner, -1)
         write_atomically(one.path, one.text.encode(), one.mode)
         if one.owner is not None:
             os.chown(one.path, one.owner, -1)

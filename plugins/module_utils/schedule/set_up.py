@@ -93,6 +93,9 @@ def _wanted(
     enabled = [entry for entry in entries if entry.enabled]
     on_host = scheduler in (host.CRON, host.SYSTEMD)
     environment_file = os.path.abspath(parameters["environment_file"]) if parameters.get("environment_file") else ""
+    if on_host and enabled and owner is not None and (not os.path.isdir(state) or os.stat(state).st_uid != owner):
+        step = f"make it for {parameters['account']}, and name it in procedure_state_folder"
+        raise BadInput("The account that shall run the schedule has no state folder of its own", where=state, next_step=step)
     if on_host and enabled and environment_file:
         check_environment_file(environment_file, owner)
     files, timers, notes, content = [], [], [], None
