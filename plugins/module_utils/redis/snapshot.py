@@ -63,7 +63,8 @@ def save(client: Client, timeout_s: float, progress: Progress) -> Moment:
         state = client.info("persistence")
         if not state["rdb_bgsave_in_progress"]:
             break
-        progress.say("the server saves", lambda: time.monotonic(), None, "")
+        saved, keys = state.get("current_save_keys_processed", 0), state.get("current_save_keys_total", 0)
+        progress.say("the server saves", saved, max(keys, saved + 1), "keys")
         _wait(give_up, "The server did not finish its save", client.server)
     finished = int(client.call("LASTSAVE"))
     if state["rdb_last_bgsave_status"] != "ok" or finished < moment.at:
