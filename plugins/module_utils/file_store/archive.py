@@ -207,6 +207,7 @@ def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str)
     """
     with opened(tools, path, encrypted, key_folder, tools.unpacking(into)) as pipes:
         pipes.watch(lambda: keep_reserve(into), 0.1)
+    keep_reserve(into)  # what was unpacked between two looks counts, too
 
 
 def contents_lines(tools: Tools, path: str, encrypted: bool, key_folder: str) -> t.Iterator[bytes]:
