@@ -75,6 +75,11 @@ class ActionModule(ActionBase):
         """The results that the procedure collects, as far as they exist: what a failed run did not reach is not defined."""
         found = []
         given = task_vars.get("procedure_results")
+        if isinstance(given, str):  # a procedure with many stores puts its list together when it is asked for
+            try:
+                given = self._templar.template(given)
+            except Exception:
+                given = []
         for entry in given if isinstance(given, list) else ():
             try:
                 found.append(dict(self._templar.template(entry)))

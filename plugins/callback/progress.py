@@ -12,7 +12,7 @@ short_description: Show how far long work is
 version_added: "0.1.0"
 description:
   - Shows what the collection's modules report while they run on this host, at most one line a second, on standard error so that it never
-    mixes with what the standard output callback prints.
+    mixes with what the standard output callback prints. Lines of a log that is followed are all shown.
   - Notes when each task began and ended, for the record of the run (role P(sre.runbooks.procedure#role)).
   - Names the report of each run at the end.
   - Modules on other hosts cannot report while they run.
@@ -169,7 +169,7 @@ class CallbackModule(CallbackBase):
 
 
 class Follower(threading.Thread):
-    """Follows the file of progress lines and shows the newest one, at most one a second.
+    """Follows the file of progress lines and shows the newest one, at most one a second, and every line that a module follows itself.
 
     Args:
         path: The file that modules append to.
@@ -184,6 +184,7 @@ class Follower(threading.Thread):
         self._read = 0
         self._rest = b""
         self._newest = ""
+        self._lines: t.List[str] = []
         self._shown_at = time.monotonic()
         self._began: t.Dict[str, float] = {}
 
@@ -197,16 +198,19 @@ class Follower(threading.Thread):
                     line, self._newest, self._shown_at = self._newest, "", now
                 else:
                     line = ""
-            if line:
-                self._show(line)
+                lines, self._lines = [*self._lines, *([line] if line else [])], []
+            for one in lines:
+                self._show(one)
 
     def forget(self) -> None:
         """A task has ended: what it reported last is no news any more."""
         with self._lock:
             self._look()
-            self._newest = ""
+            lines, self._lines, self._newest = self._lines, [], ""
             self._began.clear()
             self._shown_at = time.monotonic()
+        for one in lines:
+            self._show(one)
 
     def stop(self) -> None:
         """End the thread."""
@@ -229,6 +233,9 @@ class Follower(threading.Thread):
         for raw in lines:
             try:
                 report = json.loads(raw)
+                if "line" in report:
+                    self._lines.append(f"  {report['line']}")
+                    continue
                 began = self._began.setdefault(str(report["work"]), float(report["time"]))
                 self._newest = "  … " + shown(report, float(report["time"]) - began)
             except (ValueError, KeyError, TypeError):

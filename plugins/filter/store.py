@@ -28,6 +28,24 @@ def store(stores: t.Any, name: str = "", kind: str = "") -> t.Mapping[str, t.Any
     )
 
 
+_FAMILIES = {"postgresql": "postgresql", "redis": "redis", "qdrant": "qdrant", "files": "files", "volume": "files"}
+
+
+def store_family(one: t.Mapping[str, t.Any]) -> str:
+    """By whose means a store is backed up and restored: its kind, but that a volume is treated as files."""
+    kind = one.get("kind")
+    if kind not in _FAMILIES:
+        raise AnsibleFilterError(
+            f"The store {one.get('name')} has the kind {kind!r}, which nothing here can back up. Next: use one of {', '.join(_FAMILIES)}."
+        )
+    return _FAMILIES[t.cast(str, kind)]
+
+
+def store_resource(one: t.Mapping[str, t.Any]) -> str:
+    """What a procedure takes the lease on that works on a store."""
+    return f"{one['kind']}:{one['name']}"
+
+
 def postgresql_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:
     """The part of a store that says how to reach it, as module options (for C(module_defaults)); with its data folder when asked."""
     keys = [*CONNECTION_OPTIONS, *(DATA_FOLDER_OPTIONS if data_folder else [])]
@@ -39,4 +57,9 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
-        return {"store": store, "postgresql_connection": postgresql_connection}
+        return {
+            "store": store,
+            "store_family": store_family,
+            "store_resource": store_resource,
+            "postgresql_connection": postgresql_connection,
+        }

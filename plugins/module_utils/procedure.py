@@ -18,6 +18,7 @@ from .run_clean import Cleaner
 from .run_record import RECORD, Beginning, Ending, Runs
 from .run_report import headline
 from .run_steps import decisions_of, diffs_of, error_of, measurements_of, steps_of
+from .schedule.told import lease_for, not_today
 from .state import make_folder, spoken, state_folder, utc_now, utc_time
 
 _LEASE_S = 4 * 3600
@@ -39,6 +40,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "destroys": {"type": "bool"},
     "confirmed": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
+    "schedule": {"type": "dict", "default": {}},
     "results": {"type": "list", "elements": "dict", "default": []},
     "measurements": {"type": "dict", "default": {}},
     "targets": {"type": "dict", "default": {}},
@@ -86,12 +88,17 @@ def begin(options: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any
     controller = Controller.from_dict(options["controller"])
     state = state_folder(options["state_folder"])
     leases, runs, cleaner = Leases(state), Runs(state), Cleaner(options["secrets"])
+    skipped = not_today(options["schedule"], utc_now())
+    if skipped:
+        return {"changed": False, "skip": True, "msg": skipped, "run_id": "", "record": "", "state_folder": state, "leases": []}
+    # A procedure within another one belongs to the same start.
+    scheduled = [] if runs.of(controller) else lease_for(options["schedule"], options["profile"])
     beginning = Beginning(
         procedure=options["procedure"],
         title=options["title"],
         profile=options["profile"],
         target=options["target"],
-        resources=sorted(set(filter(None, options["resources"]))),
+        resources=sorted({*filter(None, options["resources"]), *scheduled}),
         reason=options["reason"] or options["title"] or options["procedure"],
         who=options["who"] or str(controller or ""),
         versions=options["versions"],

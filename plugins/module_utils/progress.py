@@ -49,9 +49,16 @@ class Progress:
         if callable(done):
             done = done()
         self._next = now + _INTERVAL_S
-        line = json.dumps({"work": self.work, "step": step, "done": done, "total": total, "unit": unit, "time": time.time()})
+        self._write({"work": self.work, "step": step, "done": done, "total": total, "unit": unit, "time": time.time()})
+
+    def show(self, line: str) -> None:
+        """Show a line as it is, such as one of a log that is followed; none is left out."""
+        if self._path:
+            self._write({"line": line})
+
+    def _write(self, report: t.Mapping[str, t.Any]) -> None:
         try:
             with open(self._path, "a", encoding="utf-8") as stream:
-                stream.write(line + "\n")
+                stream.write(json.dumps(report) + "\n")
         except OSError:
             self._path = ""

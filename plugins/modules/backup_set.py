@@ -16,6 +16,7 @@ description:
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.keep
 attributes:
   check_mode:
     support: full
@@ -34,7 +35,8 @@ options:
     description:
       - V(verify) reads every file, compares it with the manifest, and lets the store's own tool look at it.
       - V(mark) writes down what else was found out, see O(state).
-      - V(prune) removes the sets that no rule keeps. The newest proven set and the newest good one of every store and method always stay.
+      - V(prune) removes the sets that no rule keeps. The newest proven set and the newest good one of every store and method always stay,
+        and so does a set that is being verified, copied or restored, and one that another is built on.
       - V(seal) makes a set of the files in O(folder).
     type: str
     choices: [verify, mark, prune, seal]
@@ -50,14 +52,6 @@ options:
     description: A sentence about it.
     type: str
     default: ""
-  keep_last:
-    description: When pruning, so many of the newest sets of every store and method stay.
-    type: int
-    default: 7
-  keep_days:
-    description: When pruning, sets younger than so many days stay.
-    type: int
-    default: 30
   folder:
     description: Folder of the files to seal, on the file system of O(backup_folder). It is gone afterwards.
     type: path
@@ -90,6 +84,8 @@ EXAMPLES = r"""
     operation: prune
     keep_last: 7
     keep_days: 30
+    keep_monthly: 12
+    time_zone: Europe/Berlin
 
 - name: Seal a folder of files
   sre.runbooks.backup_set:
@@ -118,6 +114,11 @@ reasons:
   description: For every set why it stays or goes.
   returned: when pruning
   type: dict
+listing:
+  description: One line for every set, the newest first, with its state and why it stays or goes.
+  returned: when pruning
+  type: list
+  elements: str
 freed_bytes:
   description: Size of what was removed, in bytes.
   returned: when pruning
@@ -129,9 +130,11 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import operations
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import KEEP_OPTIONS, keep_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.tool_check import tool_problems
+from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.archive import tool_problems as qdrant_problems
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import tool_problems as redis_problems
 
 
 def main() -> None:
@@ -143,8 +146,7 @@ def main() -> None:
             "set": {"type": "str"},
             "state": {"type": "str", "choices": ["verified", "proven", "failed"]},
             "detail": {"type": "str", "default": ""},
-            "keep_last": {"type": "int", "default": 7},
-            "keep_days": {"type": "int", "default": 30},
+            **KEEP_OPTIONS,
             "folder": {"type": "path"},
             "store": {"type": "str"},
             "kind": {"type": "str", "default": "files"},
@@ -162,12 +164,14 @@ def main() -> None:
 
     def operation() -> dict:
         if options["operation"] == "prune":
-            return operations.prune(folder, Keep(options["keep_last"], options["keep_days"]), dry_run=dry_run)
+            return operations.prune(folder, keep_from(options), dry_run=dry_run)
         if options["operation"] == "seal":
             return operations.seal(options["folder"], folder, options["store"], options["kind"], dry_run=dry_run)
         one = operations.open_set(folder, options["set"])
         if options["operation"] == "verify":
-            look = partial(tool_problems, tool_folder=options["tool_folder"] or "")
+            tools = options["tool_folder"] or ""
+            looks = {"qdrant": qdrant_problems, "redis": partial(redis_problems, tool_folder=tools)}
+            look = looks.get(str(one.manifest.get("kind")), partial(tool_problems, tool_folder=tools))
             return operations.verify(one, run_id=options["run_id"], tool_check=look, dry_run=dry_run)
         return operations.mark(one, options["state"], run_id=options["run_id"], detail=options["detail"], dry_run=dry_run)
 

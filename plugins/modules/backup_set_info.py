@@ -69,6 +69,11 @@ backup_sets:
       description: What is wrong with its manifest or proofs.
       type: list
       elements: str
+service_sets:
+  description: Which sets were taken together, the newest first, as M(sre.runbooks.backup_service_set) wrote it down, whatever their stores.
+  returned: success
+  type: list
+  elements: dict
 total_bytes:
   description: Size of all of them, in bytes.
   returned: success

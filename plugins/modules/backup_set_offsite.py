@@ -40,6 +40,10 @@ options:
     description: Whether to compare by reading everything back, instead of by the checksums that the object store keeps.
     type: bool
     default: false
+  only_proofs:
+    description: Whether only to bring what has been proven of the set since to the copy that is there. Does nothing where there is none.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -67,7 +71,7 @@ bytes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, open_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, open_set
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import OFFSITE_OPTION, object_store_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
@@ -80,6 +84,7 @@ def main() -> None:
             "set": {"type": "str", "required": True},
             "offsite": {**OFFSITE_OPTION, "required": True},
             "download_check": {"type": "bool", "default": False},
+            "only_proofs": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -88,6 +93,8 @@ def main() -> None:
     def operation() -> dict:
         store = object_store_from(options["offsite"])
         one = open_set(options["backup_folder"], options["set"])
+        if options["only_proofs"]:
+            return copy_proofs(store, one, dry_run=module.check_mode)
         return copy_offsite(store, one, download_check=options["download_check"], dry_run=module.check_mode)
 
     conclude(module, operation)

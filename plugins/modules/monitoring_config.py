@@ -140,6 +140,12 @@ options:
   alertmanager_file:
     description: Configuration of Alertmanager. Default is C(alertmanager/alertmanager.yml) in O(folder).
     type: path
+  alertmanager_shared:
+    description:
+      - Whether other services use that file, too. Then only the part between this service's own marks is written - a route for the alerts with its
+        label C(service), its receivers and its rules of inhibition -, and all else stays as it is.
+    type: bool
+    default: false
   alert_config_file:
     description: Thresholds and channels for other programs. Default is C(alert_config.json) in O(folder).
     type: path

@@ -46,8 +46,10 @@ options:
     description:
       - V(logical) dumps one database with C(pg_dump).
       - V(physical) copies the whole server with C(pg_basebackup).
+      - V(incremental) copies only what changed since the newest physical set of the store, and is restored together with it (PostgreSQL 17 and
+        newer, with C(summarize_wal) on). Where that cannot be it copies all, and says why.
     type: str
-    choices: [logical, physical]
+    choices: [logical, physical, incremental]
     default: logical
   compression:
     description:
@@ -112,6 +114,11 @@ duration_s:
   description: Time that the backup took, in seconds.
   returned: success, not in check mode
   type: float
+notes:
+  description: What else the reader should know, such as why a full set was taken.
+  returned: success, not in check mode
+  type: list
+  elements: str
 plan:
   description: What is done, in sentences.
   returned: success
@@ -135,7 +142,7 @@ def main() -> None:
             "database": {"type": "str", "required": True},
             "store": {"type": "str"},
             "backup_folder": {"type": "path", "required": True},
-            "method": {"type": "str", "choices": ["logical", "physical"], "default": "logical"},
+            "method": {"type": "str", "choices": ["logical", "physical", "incremental"], "default": "logical"},
             "compression": {"type": "str", "default": "auto"},
             "jobs": {"type": "int", "default": 0},
             "role_passwords": {"type": "bool", "default": False, "no_log": False},

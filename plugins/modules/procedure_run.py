@@ -91,6 +91,12 @@ options:
       - Otherwise the run to end; by default the innermost that this C(ansible-playbook) process has begun.
     type: str
     default: ""
+  schedule:
+    description:
+      - The entry of the schedule for which the run was started, with C(name), C(at), C(time_zone). A lease on the entry is taken, too.
+      - With C(look) true nothing is begun on a day that C(at) does not mean, and the result has C(skip) true.
+    type: dict
+    default: {}
   results:
     description: Steps, each with its C(name), the C(result) that it registered, and perhaps a C(summary).
     type: list

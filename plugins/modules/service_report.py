@@ -36,7 +36,7 @@ options:
     description: Which report.
     type: str
     required: true
-    choices: [capacity_report, evening_summary, morning_check, performance_report, slo_report, weekly_report]
+    choices: [capacity_report, evening_summary, morning_check, performance_report, recovery_report, slo_report, weekly_report]
   service:
     description: Name of the service, as in its history.
     type: str
@@ -106,10 +106,33 @@ options:
     description: Result of M(sre.runbooks.backup_set_info).
     type: dict
   stores:
-    description: The stores that are backed up (C(backup_stores)); of them name and C(rpo_s) are used.
+    description: The stores that are backed up (C(backup_stores)); of them C(name), C(component), C(rto_s) and C(rpo_s) are used.
     type: list
     elements: dict
     default: []
+  components:
+    description: The components of the service (C(service_components)); the recovery report holds what they promise against what is measured.
+    type: list
+    elements: dict
+    default: []
+  schedule:
+    description: When procedures run by themselves (C(schedule_entries)); the recovery report takes from it how often each store is backed up.
+    type: list
+    elements: dict
+    default: []
+  backup_windows:
+    description: When stores are backed up by something else (C(backup_windows)).
+    type: list
+    elements: dict
+    default: []
+  keep:
+    description: The rules of retention, C(last), C(days), C(daily), C(weekly) and C(monthly).
+    type: dict
+    default: {}
+  archives:
+    description: Results of M(sre.runbooks.pitr_info) by name of the store.
+    type: dict
+    default: {}
   tasks:
     description: What a person is to do besides, shown at the end of the morning, the evening and the week.
     type: list

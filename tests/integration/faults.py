@@ -56,7 +56,7 @@ class Operation:
             self._said = tempfile.TemporaryFile()
             environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "collections"), **({"TMPDIR": temporary} if temporary else {})}
             self.process = subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("operation.py")), stream.name],
+                [sys.executable, str(Path(__file__).with_name(order.get("program", "operation.py"))), stream.name],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,

@@ -27,13 +27,13 @@ BIN = Path(sys.executable).parent
 ACCESS_KEY, SECRET_KEY = "TESTACCESSKEY", "object-store-Okapi4Secret"
 
 
-def start(folder: Path, access_key: str, secret_key: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start the service; returns its process and its URL. The caller ends it."""
+def start(folder: Path, access_key: str, secret_key: str, more: t.Mapping[str, t.Any] | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start the service, with `more` of its options; returns its process and its URL. The caller ends it."""
     ports = [free_port() for _number in range(4)]
     identity = {"name": "tests", "credentials": [{"accessKey": access_key, "secretKey": secret_key}], "actions": ["Admin"]}
     (folder / "identities.json").write_text(json.dumps({"identities": [identity]}))
     (folder / "data").mkdir()
-    options = {
+    options: dict[str, t.Any] = {
         "dir": folder / "data",
         "ip": "127.0.0.1",
         "ip.bind": "127.0.0.1",
@@ -46,7 +46,9 @@ def start(folder: Path, access_key: str, secret_key: str) -> tuple[subprocess.Po
         "s3.config": folder / "identities.json",
         "s3.iam": "false",
         "s3.port.iceberg": 0,
+        "s3.port.lance": 0,  # else a fixed port, and two services do not go together
     }
+    options.update(more or {})
     for port in ("master", "volume", "filer", "s3"):
         options[f"{port}.port.grpc"] = free_port()
     arguments = [f"-{name}={value}" for name, value in options.items()]

@@ -19,7 +19,12 @@ from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
+from ansible_collections.sre.runbooks.plugins.module_utils.database_care.maintenance import MaintenanceRequest, maintain
+from ansible_collections.sre.runbooks.plugins.module_utils.database_care.maintenance_plan import Rules
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.pitr.model import Archive, Repository
+from ansible_collections.sre.runbooks.plugins.module_utils.pitr.restore import restore_to
+from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.backup import back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest
@@ -31,15 +36,28 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap impor
 
 def carry_out(wanted: dict[str, t.Any]) -> object:
     """The operation that `wanted` describes."""
+    if wanted["operation"].startswith("pitr_"):
+        return _pitr(wanted)
     connection = Connection(**{**wanted["connection"], "place": Place(**wanted["connection"]["place"])})
     if wanted["operation"] == "backup":
         return back_up(BackupRequest(connection, wanted["database"], "reference", wanted["backup_folder"]), wanted.get("method", "logical"))
+    if wanted["operation"] == "maintain":
+        return maintain(MaintenanceRequest(connection, wanted["database"], Rules(waste_bytes=100_000)))
     if wanted["operation"] == "swap":
         return swap(connection, [tuple(pair) for pair in wanted["renames"]])
     one = read_set(wanted["set_folder"])
     if one.manifest.get("method") == "physical":
         return restore_folder(FolderRequest(Service(**wanted["service"]), one))
     return restore_logically(RestoreRequest(replace(connection), wanted["database"], one, analyze=False))
+
+
+def _pitr(wanted: dict[str, t.Any]) -> object:
+    words = dict(wanted["archive"])
+    connection = Connection(**{**words.pop("connection"), "place": Place(tool_folder=words["service"]["tool_folder"])})
+    archive = Archive(
+        service=Service(**words.pop("service")), connection=connection, repository=Repository(**words.pop("repository")), **words
+    )
+    return take(archive, "full") if wanted["operation"] == "pitr_take" else restore_to(archive, wanted["database"], wanted["restore_time"])
 
 
 def main() -> int:

@@ -111,7 +111,8 @@ class Profile:
 
     def sets(self) -> list[str]:
         """Names of the finished sets, the oldest first."""
-        return sorted(path.name for path in self.backups.glob("[!.]*")) if self.backups.exists() else []
+        found = self.backups.glob("[!.]*") if self.backups.exists() else ()
+        return sorted(path.name for path in found if path.name != "services")
 
     def records(self) -> list[dict[str, t.Any]]:
         """The run records, the oldest first."""

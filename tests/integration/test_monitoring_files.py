@@ -37,7 +37,8 @@ WAYS: dict[str, Any] = {
     "webhook_url": "http://127.0.0.1:9/bridge",
 }
 EXTRA: dict[str, Any] = {
-    **{f"monitoring_{name}": value for name, value in WAYS.items()},
+    # The way to a mail server is each profile's own.
+    **{f"monitoring_{name}": value for name, value in WAYS.items() if not name.startswith("smtp_")},
     **dict.fromkeys(("monitoring_prometheus_url", "monitoring_alertmanager_url", "monitoring_grafana_url"), ""),
     "monitoring_tools": "required",
 }
@@ -417,3 +418,23 @@ def test_alertmanager_s_file_has_a_route_for_each_severity_and_each_level(tools:
         ('severity="critical"', "critical", "15m"),
         ('severity="warning"', "warning", "4h"),
     ]
+
+
+def test_services_share_an_alertmanager_s_file_and_amtool_is_content_with_the_routes_of_all(tmp_path: Path, tools: str) -> None:
+    shared = tmp_path / "alertmanager.yml"
+    shared.write_text("# by hand\nroute:\n  receiver: team\n  group_by: [alertname]\nreceivers:\n- name: team\n")
+    for service in ("calendar", "shop"):
+        own = {"service_name": service, "folder": str(tmp_path / service), "alertmanager_file": str(shared), "alertmanager_shared": True}
+        before = shared.read_text()
+        told = set_up.operate(options(tmp_path, tools, **own), True)
+        assert shared.read_text() == before, "check mode writes nothing"
+        done = set_up.operate(options(tmp_path, tools, **own), False)
+        assert done["diff"] == told["diff"] and done["changed"]
+        assert all(one["passed"] for one in done["checks"])
+        assert f'route priority="P1", service="{service}" to {service}-critical' in [one["what"] for one in done["checks"]]
+    text = shared.read_text()
+    assert text.startswith("# by hand\nroute:\n  receiver: team\n") and text.count("# BEGIN sre.runbooks") == 6
+    again = set_up.operate(
+        options(tmp_path, tools, **{**own, "service_name": "calendar", "folder": str(tmp_path / "calendar")}), False
+    )
+    assert not again["changed"] and shared.read_text() == text

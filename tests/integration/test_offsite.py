@@ -16,13 +16,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, list_remote, remote_sets, upload
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, select
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, select
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged, SetNotFound, Unreachable
@@ -225,6 +228,54 @@ def test_a_service_that_accepts_and_never_answers_is_given_up(store: ObjectStore
         with pytest.raises(Unreachable, match="The object store could not be used"):
             list_remote(wrong)
         assert time.monotonic() - began < 60
+
+
+def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared_away_after_a_day(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    sets = [make_set(tmp_path, at=f"2020-0{month}-01T00:00:00Z") for month in range(1, 6)]
+    sets[0].add_proof("proven")
+    for one in sets:
+        upload(store, one)
+    interrupted = "20200101T000000Z-reference-logical-0000"
+    put(store, f"{interrupted}/dump/1.dat", b"half")
+    put(store, "notes/2020.txt", b"somebody else's")
+    rules = Keep(1, 0, monthly=2)
+    before = objects(store)
+    told = prune_offsite(store, rules, dry_run=True)
+    assert objects(store) == before
+    done = prune_offsite(store, rules)
+    assert told["removed"] == done["removed"] == [sets[2].id, sets[1].id] and done["leftovers"] == []
+    assert list_remote(store) == sorted([sets[0].id, sets[3].id, sets[4].id], reverse=True)
+    assert f"{interrupted}/dump/1.dat" in objects(store), "it may still be on its way"
+    tomorrow = datetime.now(UTC) + timedelta(days=2)
+    assert prune_offsite(store, rules, now=tomorrow)["leftovers"] == [interrupted]
+    assert not [path for path in objects(store) if path.startswith((interrupted, sets[2].id))]
+    assert "notes/2020.txt" in objects(store)
+    assert prune_offsite(store, rules, now=tomorrow)["changed"] is False
+
+
+def test_a_removal_that_is_cut_off_leaves_nothing_that_a_restore_takes(store: ObjectStore, tmp_path: Path) -> None:
+    sets = [make_set(tmp_path, at=f"2020-0{month}-01T00:00:00Z") for month in (1, 2)]
+    for one in sets:
+        upload(store, one)
+    store.call("deletefile", store.remote(sets[0].id, "manifest.json"))  # as far as a removal came that was killed after its first step
+    assert list_remote(store) == [sets[1].id]
+    assert prune_offsite(store, Keep(1, 0), now=datetime.now(UTC) + timedelta(days=2))["leftovers"] == [sets[0].id]
+
+
+def test_a_store_that_is_down_fails_the_pruning_with_its_cause(store: ObjectStore) -> None:
+    with pytest.raises(Unreachable, match="connection refused"):
+        prune_offsite(replace(store, endpoint=f"http://127.0.0.1:{free_port()}"), Keep())
+
+
+def test_what_is_proven_later_reaches_the_copy_but_no_copy_is_made_for_it(store: ObjectStore, tmp_path: Path) -> None:
+    copied, other = make_set(tmp_path, at="2020-01-01T00:00:00Z"), make_set(tmp_path, at="2020-02-01T00:00:00Z")
+    upload(store, copied)
+    for one in (copied, other):
+        one.add_proof("failed", detail="it did not restore")
+        copy_proofs(store, one)
+    assert [(one.id, one.state) for one in remote_sets(store)] == [(copied.id, "failed")]
 
 
 def test_a_store_that_fails_during_the_comparison_is_not_called_a_damaged_copy(store: ObjectStore, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.report.operation impo
 
 AT = "2026-11-18T12:26:40Z"
 NOW = datetime.fromisoformat(AT).timestamp()
-KINDS = ("capacity_report", "evening_summary", "morning_check", "performance_report", "slo_report", "weekly_report")
+KINDS = ("capacity_report", "evening_summary", "morning_check", "performance_report", "recovery_report", "slo_report", "weekly_report")
 HOSTILE = "<script>alert(1)</script>\"'&`|*_[x](http://evil.example)\n# heading </svg><img src=x onerror=alert(1)>"
 VOID = {"meta", "br", "!doctype", "path", "rect"}
 

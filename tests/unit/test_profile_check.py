@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.operation import check, operate
-from ansible_collections.sre.runbooks.plugins.module_utils.profile.timing import longest_gap_s
+from ansible_collections.sre.runbooks.plugins.module_utils.schedule.timetable import longest_gap_s
 from ansible_collections.sre.runbooks.tests.unit.profiles import GOOD, PROCEDURES, ROLES, found, good, lines, write
 
 Change = t.Callable[[dict[str, t.Any]], t.Any]

@@ -22,7 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.on_call import contac
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.finding import ERROR, Finding
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.operation import check
 from ansible_collections.sre.runbooks.plugins.module_utils.profile.shape.document import own_variables, schema
-from ansible_collections.sre.runbooks.plugins.module_utils.profile.timing import longest_gap_s
+from ansible_collections.sre.runbooks.plugins.module_utils.schedule.timetable import longest_gap_s
 from ansible_collections.sre.runbooks.tests.unit.profiles import PROCEDURES, ROLES, found, good, write
 
 NAMES = sorted(own_variables())

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from ..errors import SetNotFound
 from .sets import BackupSet, read_set
 
+SERVICES = "services"
+"""Folder among the sets that says which of them belong together (module service_sets)."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -74,7 +77,7 @@ def list_sets(backup_folder: str) -> t.List[BackupSet]:
         names = os.listdir(backup_folder)
     except FileNotFoundError:
         return []
-    folders = [os.path.join(backup_folder, name) for name in names if not name.startswith(".")]
+    folders = [os.path.join(backup_folder, name) for name in names if not name.startswith(".") and name != SERVICES]
     sets = [read_set(folder) for folder in folders if os.path.isdir(folder)]
     return sorted(sets, key=lambda one: (one.consistent_at or one.id, one.id), reverse=True)
 

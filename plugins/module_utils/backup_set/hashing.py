@@ -20,6 +20,7 @@ import typing as t
 
 from ..errors import RunbookError, SetDamaged
 from ..files import no_space_or
+from .in_use import CHOSEN
 
 BLOCK_BYTES = 1 << 20
 _POLL_S = 0.05
@@ -218,7 +219,12 @@ def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.An
 
 
 def check_files(
-    folder: str, files: t.Sequence[t.Mapping[str, t.Any]], *, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None
+    folder: str,
+    files: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    jobs: int = 2,
+    on_bytes: t.Optional[t.Callable[[int], None]] = None,
+    hashed: t.Optional[t.Mapping[str, str]] = None,
 ) -> t.List[str]:
     """Compare files with what a manifest says of them.
 
@@ -227,6 +233,7 @@ def check_files(
         files: Entries `path`, `size_bytes`, `sha256`.
         jobs: How many to read at once.
         on_bytes: Called with the number of bytes checked so far.
+        hashed: SHA-256 of files that were read already since they were written.
 
     Returns:
         One sentence for every file that is not as it should be; empty when all are. Files that the manifest does not know count too.
@@ -240,7 +247,7 @@ def check_files(
             size = os.lstat(path).st_size
             if size != entry["size_bytes"]:
                 return f"{entry['path']} has {size} bytes instead of {entry['size_bytes']}"
-            found, _size = hash_file(path)
+            found = (hashed or {}).get(entry["path"]) or hash_file(path)[0]
         except FileNotFoundError:
             return f"{entry['path']} is missing"
         except OSError as error:
@@ -263,8 +270,8 @@ def _present(folder: str) -> t.Set[str]:
     return {os.path.relpath(os.path.join(top, name), folder) for top, _folders, names in os.walk(folder) for name in names} - SEAL_FILES
 
 
-SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json"})
-"""Files of a set that its manifest does not list: itself, its own checksum, and the proofs that come later."""
+SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json", CHOSEN})
+"""Files of a set that its manifest does not list: itself, its own checksum, the proofs that come later, and the note that it was chosen."""
 
 
 def damaged(folder: str, problems: t.Sequence[str]) -> SetDamaged:

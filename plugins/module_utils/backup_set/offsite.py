@@ -24,12 +24,14 @@ from ..errors import CommandFailed, DeadlineExceeded, SetDamaged, Unreachable
 from ..files import fsync_tree, require_space
 from ..pipeline import Pipeline
 from ..progress import Progress
+from .arrivals import Arrivals, InBackground
 from .catalogue import list_sets
-from .hashing import damaged
+from .hashing import check_files, damaged
+from .in_use import CHOSEN
 from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
-"""In this order, last of all."""
+"""What tells of a set; `manifest.json` is sent last of all."""
 _SEALS_BYTES = 1 << 20
 """Room for what is not among a set's files: manifest, its checksum, proofs."""
 _LONG_PATIENCE = ("--retries", "3", "--low-level-retries", "5")
@@ -173,15 +175,22 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
         Unreachable: The store failed.
     """
     remote = store.remote(backup_set.id)
-    if is_complete(store, backup_set.id) and not _differences(store, backup_set, ["proof.json"]):
-        _upload_proof(store, backup_set, remote)
+    there = is_complete(store, backup_set.id)
+    if there and not _differences(store, backup_set, ["proof.json", CHOSEN]):
+        upload_proof(store, backup_set)
         return {"changed": False, "location": f"s3://{store.path(backup_set.id)}", "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
-    backup_set.require_whole()
-    seals = [*_SEALS, "proof.json"]
-    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *_excluding(seals))
+    if there:
+        backup_set.require_whole()  # what is there may be the better one of the two
+    reading = InBackground(lambda: [] if there else backup_set.problems(jobs=1))
+    last = ["manifest.json", CHOSEN]
+    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *_excluding(last))
     progress.say("comparing checksums")
-    differing = _differences(store, backup_set, seals, download_check=download_check)
+    problems = reading.result()
+    if problems:
+        store.call("purge", remote)
+        raise damaged(backup_set.folder, problems)
+    differing = _differences(store, backup_set, last, download_check=download_check)
     if differing:
         raise SetDamaged(
             f"The off-site copy of {backup_set.id} differs",
@@ -189,15 +198,14 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
             why="missing, or with other content: " + ", ".join(differing[:5]),
             next_step="run the off-site copy again",
         )
-    _upload_proof(store, backup_set, remote)
-    for name in _SEALS:
-        store.call("copyto", backup_set.path(name), f"{remote}/{name}")
+    store.call("copyto", backup_set.path("manifest.json"), f"{remote}/manifest.json")
     return {"changed": True, "location": f"s3://{store.path(backup_set.id)}", "bytes": backup_set.size_bytes}
 
 
-def _upload_proof(store: ObjectStore, backup_set: BackupSet, remote: str) -> None:
+def upload_proof(store: ObjectStore, backup_set: BackupSet) -> None:
+    """Bring what has been proven of a set to its copy."""
     if os.path.exists(backup_set.path("proof.json")):
-        store.call("copyto", backup_set.path("proof.json"), f"{remote}/proof.json")
+        store.call("copyto", backup_set.path("proof.json"), store.remote(backup_set.id, "proof.json"))
 
 
 def _excluding(names: t.Sequence[str]) -> t.List[str]:
@@ -254,9 +262,11 @@ def download(store: ObjectStore, name: str, backup_folder: str) -> BackupSet:
     size = int(json.loads(store.call("size", store.remote(name), "--json"))["bytes"])
     require_space(backup_folder, size + _SEALS_BYTES)
     with SetWriter(backup_folder, "fetched", "offsite") as writer:
-        store.transfer(progress, "downloading", size, "copy", store.remote(name), writer.folder)
+        with Arrivals(writer.folder) as arrived:
+            store.transfer(progress, "downloading", size, "copy", store.remote(name), writer.folder)
         progress.say("checking")
-        problems = read_set(writer.folder).problems()
+        fetched = read_set(writer.folder)
+        problems = fetched.damage or check_files(writer.folder, fetched.manifest["files"], hashed=arrived.sha256)
         if problems:
             raise damaged(os.path.join(os.path.abspath(backup_folder), name), problems)
         fsync_tree(writer.folder)

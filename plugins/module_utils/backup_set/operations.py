@@ -10,12 +10,15 @@ import datetime
 import os
 import typing as t
 
-from ..errors import BadInput, SetDamaged
+from ..errors import BadInput, SetDamaged, SetNotFound
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
+from .chain import base_of, chain_problems
 from .hashing import damaged, hash_file
-from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload
-from .prune import Keep, plan_prune, remove_set
+from .in_use import in_use, note_chosen
+from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload, upload_proof
+from .prune import Keep, PrunePlan, plan_prune, remove_set
+from .service_sets import list_service_sets, remove_empty
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 
 
@@ -29,6 +32,7 @@ def verify(
     """
     progress = Progress(f"Verifying {one.id}")
     problems = one.problems(on_bytes=lambda done: progress.say("reading", done, one.size_bytes, "bytes"))
+    problems = problems or chain_problems(one)
     if not problems and tool_check is not None:
         problems = list(tool_check(one))
     if problems:
@@ -48,20 +52,29 @@ def mark(one: BackupSet, state: str, *, run_id: str = "", detail: str = "", dry_
 
 
 def prune(backup_folder: str, keep: Keep, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
-    """Remove the sets that no rule keeps, and what killed runs left behind."""
-    plan = plan_prune(list_sets(backup_folder), keep, datetime.datetime.now(datetime.timezone.utc))
+    """Remove the sets that no rule keeps and nobody works with, and what killed runs left behind."""
+    sets = list_sets(backup_folder)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    # Only those that would go are asked for: asking takes each for an instant.
+    doomed = [one.id for one in plan_prune(sets, keep, now).remove]
+    plan = plan_prune(sets, keep, now, in_use(backup_folder, doomed))
     leftovers = remove_leftovers(backup_folder, dry_run=dry_run)
-    if not dry_run:
-        for one in plan.remove:
-            remove_set(one)
-    removed = [one.id for one in plan.remove]
+    removed = [one for one in plan.remove if dry_run or remove_set(one)]
+    gone = {one.id for one in removed}
+    records = remove_empty(backup_folder, {one.id for one in sets} - gone, dry_run=dry_run)
+    return {**pruned(plan, sets, removed, [*leftovers, *records]), "leftovers": leftovers, "service_sets": records}
+
+
+def pruned(plan: PrunePlan, sets: t.Sequence[BackupSet], removed: t.Sequence[BackupSet], leftovers: t.Sequence[str]) -> t.Dict[str, t.Any]:
+    """The result of a pruning: what went, and for every set why it stays or goes."""
+    rest = "".join(f"goes  {name}: nothing whole is left of it\n" for name in leftovers)
     return {
         "changed": bool(removed or leftovers),
-        "removed": removed,
-        "leftovers": leftovers,
+        "removed": [one.id for one in removed],
         "reasons": dict(plan.reasons),
-        "freed_bytes": sum(one.size_bytes for one in plan.remove),
-        "diff": {"before": "".join(f"{name}\n" for name in [*removed, *leftovers]), "after": ""},
+        "freed_bytes": sum(one.size_bytes for one in removed),
+        "listing": (plan.listing(sets) + rest).splitlines(),
+        "diff": {"before": plan.listing(sets) + rest, "after": plan.listing(sets, without_removed=True)},
     }
 
 
@@ -113,6 +126,7 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
 
     def problems_of(one: BackupSet) -> t.Sequence[str]:
         problems = one.problems(on_bytes=lambda done: progress.say(f"reading {one.id}", done, one.size_bytes, "bytes"))
+        problems = problems or chain_problems(one)
         if problems and not one.damage and not dry_run:
             one.mark_failed(problems)
         return problems
@@ -120,6 +134,8 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
     sets = list_sets(backup_folder)
     here = choose(sets, wanted, problems_of)
     if here.chosen is not None:
+        if not dry_run:
+            note_chosen(here.chosen.folder)
         return _selected(here.chosen, here, "here")
     if offsite is None:
         raise none_found(wanted, backup_folder, here.passed_over, sets)
@@ -141,12 +157,33 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
         progress.say(f"fetching {one.id} from off-site")
         try:
             fetched = download(offsite, one.id, backup_folder)
-        except SetDamaged as error:
+            _fetch_bases(offsite, fetched, backup_folder)
+        except (SetDamaged, SetNotFound) as error:
             here.passed_over.append(f"{one.id} off-site: {error.why}")
             continue
+        note_chosen(fetched.folder)
         here.reason = f"no set here will do; this one was fetched from {offsite} and checked"
         return _selected(fetched, here, "offsite")
     raise none_found(wanted, f"{backup_folder} and {offsite}", here.passed_over, [*sets, *there])
+
+
+def _fetch_bases(offsite: ObjectStore, one: BackupSet, backup_folder: str) -> None:
+    """Fetch what a set is built on, as far as it is not here.
+
+    Raises:
+        SetDamaged: Something of it is not off-site, or is not what it was.
+    """
+    link = one
+    while base_of(link):
+        name = str(base_of(link)["id"])
+        folder = os.path.join(backup_folder, name)
+        try:
+            link = read_set(folder) if os.path.isdir(folder) else download(offsite, name, backup_folder)
+        except (SetDamaged, SetNotFound) as error:
+            raise damaged(one.folder, [f"{name}, on which it is built, cannot be fetched: {error.why or error.what}"]) from error
+    problems = chain_problems(one)
+    if problems:
+        raise damaged(one.folder, problems)
 
 
 def _selected(one: BackupSet, choice: Choice, location: str) -> t.Dict[str, t.Any]:
@@ -168,10 +205,23 @@ def copy_offsite(store: ObjectStore, one: BackupSet, *, download_check: bool = F
     return {"changed": not is_complete(store, one.id), "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
 
 
+def copy_proofs(store: ObjectStore, one: BackupSet, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Bring a set's proofs to its copy, so that a restore from there knows what failed and what was proven; nothing without a copy."""
+    there = is_complete(store, one.id)
+    if there and not dry_run:
+        upload_proof(store, one)
+    return {"changed": there, "location": f"s3://{store.path(one.id)}" if there else "", "bytes": 0}
+
+
 def information(backup_folder: str, wanted: Wanted) -> t.Dict[str, t.Any]:
-    """All sets of a kind, the newest first."""
+    """All sets of a kind, and which of all sets belong together, the newest first."""
     sets = [one.summary() for one in list_sets(backup_folder) if wanted.fits(one)]
-    return {"changed": False, "backup_sets": sets, "total_bytes": sum(one["size_bytes"] for one in sets)}
+    return {
+        "changed": False,
+        "backup_sets": sets,
+        "total_bytes": sum(one["size_bytes"] for one in sets),
+        "service_sets": list_service_sets(backup_folder),
+    }
 
 
 def open_set(backup_folder: str, name: str) -> BackupSet:

@@ -2,13 +2,14 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The option by which modules are told where off-site copies are kept."""
+"""Options that modules about sets share: where off-site copies are kept, and what is kept how long."""
 
 from __future__ import annotations
 
 import typing as t
 
 from .offsite import ObjectStore
+from .prune import Keep
 
 OFFSITE_OPTION: t.Dict[str, t.Any] = {
     "type": "dict",
@@ -29,3 +30,20 @@ OFFSITE_OPTION: t.Dict[str, t.Any] = {
 def object_store_from(options: t.Optional[t.Mapping[str, t.Any]]) -> t.Optional[ObjectStore]:
     """The object store that the option describes; None when it is not given."""
     return None if not options else ObjectStore(**{key: value or "" for key, value in options.items()})
+
+
+KEEP_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "keep_last": {"type": "int", "default": Keep.last},
+    "keep_days": {"type": "int", "default": Keep.days},
+    "keep_daily": {"type": "int", "default": Keep.daily},
+    "keep_weekly": {"type": "int", "default": Keep.weekly},
+    "keep_monthly": {"type": "int", "default": Keep.monthly},
+    "time_zone": {"type": "str", "default": Keep.time_zone},
+}
+"""Described by the documentation fragment sre.runbooks.keep."""
+
+
+def keep_from(options: t.Mapping[str, t.Any]) -> Keep:
+    """The rules that the options describe."""
+    rules = {key[len("keep_") :]: options[key] for key in KEEP_OPTIONS if key.startswith("keep_")}
+    return Keep(**rules, time_zone=options["time_zone"])

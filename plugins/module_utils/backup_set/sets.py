@@ -24,6 +24,7 @@ import re
 import secrets
 import shutil
 import typing as t
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -31,6 +32,7 @@ from ..errors import BadInput, NoSpace, SetNotFound
 from ..files import fsync_path, remove_tree, write_atomically
 from ..process_tree import end_all, writers_below
 from .hashing import check_files, damaged
+from .in_use import hold
 
 FORMAT = "sre.runbooks/backup-set/1"
 PROOF_FORMAT = "sre.runbooks/proof/1"
@@ -68,6 +70,7 @@ class BackupSet:
     proofs: t.List[t.Dict[str, t.Any]] = field(default_factory=list)
     damage: t.List[str] = field(default_factory=list)
     is_here: bool = True
+    _held: t.Optional[int] = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -101,8 +104,17 @@ class BackupSet:
         """A path inside the set."""
         return os.path.join(self.folder, *parts)
 
+    def hold(self) -> None:
+        """Keep others from removing the set as long as this object lives."""
+        # One in the making has a dot in front of its name, and is locked by who makes it.
+        if self._held is None and self.is_here and not self.id.startswith("."):
+            self._held = hold(self.folder)
+            if self._held is not None:
+                weakref.finalize(self, os.close, self._held)
+
     def problems(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.List[str]:
-        """Read every file and say what is not as the manifest has it; empty when all is well."""
+        """Read every file and say what is not as the manifest has it; empty when all is well. The set is held from then on."""
+        self.hold()
         return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes)
 
     def require_whole(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..redis import protocol
+from ..redis.protocol import ProtocolError, ServerError, encode, fields_of
 from . import conditions
 from .certificate import judge_certificate
 from .connection import Connection
@@ -26,97 +28,17 @@ _REASONS = {
 }
 
 
-class ServerError(str):
-    """An error that the server sent, its code in front."""
-
-
-class ProtocolError(Exception):
-    """What came is no reply."""
-
-
-class Replies:
-    """Simple and bulk replies, put together from the pieces in which they arrive."""
+class Replies(protocol.Replies):
+    """Replies as text; none of our commands is answered by a list."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece.
-
-        Raises:
-            ProtocolError: The reply is larger than any that we ask for.
-        """
-        self._buffer += data
-        if len(self._buffer) > _LARGEST_REPLY:
-            raise ProtocolError(f"the reply is larger than {_LARGEST_REPLY} bytes")
+        super().__init__(_LARGEST_REPLY)
 
     def next(self) -> t.Tuple[bool, t.Any]:
-        """Whether a whole reply has arrived, and that reply: text, `ServerError`, number or None.
-
-        Raises:
-            ProtocolError: What came is no reply.
-        """
-        buffer = self._buffer
-        if buffer and buffer[0] not in b"+-:$":
-            # None of our commands is answered by a list, so lists need not be understood.
+        if self._buffer[:1] == b"*":
             raise ProtocolError("the answer is not in the protocol of Redis")
-        end = buffer.find(b"\r\n")
-        if end < 0:
-            return False, None
-        kind, line, after = buffer[:1], buffer[1:end].decode("utf-8", "replace"), end + 2
-        value: t.Any = line
-        if kind == b"-":
-            value = ServerError(line)
-        elif kind == b":":
-            value = _number(line)
-        elif kind == b"$":
-            length = _number(line)
-            if length > _LARGEST_REPLY:
-                raise ProtocolError(f"the reply is larger than {_LARGEST_REPLY} bytes")
-            value = None
-            if length >= 0:
-                if len(buffer) < after + length + 2:
-                    return False, None
-                if buffer[after + length : after + length + 2] != b"\r\n":
-                    raise ProtocolError("the answer is not in the protocol of Redis")
-                value, after = buffer[after : after + length].decode("utf-8", "replace"), after + length + 2
-        del buffer[:after]
-        return True, value
-
-
-def _number(line: str) -> int:
-    if not line.isascii() or not line.lstrip("-").isdigit() or len(line) > 20:
-        raise ProtocolError("the answer is not in the protocol of Redis")
-    try:
-        return int(line)
-    except ValueError:
-        raise ProtocolError("the answer is not in the protocol of Redis") from None
-
-
-def command(*words: str) -> bytes:
-    """A command as the server reads it."""
-    encoded = [word.encode() for word in words]
-    return b"*%d\r\n" % len(encoded) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in encoded)
-
-
-def fields_of(info: str) -> t.Dict[str, t.Any]:
-    """The fields of INFO; numbers as numbers, and lists such as `keys=1,expires=0` as dictionaries."""
-    fields: t.Dict[str, t.Any] = {}
-    for line in info.splitlines():
-        name, colon, value = line.partition(":")
-        if colon and not line.startswith("#"):
-            pairs = [part.partition("=") for part in value.split(",")] if "=" in value else []
-            fields[name] = {key: _scalar(item) for key, _sign, item in pairs} if pairs else _scalar(value)
-    return fields
-
-
-def _scalar(text: str) -> t.Any:
-    if not text.isascii() or not text.lstrip("-").replace(".", "", 1).isdigit() or len(text) > 30:
-        return text
-    try:
-        return float(text) if "." in text else int(text)
-    except ValueError:
-        return text
+        whole, reply = super().next()
+        return whole, reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
 
 
 class Redis(Question):
@@ -181,7 +103,7 @@ class Redis(Question):
 
 
 async def _call(connection: Connection, replies: Replies, *words: str) -> t.Any:
-    await connection.send(command(*words))
+    await connection.send(encode(*words))
     while True:
         whole, reply = replies.next()
         if whole:

@@ -82,7 +82,8 @@ def _of_compose(stream: int, place: int, source: Source, plan: Plan) -> Segment:
     return _of_engine(stream, place, source, f"service {source.compose_service}", argv, plan, folder=source.project_folder)
 
 
-def _kubectl(source: Source) -> t.List[str]:
+def kubectl_of(source: Source) -> t.List[str]:
+    """The beginning of each call of kubectl."""
     return [
         "kubectl",
         *(["--context", source.kube_context] if source.kube_context else []),
@@ -93,9 +94,9 @@ def _kubectl(source: Source) -> t.List[str]:
 def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: Clock) -> t.List[Segment]:
     """A stream for each container of each pod: kubectl itself would read one pod of a workload only, and ten lines of many."""
     found: t.List[Segment] = []
-    for pod, containers in _pods(source, clock):
+    for pod, containers in pods_of(source, clock):
         for container in [source.pod_container] if source.pod_container else containers:
-            argv = [*_kubectl(source), "logs", pod, "--container", container, "--timestamps"]
+            argv = [*kubectl_of(source), "logs", pod, "--container", container, "--timestamps"]
             argv += ["--previous"] if source.previous else []
             argv += ["--since-time", str(iso(int(plan.since) - 1.0))] if plan.since is not None else []
             label = f"container {container} of pod {pod}"
@@ -103,17 +104,18 @@ def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: C
     return found
 
 
-def _pods(source: Source, clock: Clock) -> t.List[t.Tuple[str, t.List[str]]]:
+def pods_of(source: Source, clock: Clock) -> t.List[t.Tuple[str, t.List[str]]]:
+    """The pods of a workload, each with its containers."""
     kind, _slash, name = source.kubernetes_workload.rpartition("/")
     if not kind or kind.lower() in ("pod", "pods", "po"):
-        items = [_asked([*_kubectl(source), "get", "pod", name, "--output", "json"], source, clock)]
+        items = [_asked([*kubectl_of(source), "get", "pod", name, "--output", "json"], source, clock)]
     else:
-        workload = _asked([*_kubectl(source), "get", kind, name, "--output", "json"], source, clock)
+        workload = _asked([*kubectl_of(source), "get", kind, name, "--output", "json"], source, clock)
         labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
         if not labels:
             raise BadInput("The workload does not say which pods are its own", where=source.kubernetes_workload, next_step="name a pod")
         selector = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
-        listed = _asked([*_kubectl(source), "get", "pods", "--selector", selector, "--output", "json"], source, clock)
+        listed = _asked([*kubectl_of(source), "get", "pods", "--selector", selector, "--output", "json"], source, clock)
         items = list(listed.get("items") or [])
     pods: t.List[t.Tuple[str, t.List[str]]] = []
     for item in items[:_MOST_PODS]:

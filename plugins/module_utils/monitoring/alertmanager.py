@@ -36,12 +36,14 @@ class Routing:
         expected: What it must do, for tests: labels of an alert and the receiver that it must reach.
         left_out: Channels that it cannot reach, with the reason.
         empty: Levels none of whose channels it can reach: their alerts would be told to nobody.
+        shared: Whether it is a part of a configuration that others use, too.
     """
 
     config: t.Mapping[str, t.Any]
     expected: t.Sequence[t.Tuple[t.Mapping[str, str], str]]
     left_out: t.Mapping[str, str]
     empty: t.Sequence[str]
+    shared: bool = False
 
 
 def routing_of(profile: Profile, transports: Transports) -> Routing:

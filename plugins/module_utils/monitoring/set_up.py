@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import typing as t
+from contextlib import contextmanager
+from dataclasses import replace
 
 from ..errors import BadInput, RunbookError, ToolMissing
 from ..files import locked
@@ -18,6 +21,7 @@ from .loading import Loaded, Pending, alertmanager_has, load, prometheus_has
 from .placing import Plan
 from .profile import LISTS, Profile
 from .receivers import Transports
+from .shared_alertmanager import merged, part_of
 from .verification import Verified, verify
 
 _TRANSPORTS = tuple(Transports.__dataclass_fields__)
@@ -39,6 +43,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "folders": {"type": "list", "elements": "path", "default": []},
     "rules_file": {"type": "path"},
     "alertmanager_file": {"type": "path"},
+    "alertmanager_shared": {"type": "bool", "default": False},
     "alert_config_file": {"type": "path"},
     "secrets_folder": {"type": "path", "default": "/etc/alertmanager/secrets"},
     "smtp_smarthost": {"type": "str", "default": ""},
@@ -69,6 +74,25 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         ToolMissing: promtool or amtool is missing and was required; nothing was changed.
         RunbookError: The files are refused by a tool (nothing was changed) or by a server (the former files are back).
     """
+    if parameters.get("alertmanager_shared") and not check_mode:
+        with _alone_in(_content(parameters)):
+            return _operate(parameters, check_mode)
+    return _operate(parameters, check_mode)
+
+
+@contextmanager
+def _alone_in(content: Content) -> t.Iterator[None]:
+    """Two services that put their parts into one file at once would lose one of them."""
+    file = content.of(ALERTMANAGER)
+    locks = make_folder(os.path.join(make_folder(state_folder()), "locks"))
+    name = hashlib.sha256(os.path.realpath(file.path if file else "").encode()).hexdigest()[:16]
+    with locked(os.path.join(locks, f"alertmanager-{name}.lock"), wait_s=60) as free:
+        if not free:
+            raise RunbookError("Another run writes this Alertmanager's file", where=file.path if file else "", next_step="wait for its end")
+        yield
+
+
+def _operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
     content = _content(parameters)
     _see_that_somebody_is_told(content)
     servers = _servers(parameters, content)
@@ -127,7 +151,20 @@ def _content(parameters: t.Mapping[str, t.Any]) -> Content:
         alertmanager_file=_absolute(parameters.get("alertmanager_file")),
         alert_config_file=_absolute(parameters.get("alert_config_file")),
     )
-    return content_of(Profile.of(parameters), transports, places, enabled=parameters["enabled"], interval_s=parameters["interval_s"])
+    content = content_of(Profile.of(parameters), transports, places, enabled=parameters["enabled"], interval_s=parameters["interval_s"])
+    return _as_part(content) if parameters.get("alertmanager_shared") else content
+
+
+def _as_part(content: Content) -> Content:
+    """The content with the service's part put into the Alertmanager's file that is there."""
+    file = content.of(ALERTMANAGER)
+    if file is None:
+        return content
+    part = part_of(content.routing, content.rules.service)
+    existing = placing.plan([], [file]).files[0].before or ""
+    text = merged(existing, part, content.rules.service, file.path)
+    files = [replace(one, text=text) if one is file else one for one in content.files]
+    return replace(content, routing=part, files=files)
 
 
 def _absolute(path: t.Optional[str]) -> str:

@@ -37,6 +37,11 @@ def yaml_text(value: t.Any, head: str = "") -> str:
     return f"---\n{comment}" + "\n".join(_block(value, 0)) + "\n"
 
 
+def yaml_lines(value: t.Any) -> t.List[str]:
+    """`value` as the lines of a block, to be put into a document that is there; arguments and errors as of `yaml_text`."""
+    return _block(value, 0)
+
+
 def quoted(text: str) -> str:
     """A text in double quotes, right for YAML and for PromQL alike; halves of surrogate pairs, which no file can hold, are replaced."""
     sound = text.encode("utf-8", "replace").decode("utf-8") if re.search("[\ud800-\udfff]", text) else text

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from ..command import Command, run
 from ..errors import RunbookError
 from ..profile.finding import clip, items, mapping, number, spoken_s
-from ..profile.timing import DAY_S, longest_gap_s
 from ..run_record import Runs
+from ..schedule.timetable import DAY_S, longest_gap_s
 from ..state import spoken, utc_time
 from .item import GOOD, ROTTEN, UNTESTED, Item
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 import typing as t
@@ -18,7 +19,7 @@ from ..errors import BadInput, CommandFailed
 from ..files import keep_reserve
 from ..pipeline import Pipeline
 from ..progress import Progress
-from . import fingerprint
+from . import fingerprint, incremental
 from .connection import Connection, Session
 from .dump import BackupPlan, BackupRequest, common_manifest, full_disk, plan
 
@@ -27,8 +28,8 @@ _SERVER_COMPRESSION_SINCE = 15
 """BASE_BACKUP learned COMPRESSION with PostgreSQL 15 (release notes, E.1.3.6)."""
 
 
-def back_up_physically(request: BackupRequest) -> BackupSet:
-    """Copy the whole server into a new, sealed backup set.
+def back_up_physically(request: BackupRequest, *, on_a_base: bool = False) -> BackupSet:
+    """Copy the whole server into a new, sealed backup set; `on_a_base` only what changed since the newest one, where that can be.
 
     On this host: one compressed tar a tablespace, its WAL, and `backup_manifest`, by which `pg_verifybackup` checks every file.
     In a container or pod: one tar, streamed, WAL and `backup_manifest` inside.
@@ -44,10 +45,27 @@ def back_up_physically(request: BackupRequest) -> BackupSet:
     progress = Progress(f"Backing up the server of {request.database}")
     with SetWriter(request.backup_folder, request.store, "physical") as writer:
         manifest = {**common_manifest(request, ready, "physical"), "started_at": started, "removed_leftovers": removed}
+        built_on, why_full = incremental.find_base(request, ready) if on_a_base else (None, "")
         try:
-            base, files = _copy(request, ready, writer.folder, progress)
+            try:
+                base, files = _copy(request, ready, writer.folder, progress, built_on)
+            except CommandFailed as error:
+                if built_on is None or not incremental.is_refusal(error):
+                    raise
+                why_full = f"the server cannot tell what changed since {built_on.id}: {error.why}"
+                built_on = None
+                shutil.rmtree(os.path.join(writer.folder, "base"), ignore_errors=True)
+                base, files = _copy(request, ready, writer.folder, progress)
         except CommandFailed as error:
             raise full_disk(request.connection.explain(error), writer.folder) from error
+        try:
+            manifest["lineage"] = incremental.lineage(request.connection)
+        except CommandFailed:
+            pass  # a role that may not read it gets no incremental sets
+        if built_on is not None:
+            manifest["base"] = incremental.note_of(built_on)
+        elif on_a_base:
+            manifest["full_because"] = why_full
         with Session(request.connection, request.database) as session:
             now = session.ask("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')").strip()
             parts = fingerprint.small_parts(session)
@@ -76,7 +94,7 @@ def require_one_tablespace(connection: Connection) -> None:
 
 
 def _copy(
-    request: BackupRequest, ready: BackupPlan, folder: str, progress: Progress
+    request: BackupRequest, ready: BackupPlan, folder: str, progress: Progress, built_on: t.Optional[BackupSet] = None
 ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Dict[str, t.Any]]]:
     connection = request.connection
     if not connection.place.is_host:
@@ -90,16 +108,21 @@ def _copy(
     if compression == "auto":
         compression = f"zstd:level=1,workers={ready.jobs}" if ready.info.major >= _SERVER_COMPRESSION_SINCE else "gzip:1"
     try:
-        return _copy_here(request, ready, folder, compression, progress)
+        return _copy_here(request, ready, folder, compression, progress, built_on)
     except CommandFailed as error:
         # A server built without zstd says so, one whose library has no threads says that; gzip is always there.
         if request.compression != "auto" or "compression" not in error.why or compression == "gzip:1":
             raise
-    return _copy_here(request, ready, folder, "gzip:1", progress)
+    return _copy_here(request, ready, folder, "gzip:1", progress, built_on)
 
 
 def _copy_here(
-    request: BackupRequest, ready: BackupPlan, folder: str, compression: str, progress: Progress
+    request: BackupRequest,
+    ready: BackupPlan,
+    folder: str,
+    compression: str,
+    progress: Progress,
+    built_on: t.Optional[BackupSet] = None,
 ) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Dict[str, t.Any]]]:
     target = os.path.join(folder, "base")
     by_server = ready.info.major >= _SERVER_COMPRESSION_SINCE
@@ -113,6 +136,7 @@ def _copy_here(
         "--no-sync",
         "--no-password",
         *flags,
+        *incremental.arguments(built_on),
     )
     # pg_basebackup goes back into pg_wal.tar to complete its headers.
     with FollowingHasher(target, rewritten=["pg_wal.tar"]) as hasher:

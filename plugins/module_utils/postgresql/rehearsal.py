@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..backup_set.chain import base_of, require_whole_chain
 from ..backup_set.sets import BackupSet
 from ..errors import RunbookError
 from ..files import require_space
@@ -44,7 +45,7 @@ def rehearse(
     """
     work_folder = work_folder or default_work_folder(one.folder, server_account(account))
     need = int(one.manifest.get("cluster_bytes") or one.manifest.get("database_bytes") or 0)
-    require_space(work_folder, int(need * 1.1))
+    require_space(work_folder, int(need * (2.2 if base_of(one) else 1.1)))
     remove_scratch_folders(work_folder)
     try:
         result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)
@@ -74,6 +75,7 @@ def _physical(one: BackupSet, work_folder: str, tool_folder: str, account: str, 
     clock, runs_as = Clock(), server_account(account)
     progress = Progress(f"Rehearsing {one.id}")
     one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
+    require_whole_chain(one)
     clock.lap("check_set")
     with scratch_folder(work_folder) as folder:
         own(folder, runs_as)

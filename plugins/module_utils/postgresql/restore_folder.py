@@ -15,6 +15,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+from ..backup_set.chain import base_of, require_whole_chain
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, SetDamaged, WrongTarget
@@ -22,13 +23,16 @@ from ..files import no_space_or, remove_tree, require_space
 from ..progress import Progress
 from .dump import full_disk
 from .exchange import Service, complete_interrupted, exchange_folders, nobody_else_in
+from .incremental import begin_lineage
 from .restore_result import Clock, told
-from .scratch import private_server
+from .scratch import own, private_server
 from .swap import stamp
 from .unpack import decompressor, unpack
 
 _CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")
 """Files that belong to the data folder unless the server is told otherwise (manual, 19.2)."""
+_SIGNAL_FILE_SINCE = 12
+"""recovery.signal took the place of recovery.conf (release notes, E.19.2)."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +93,14 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
             where=live,
             next_step="mount its parent instead, or use the logical method",
         )
-    for program in ("postgres", "pg_ctl", "pg_verifybackup", "pg_controldata"):
+    more = ("pg_combinebackup",) if base_of(one) else ()
+    for program in ("postgres", "pg_ctl", "pg_verifybackup", "pg_controldata", *more):
         Place(tool_folder=service.tool_folder).program(program)
     for archive in one.manifest["base_backup"]["archives"]:
         for program in [*decompressor(archive)[:1], "tar"]:
             Place().program(program)
     _guard_folder(request, live)
-    require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * 1.05))
+    require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * (2.2 if base_of(one) else 1.05)))
     now = stamp(lambda at: any(os.path.lexists(f"{live}_{word}_{at}") for word in ("restoring", "before")))
     return FolderPlan(
         live_exists=os.path.isdir(live),
@@ -128,6 +133,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     with nobody_else_in(live_folder):
         note = complete_interrupted(service)
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
+        require_whole_chain(one)
         clock.lap("check_set")
         ready = plan_folder(request)
         for path in ready.leftovers:
@@ -136,6 +142,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             unpack(one, ready.restoring, service, progress)
             clock.lap("unpack")
             progress.say("starting it by itself")
+            begin_lineage(ready.restoring, service.account)
             start_by_itself(ready.restoring, service, superuser_of(one))
             clock.lap("start_by_itself")
         except BaseException as error:
@@ -145,7 +152,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             if isinstance(error, OSError):
                 raise no_space_or(error, ready.restoring) from error
             raise
-        notes = [*([note] if note else []), *_notes(live_folder, ready.restoring)]
+        notes = [*([note] if note else []), *notes_of(live_folder, ready.restoring)]
         # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
         progress.say("exchanging the data folders")
         cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
@@ -164,7 +171,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     }
 
 
-def _notes(live: str, restored: str) -> t.List[str]:
+def notes_of(live: str, restored: str) -> t.List[str]:
     """What is not as it was, though the restore did all that it should."""
     notes = []
     emptied = glob.glob(os.path.join(glob.escape(restored), "base", "*", "*_init"))
@@ -183,6 +190,7 @@ def _differs(here: str, there: str) -> bool:
 def describe_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
     """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
     request.backup_set.require_whole()
+    require_whole_chain(request.backup_set)
     ready = plan_folder(request)
     return {
         "changed": True,
@@ -228,10 +236,22 @@ def superuser_of(one: BackupSet) -> str:
 def start_by_itself(folder: str, service: Service, user: str) -> None:
     """Start a restored data folder where nobody can reach it, so that it replays its log, and stop it again.
 
+    It begins a timeline of its own there (manual, 26.3.6). On the old one its log would go on with other content under the names that the
+    log had before the restore, and neither an archive nor an incremental backup could tell the two apart.
+
     Raises:
         CommandFailed: It does not start, or does not become consistent.
     """
     settings = {"archive_mode": "off", "max_wal_senders": "0", "logging_collector": "off"}
+    with open(os.path.join(folder, "PG_VERSION"), encoding="ascii") as stream:
+        major = int(stream.read().split(".")[0])
+    if major >= _SIGNAL_FILE_SINCE:
+        signal_file = os.path.join(folder, "recovery.signal")
+        with open(signal_file, "w", encoding="ascii"):
+            pass
+        own(signal_file, service.account)
+        # All the log that it needs is in the set: there is nothing to fetch.
+        settings.update(restore_command="false", recovery_target_timeline="current", hot_standby="off")
     try:
         with private_server(folder, service.tool_folder, service.account, settings, user):
             pass

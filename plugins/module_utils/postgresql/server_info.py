@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..command import run
 from ..errors import BadInput, ToolMissing, WrongTarget
-from .connection import Connection, literal
+from .connection import Connection, Session, literal
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ SELECT json_build_object(
 """
 
 
-def server_info(connection: Connection) -> ServerInfo:
-    """Ask a server who it is.
+def server_info(connection: t.Union[Connection, Session]) -> ServerInfo:
+    """Ask a server who it is, through a connection of its own or in a session that is there.
 
     Raises:
         Unreachable: It does not answer or refuses the login.

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import typing as t
 
+from ..backup_set.chain import base_of
 from ..backup_set.hashing import parallel
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
@@ -19,6 +20,7 @@ from ..files import fsync_path, keep_reserve, tree_bytes
 from ..pipeline import Pipeline
 from ..progress import Progress
 from .exchange import Service
+from .incremental import combine
 from .scratch import own
 
 _DECOMPRESSORS = {"gz": ["gzip", "-dc"], "zst": ["zstd", "-dcq"], "lz4": ["lz4", "-dcq"], "tar": []}
@@ -36,13 +38,11 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
         keep_reserve(folder)
         progress.say("unpacking", lambda: tree_bytes(folder), one.manifest["cluster_bytes"], "bytes")
 
-    for archive in sorted(one.manifest["base_backup"]["archives"], key=lambda name: "pg_wal" in name):
-        target = os.path.join(folder, "pg_wal") if "pg_wal" in archive else folder
-        _untar(one.path(archive), target, look)
-    manifest = one.path("base", "backup_manifest")
+    if base_of(one):
+        combine(one, folder, lambda link, part: _untar_set(link, part, look), service.tool_folder, progress)
+    else:
+        _untar_set(one, folder, look)
     inside = os.path.join(folder, "backup_manifest")
-    if os.path.exists(manifest):
-        shutil.copyfile(manifest, inside)
     progress.say("checking every file and making it durable")
     paths = [os.path.join(top, name) for top, folders, files in os.walk(folder) for name in [*folders, *files]] + [folder]
     for path in paths:
@@ -51,6 +51,15 @@ def unpack(one: BackupSet, folder: str, service: Service, progress: Progress) ->
     parallel([lambda: _verify(one, folder, service), *durable], jobs=8)
     os.unlink(inside)
     fsync_path(folder)
+
+
+def _untar_set(one: BackupSet, folder: str, look: t.Callable[[], None]) -> None:
+    for archive in sorted(one.manifest["base_backup"]["archives"], key=lambda name: "pg_wal" in name):
+        target = os.path.join(folder, "pg_wal") if "pg_wal" in archive else folder
+        _untar(one.path(archive), target, look)
+    manifest = one.path("base", "backup_manifest")
+    if os.path.exists(manifest):
+        shutil.copyfile(manifest, os.path.join(folder, "backup_manifest"))
 
 
 def _verify(one: BackupSet, folder: str, service: Service) -> None:

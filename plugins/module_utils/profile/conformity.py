@@ -26,8 +26,8 @@ _LIMITS = {
     "minItems": "a list of at least", "maxItems": "a list of at most",
 }  # fmt: skip
 _PREFIXES = (
-    "backup", "deploy", "health", "incident", "load_test", "maintenance", "monitoring", "notify", "procedure", "remediation", "report",
-    "restore", "schedule", "security", "service", "status_page", "traffic",
+    "backup", "deploy", "health", "incident", "load_test", "maintenance", "monitoring", "notify", "procedure", "recovery", "remediation",
+    "report", "restore", "schedule", "security", "service", "status_page", "traffic",
 )  # fmt: skip
 """What the names of variables begin with that roles read; another one of these is a slip of the pen."""
 

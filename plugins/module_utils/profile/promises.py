@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ..schedule.timetable import DAY_S, FORMS, longest_gap_s
 from .finding import Finding, Findings, Where, clip, items, mapping, near, number, spoken_s, texts
-from .timing import DAY_S, longest_gap_s
 
 _MONTH_DAYS = 30
 _BACKUPS = ("backup",)
@@ -32,7 +32,7 @@ def _schedule(variables: t.Mapping[str, t.Any], procedures: t.Mapping[str, t.Map
             path = (variable, position)
             if longest_gap_s(entry.get("at")) is None:
                 what = f"{variable} has the time {clip(entry.get('at'), 40)!r}, which cannot be understood"
-                step = "write it like `every 5 min`, `daily 09:00`, `Mon-Fri 18:00`, `Sun 02:00` or `first Sun 01:00`"
+                step = f"write it like {FORMS}"
                 found.error("time", (*path, "at"), what, "", step)
             zone = entry.get("time_zone")
             if isinstance(zone, str) and zone and not _known_zone(zone):

@@ -50,6 +50,7 @@ class Gathered:
         minimum_coverage: Share of a window that must be measured before an objective can be met.
         burn_rates: `window_s`, `warn_above`: how fast an error budget may burn.
         trend: When a series may be extrapolated.
+        recovery: For the recovery report `components`, `schedule`, `windows`, `keep` of the profile, and `archives` by store.
     """
 
     kind: str
@@ -77,6 +78,7 @@ class Gathered:
     minimum_coverage: float = 0.9
     burn_rates: t.Sequence[t.Mapping[str, float]] = ()
     trend: Terms = field(default_factory=Terms)
+    recovery: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._series: t.Dict[t.Tuple[str, str, float, str], Series] = {}

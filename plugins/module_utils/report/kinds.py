@@ -20,6 +20,7 @@ from .gathered import Gathered
 from .logs import logs, rotation, security
 from .objectives import objectives
 from .performance import performance
+from .recovery import recovery
 
 FORMAT = "sre.runbooks/report/1"
 _HOUR_S, _DAY_S = 3600.0, 86_400.0
@@ -99,6 +100,10 @@ def _performance(known: Gathered) -> t.List[Section]:
     return [*kept, *found[:1], logs(known), *found[1:]]
 
 
+def _recovery(known: Gathered) -> t.List[Section]:
+    return recovery(known)
+
+
 def _first(sections: t.List[Section]) -> t.List[Section]:
     """The overview of several sections; the charts belong to a report of their own."""
     return sections[:1]
@@ -111,6 +116,7 @@ KINDS: t.Mapping[str, Kind] = {
     "slo_report": Kind("Service level report", 30 * _DAY_S, _objectives),
     "capacity_report": Kind("Capacity report", 30 * _DAY_S, _capacity),
     "performance_report": Kind("Performance report", 7 * _DAY_S, _performance),
+    "recovery_report": Kind("Recovery report", 90 * _DAY_S, _recovery),
 }
 """By name. The morning looks back to 18:00 of the evening before, when the last summary was made."""
 

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from ..history.entry import CHECK, METRIC
 from ..history.store import History
 from ..procedure_lookup import look_up
+from ..recovery.measured import records
 from ..run_clean import Cleaner
 from ..state import state_folder, utc_time
 from . import shapes
@@ -46,6 +47,11 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "alerts": {"type": "dict"},
     "backups": {"type": "dict"},
     "stores": _DICTIONARIES,
+    "components": _DICTIONARIES,
+    "schedule": _DICTIONARIES,
+    "backup_windows": _DICTIONARIES,
+    "keep": {"type": "dict", "default": {}},
+    "archives": {"type": "dict", "default": {}},
     "tasks": {"type": "list", "elements": "str", "default": []},
     "severity": {"type": "dict"},
     "contacts": _DICTIONARIES,
@@ -162,7 +168,7 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
         backups=_asked(parameters["backups"], shapes.BACKUPS),
         stores=shaped(parameters["stores"], [shapes.STORE]),
         tasks=parameters["tasks"],
-        runs=_runs(state, at - window_s, at),
+        runs=_of_recovery(state, at - window_s, at) if parameters["kind"] == "recovery_report" else _runs(state, at - window_s, at),
         severity=shaped(parameters["severity"], shapes.SEVERITY) or None,
         contacts=shaped(parameters["contacts"], [shapes.CONTACT]),
         escalation=shaped(parameters["escalation_levels"], [shapes.LEVEL]),
@@ -170,6 +176,13 @@ def gather(parameters: t.Mapping[str, t.Any], history: History, state: str) -> G
         reading_valid_s=parameters["reading_valid_s"],
         minimum_coverage=parameters["minimum_coverage"],
         burn_rates=parameters["burn_rates"],
+        recovery={
+            "components": shaped(parameters["components"], [shapes.COMPONENT]),
+            "schedule": shaped(parameters["schedule"], [shapes.PLANNED]),
+            "windows": shaped(parameters["backup_windows"], [shapes.PLANNED]),
+            "keep": shaped(parameters["keep"], shapes.NUMBERS),
+            "archives": {str(name): shaped(one, shapes.ARCHIVE) or {} for name, one in parameters["archives"].items()},
+        },
         trend=Terms(parameters["trend_minimum_readings"], parameters["trend_minimum_days"], parameters["trend_horizon_factor"]),
     )
 
@@ -218,6 +231,10 @@ def _runs(state: str, since: float, until: float) -> t.List[t.Dict[str, t.Any]]:
         except (KeyError, TypeError, ValueError):
             continue
     return found
+
+
+def _of_recovery(state: str, since: float, until: float) -> t.List[t.Dict[str, t.Any]]:
+    return [record for record in records(state, since) if utc_time(record["started_at"]).timestamp() <= until]
 
 
 def _moment(text: str) -> float:

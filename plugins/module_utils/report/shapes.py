@@ -34,7 +34,18 @@ OBJECTIVE: Shape = {
     **dict.fromkeys(("objective", "window_days"), NUMBER),
 }
 CAPACITY: Shape = {**dict.fromkeys(("check", "metric", "title", "unit"), TEXT), "limit": NUMBER}
-STORE: Shape = {"name": TEXT, "rpo_s": NUMBER}
+STORE: Shape = {**dict.fromkeys(("name", "kind", "component"), TEXT), **dict.fromkeys(("rto_s", "rpo_s"), NUMBER)}
+COMPONENT: Shape = {
+    **dict.fromkeys(("name", "title"), TEXT),
+    **dict.fromkeys(("rto_s", "rpo_s"), NUMBER),
+    **dict.fromkeys(("stateless", "external"), FLAG),
+}
+PLANNED: Shape = {"name": TEXT, "procedure": TEXT, "at": TEXT, "stores": TEXTS, "variables": SCALARS}
+ARCHIVE: Shape = {
+    **dict.fromkeys(("oldest_restorable_at", "newest_restorable_at", "msg"), TEXT),
+    **dict.fromkeys(("is_set_up", "archive_failing"), FLAG),
+    "rpo_s": NUMBER,
+}
 CONTACT: Shape = {
     **dict.fromkeys(("name", "title", "for", "phone", "email", "hours"), TEXT),
     "severities": TEXTS,
@@ -52,7 +63,11 @@ _ALERT: Shape = {
     "status": SCALARS,
 }
 ALERTS: Shape = {"msg": TEXT, "alerts": [_ALERT], "history": [_ALERT]}
-_SET: Shape = {**dict.fromkeys(("id", "store", "state", "consistent_at"), TEXT), "size_bytes": NUMBER, "damage": TEXTS}
+_SET: Shape = {
+    **dict.fromkeys(("id", "store", "state", "consistent_at", "started_at", "finished_at"), TEXT),
+    "size_bytes": NUMBER,
+    "damage": TEXTS,
+}
 BACKUPS: Shape = {"msg": TEXT, "backup_sets": [_SET]}
 _LINE: Shape = {"at": TEXT, "source": TEXT, "text": TEXT, "value": NUMBER}
 _LOG: Shape = {

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ...pitr.options import PITR_OF_A_STORE
 from ...postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
+from ...qdrant.options import CONNECTION_OPTIONS as QDRANT_CONNECTION_OPTIONS
+from ...redis.options import CONNECTION_OPTIONS as REDIS_CONNECTION_OPTIONS
+from ...redis.options import FILE_OPTIONS as REDIS_FILE_OPTIONS
 from .incident import EVERY, RECOVERY_STEP
 from .language import (
     Shape,
@@ -22,6 +26,7 @@ from .language import (
     number,
     or_null,
     record,
+    record_of,
     table,
     text,
     url,
@@ -33,37 +38,57 @@ _STORE: t.Dict[str, Shape] = {
     "name": name(),
     "kind": choice("postgresql", "redis", "qdrant", "files", "volume"),
     "component": text("Component of service_components whose data it holds."),
+    "on_host": text("Host of the inventory on which its tools run and its sets lie, where it is not the play's."),
     "rto_s": or_null(amount("Seconds that it may be gone.")),
     "rpo_s": or_null(amount("Seconds of data that may be lost; null where none matter.")),
 }
+_QDRANT: t.Dict[str, Shape] = {**{key: from_option(option) for key, option in QDRANT_CONNECTION_OPTIONS.items()}, "url": url()}
 _KINDS: t.Mapping[str, t.Tuple[t.Sequence[str], t.Mapping[str, Shape]]] = {
     "postgresql": (
         ["database"],
         {
             "database": name(),
+            "pitr": from_option(PITR_OF_A_STORE),
             **{key: from_option(option) for key, option in {**CONNECTION_OPTIONS, **DATA_FOLDER_OPTIONS}.items()},
         },
     ),
     "redis": (
         [],
         {
-            "host": text(), "port": whole(), "user": text(), "password": text(), "tls": flag(), "ca_file": text(), "container": text(),
-            "container_engine": text(), "pod": text(), "pod_namespace": text(), "pod_container": text(), "kube_context": text(),
-            "rdb_file": text("The server's snapshot file."), "tool_folder": text(),
+            "method": choice("auto", "rdb", "stream"),
+            **{key: from_option(option) for key, option in {**REDIS_CONNECTION_OPTIONS, **REDIS_FILE_OPTIONS}.items()},
         },
     ),
-    "qdrant": (["url", "collection"], {"url": url(), "api_key": text(), "collection": name(), "ca_file": text()}),
+    "qdrant": (
+        ["url"],
+        {
+            **_QDRANT,
+            "collections": words("Collections, by name or by an alias that the service uses; empty for all."),
+            "full_storage": flag("Whether one snapshot of the whole storage is taken instead."),
+            "sample_points": {"type": "integer", "minimum": -1, "description": "Points of each collection that are compared; -1 for all."},
+            "rehearsal": record_of(["url"], _QDRANT, "Another server on which sets are rehearsed."),
+        },
+    ),
     "files": (
         ["paths"],
         {
             "paths": words("Files and folders.", minItems=1),
             "into": text("Folder in the set."),
             "encrypt": words("Names of files that go into the set encrypted."),
-            "exclude": words(),
-            "stop_service": flag("Whether the service is stopped meanwhile."),
+            "include": words("Only files that fit one of these patterns."),
+            "exclude": words("Files and folders that stay out."),
+            "tool_folder": text("Folder of tar and zstd."),
         },
     ),
-    "volume": (["volume"], {"volume": name(), "stop_service": flag()}),
+    "volume": (
+        ["volume"],
+        {
+            "volume": name(),
+            "engine": choice("docker", "podman"),
+            "exclude": words("Files and folders that stay out."),
+            "tool_folder": text("Folder of tar and zstd."),
+        },
+    ),
 }  # fmt: skip
 
 
@@ -88,6 +113,18 @@ def definitions() -> t.Dict[str, Shape]:
     return found
 
 
+RECOVERY_HOOK = record(
+    ["name"],
+    name=name(),
+    title=name(),
+    command=words("Program and arguments."),
+    playbook=name(),
+    procedure=name(),
+    variables=table(anything(), "Extra variables."),
+    environment=table(text(), "Further environment."),
+    folder=text("Working folder."),
+    deadline_s=number(exclusiveMinimum=0),
+)
 _WINDOW = record(["name", "at"], name=name(), at=name(), time_zone=text(), stores=words())
 
 OPERATIONS: t.Dict[str, Shape] = {
@@ -101,6 +138,16 @@ OPERATIONS: t.Dict[str, Shape] = {
         "What must be true after a restore.",
     ),
     "restore_files": listing(record(["store", "to"], store=name(), to=name(), replace=flag()), "Where files are put back."),
+    **{
+        f"recovery_{hook}": listing(RECOVERY_HOOK, said)
+        for hook, said in {
+            "infrastructure": "Your own steps that put the infrastructure in place.",
+            "smoke": "Your own steps that try the recovered service.",
+            "resume": "Your own steps that point names and traffic to it.",
+            "stop_writes": "Your own steps that stop what writes to a damaged database.",
+            "resume_writes": "Your own steps that let it be written to again.",
+        }.items()
+    },
     "restore_recovery_steps": listing(RECOVERY_STEP, "Disaster recovery, in order."),
     "restore_commands": table(words()),
     "deploy_source": record([], remote=text(), branch=text()),

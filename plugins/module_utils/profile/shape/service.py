@@ -201,7 +201,15 @@ CONTACT_KEYS: t.Dict[str, Shape] = {
 SCHEDULE_SHAPES: t.Dict[str, Shape] = {
     "schedule_entries": listing(
         record(
-            ["procedure", "at"], procedure=name(), at=name(), time_zone=text(), variables=table(anything()), name=text(), enabled=flag()
+            ["procedure", "at"],
+            procedure=name(),
+            at=name(),
+            time_zone=text(),
+            variables=table(anything()),
+            name=text(),
+            enabled=flag(),
+            grace_s=amount(),
+            timeout_s=amount(),
         ),
         "When procedures run by themselves.",
     ),

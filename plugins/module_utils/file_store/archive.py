@@ -1,0 +1,216 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Archives of files: GNU tar reads and unpacks, zstd or gzip compresses, age or GnuPG encrypts, all through pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import typing as t
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from ..command import Command, end
+from ..errors import BadInput, SetDamaged
+from ..files import keep_reserve
+from ..pipeline import Pipeline
+from .contents import Tally, line
+from .encryption import SUFFIX
+from .messages import Told, read_messages
+from .sink import Sink, Worker, widen
+from .tar_stream import TarReader
+from .tools import Tools
+
+_RESERVE_EVERY_BYTES = 64 << 20
+
+
+@dataclass
+class Packed:
+    """An archive that was written.
+
+    Attributes:
+        tally: What it holds.
+        told: What tar said of single files.
+        files: File of the set -> `size_bytes`, `sha256`.
+        linked: Names that share a file with another one: changed name -> all its names (filled for retries).
+    """
+
+    tally: Tally
+    told: Told
+    files: t.Dict[str, t.Dict[str, t.Any]]
+    linked: t.Dict[bytes, t.List[bytes]] = field(default_factory=dict)
+
+
+def pack(
+    tools: Tools,
+    folder: bytes,
+    names: t.Iterable[bytes],
+    set_folder: str,
+    name: str,
+    *,
+    compression: str,
+    secret: bool = False,
+    on_bytes: t.Optional[t.Callable[[int], None]] = None,
+) -> Packed:
+    """Put files into an archive of a set, with the list of its contents beside it.
+
+    Args:
+        tools: The programs.
+        folder: Where the names are relative to.
+        names: What goes in, a folder before what is in it.
+        set_folder: Folder of the set.
+        name: Path of the archive in the set, without its endings.
+        compression: In the words of a profile.
+        secret: Whether it is encrypted, and the list with it.
+        on_bytes: Called with the bytes that have been read so far.
+
+    Raises:
+        CommandFailed: tar could not read a file, or another program failed.
+        NoSpace: The disk is full, or nearly so.
+    """
+    ending = tools.compressing(compression)[1] + (SUFFIX[tools.encryption.tool] if secret and tools.encryption else "")
+    archive, contents = f"{name}.tar{ending}", f"{name}.contents{ending}"
+    os.makedirs(os.path.dirname(os.path.join(set_folder, name)), mode=0o700, exist_ok=True)
+    watch = _watching(set_folder)
+    tally, linked = Tally(), _Linked()
+    archive_sink = Sink(tools, compression, os.path.join(set_folder, archive), secret, watch)
+    contents_sink = Sink(tools, compression, os.path.join(set_folder, contents), secret, None)
+    with archive_sink, contents_sink, reading(tools, folder, names) as (reader, told):
+        lines: t.List[bytes] = []
+        reader.on_block = archive_sink.write
+        for entry in reader:
+            tally.add(entry)
+            linked.add(entry.type, entry.name, entry.content)
+            lines.append(line(entry))
+            if len(lines) >= 1000:
+                contents_sink.write(b"".join(lines))
+                lines.clear()
+                if on_bytes is not None:
+                    on_bytes(reader.read_bytes)
+        contents_sink.write(b"".join(lines))
+    return Packed(tally, told, {archive: archive_sink.entry, contents: contents_sink.entry}, linked.of(told.changed))
+
+
+class _Linked:
+    """Which names are links to one file: those alone, which are few."""
+
+    def __init__(self) -> None:
+        self._first: t.Dict[bytes, t.List[bytes]] = {}
+
+    def add(self, kind: str, name: bytes, content: str) -> None:
+        if kind == "link":
+            self._first.setdefault(content.encode("utf-8", "surrogateescape"), []).append(name)
+
+    def of(self, names: t.Iterable[bytes]) -> t.Dict[bytes, t.List[bytes]]:
+        found = {}
+        for name in names:
+            for first, others in self._first.items():
+                if name == first or name in others:
+                    found[name] = [first, *others]
+        return found
+
+
+def _watching(folder: str) -> t.Callable[[int], None]:
+    due = [0]
+
+    def look(written: int) -> None:
+        if written >= due[0]:
+            keep_reserve(folder)
+            due[0] = written + _RESERVE_EVERY_BYTES
+
+    return look
+
+
+@contextmanager
+def reading(tools: Tools, folder: bytes, names: t.Iterable[bytes]) -> t.Iterator[t.Tuple[TarReader, Told]]:
+    """Let tar read files and give a reader of its archive; what it said of single files is known when the block has ended.
+
+    Raises:
+        CommandFailed: tar failed, or could not read a file that is there.
+    """
+    command = tools.creating(folder)
+    with tempfile.TemporaryFile() as said:
+        process = command.start(stdin=subprocess.PIPE, stderr=said)
+        told = Told()
+        try:
+            source, sink = t.cast("t.IO[bytes]", process.stdout), t.cast("t.IO[bytes]", process.stdin)
+            widen(source)
+            feeder = Worker(lambda: _feed(names, sink))
+            try:
+                yield TarReader(source), told
+            except SetDamaged:
+                # An archive without its end: why tar ended says more, unless it is still at work.
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(1)
+                if process.poll() is not None:
+                    _finish(command, process, feeder, said, told)
+                raise
+            _finish(command, process, feeder, said, told)
+        finally:
+            end(process)
+
+
+def _finish(command: Command, process: t.Any, feeder: Worker, said: t.IO[bytes], told: Told) -> None:
+    status = process.wait()
+    said.seek(0)
+    now, complaints = read_messages(said.read())
+    told.changed, told.vanished, told.others = now.changed, now.vanished, now.others
+    if status not in (0, 1, 2) or complaints:
+        error = command.failure(status, "\n".join(complaints[:5]))
+        error.next_step = "let the procedure run as root (become: true), or exclude what it may not read" if complaints else ""
+        raise error
+    if feeder.error is not None:
+        raise feeder.error
+
+
+def _feed(names: t.Iterable[bytes], sink: t.IO[bytes]) -> None:
+    """Write the names, in large pieces."""
+    try:
+        piece: t.List[bytes] = []
+        for name in names:
+            piece.append(name)
+            if len(piece) >= 500:
+                sink.write(b"\0".join(piece) + b"\0")
+                piece.clear()
+        if piece:
+            sink.write(b"\0".join(piece) + b"\0")
+    except BrokenPipeError:
+        pass  # tar has ended; its status says why
+    finally:
+        try:
+            sink.close()
+        except BrokenPipeError:
+            pass
+
+
+@contextmanager
+def opened(tools: Tools, path: str, encrypted: bool, key_folder: str, *last: Command) -> t.Iterator[Pipeline]:
+    """A file of a set, decrypted and decompressed; with `last`, piped into that program."""
+    commands = [tools.decompressing(path), *last]
+    if encrypted:
+        if tools.encryption is None:
+            raise BadInput("The set holds encrypted files, and no key is named", next_step="give backup_encryption with its identity_file")
+        commands.insert(0, tools.encryption.decrypting(key_folder))
+    with open(path, "rb") as stream, Pipeline(*commands, stdin=stream) as pipes:
+        yield pipes
+
+
+def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str) -> None:
+    """Unpack an archive of a set into a folder.
+
+    Raises:
+        CommandFailed: A program failed.
+        NoSpace: The disk is nearly full.
+    """
+    with opened(tools, path, encrypted, key_folder, tools.unpacking(into)) as pipes:
+        pipes.watch(lambda: keep_reserve(into), 0.1)
+    keep_reserve(into)  # what was unpacked between two looks counts, too
+
+
+def contents_lines(tools: Tools, path: str, encrypted: bool, key_folder: str) -> t.Iterator[bytes]:
+    """The lines of a list of contents."""
+    with opened(tools, path, encrypted, key_folder) as pipes:
+        yield from pipes.stdout

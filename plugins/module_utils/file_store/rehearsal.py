@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A rehearsal: a set of files is unpacked elsewhere and compared. Only what came through this is proven."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+import typing as t
+
+from ..backup_set.sets import BackupSet
+from ..errors import NotTheSame, RunbookError
+from ..files import no_space_or, remove_tree, require_space
+from ..postgresql.restore_result import Clock
+from ..progress import Progress
+from .contents import Comparison
+from .tools import Tools
+from .unpacked import compare_source, key_for, paths_of, unpack_source
+
+_PREFIX = ".rehearsal-files-"
+
+
+def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str = "") -> t.Dict[str, t.Any]:
+    """Unpack a set into a folder of its own, compare it file by file, write down what came of it, and remove all traces.
+
+    Args:
+        one: The set.
+        tools: The programs, with the private key when the set holds encrypted files.
+        work_folder: Folder with room for the files; empty for the one that holds the set.
+        run_id: Run that this belongs to.
+
+    Returns:
+        `restored_after_s`, `comparison`, `durations_s`, `backup_set`.
+
+    Raises:
+        RunbookError: It does not restore to what was backed up. The set is marked as failed when that was its fault.
+    """
+    clock, sources = Clock(), paths_of(one)
+    progress = Progress(f"Rehearsing {one.id}")
+    home = work_folder or os.path.dirname(os.path.abspath(one.folder))
+    os.makedirs(home, mode=0o700, exist_ok=True)
+    _remove_leftovers(home)
+    require_space(home, int(sum(source.size_bytes for source in sources) * 1.05))
+    comparison = Comparison()
+    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=home)
+    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
+        clock.lap("check_set")
+        with key_for(tools, sources) as key_folder:
+            for number, source in enumerate(sources):
+                into = os.path.join(folder, str(number))
+                os.mkdir(into, 0o700)
+                progress.say(f"unpacking {source.path}")
+                unpack_source(tools, one, source, key_folder, into)
+                clock.lap("unpack")
+                restored_after_s = clock.total()
+                progress.say(f"comparing {source.path}")
+                compare_source(tools, one, source, key_folder, into, comparison)
+                clock.lap("compare")
+        if comparison.count:
+            raise NotTheSame(
+                "The set does not restore to what was backed up",
+                where=one.folder,
+                why="; ".join(comparison.differences[:5]),
+                next_step="use another set; this one is marked as failed",
+                facts={"comparison": comparison.told()},
+            )
+    except RunbookError as error:
+        # A missing key or a full disk says nothing about the set: then it stays what it was.
+        if (error.kind in ("SetDamaged", "NotTheSame") or error.facts.get("tool") in ("zstd", "gzip")) and not one.damage:
+            one.mark_failed([error.message], run_id)
+        raise
+    except OSError as error:
+        raise no_space_or(error, home) from error
+    finally:
+        os.close(lock)
+        remove_tree(folder)
+    one.add_proof("proven", run_id=run_id, detail=f"unpacked elsewhere in {restored_after_s} s and compared file by file")
+    return {
+        "changed": True,
+        "restored_after_s": restored_after_s,
+        "comparison": comparison.told(),
+        "durations_s": clock.laps,
+        "backup_set": one.summary(),
+    }
+
+
+def _remove_leftovers(home: str) -> None:
+    """Remove what killed rehearsals left; one whose run lives holds a lock on its folder."""
+    for name in os.listdir(home):
+        path = os.path.join(home, name)
+        if name.startswith(_PREFIX) and os.path.isdir(path):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove_tree(path)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A set of files, unpacked into folders and compared there, file by file, with the list of its contents."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+import typing as t
+from contextlib import contextmanager
+
+from ..backup_set.sets import BackupSet
+from ..errors import BadInput, SetDamaged
+from .archive import contents_lines, reading, unpack
+from .contents import Comparison, compare, count_below, entries
+from .tar_stream import Entry
+from .tools import Tools
+
+_SHORT = 60
+
+
+class SourcePath(t.NamedTuple):
+    """One path of a set.
+
+    Attributes:
+        path: Where it was.
+        is_folder: Whether it was a folder.
+        size_bytes: Sum of its files' sizes.
+        parts: Its archives, in the order in which they are unpacked: `archive`, `contents`, `encrypted`.
+    """
+
+    path: str
+    is_folder: bool
+    size_bytes: int
+    parts: t.Sequence[t.Mapping[str, t.Any]]
+
+
+def paths_of(one: BackupSet) -> t.List[SourcePath]:
+    """The paths of a set of files.
+
+    Raises:
+        BadInput: It is a set of another kind.
+        SetDamaged: Its manifest cannot be read.
+    """
+    if one.damage:
+        raise SetDamaged(f"The backup set {one.id} is damaged", where=one.folder, why="; ".join(one.damage), next_step="use another set")
+    if one.manifest.get("kind") not in ("files", "volume") or one.manifest.get("method") != "archive":
+        raise BadInput(f"{one.id} is no set of files", where=one.folder, next_step="choose a set of a store of files, or of a volume")
+    return [
+        SourcePath(path["path"], path["type"] == "folder", int(path["size_bytes"]), path["parts"])
+        for path in one.manifest["content"]["paths"]
+    ]
+
+
+def is_encrypted(sources: t.Sequence[SourcePath]) -> bool:
+    """Whether any part of them is."""
+    return any(part["encrypted"] for source in sources for part in source.parts)
+
+
+@contextmanager
+def key_for(tools: Tools, sources: t.Sequence[SourcePath]) -> t.Iterator[str]:
+    """Make the private key known while the block runs; yields the folder of the key ring, which only GnuPG needs."""
+    if not is_encrypted(sources):
+        yield ""
+        return
+    if tools.encryption is None:
+        raise BadInput("The set holds encrypted files, and no key is named", next_step="give backup_encryption with its identity_file")
+    # GnuPG's agent has a socket in it, whose path may have 107 bytes (unix(7)).
+    home = tempfile.gettempdir() if len(tempfile.gettempdir()) < _SHORT else "/tmp"  # noqa: S108 - the folder made in it is private
+    with tempfile.TemporaryDirectory(prefix="sre-key-", dir=home) as folder:
+        try:
+            tools.encryption.import_key(folder)
+            yield folder
+        finally:
+            tools.encryption.forget_key(folder)
+
+
+def unpack_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, into: str) -> None:
+    """Unpack one path of a set into an empty folder, and have it on disk.
+
+    Raises:
+        CommandFailed: A program failed, for example because the private key is another one.
+        NoSpace: The disk is nearly full.
+    """
+    for part in source.parts:
+        unpack(tools, one.path(part["archive"]), part["encrypted"], key_folder, into)
+    descriptor = os.open(into, os.O_RDONLY)
+    try:
+        ctypes.CDLL(None, use_errno=True).syncfs(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def compare_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, folder: str, into: Comparison) -> None:
+    """Read what was unpacked, in the same way as it was backed up, and hold it against the list."""
+    owners = os.geteuid() == 0
+
+    def lines(part: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
+        return entries(contents_lines(tools, one.path(part["contents"]), part["encrypted"], key_folder))
+
+    later = _overridden(source, lines)
+
+    def expected() -> t.Iterator[Entry]:
+        for number, part in enumerate(source.parts):
+            for entry in lines(part):
+                if later.get(entry.name, number) == number:
+                    yield entry
+
+    with reading(tools, os.fsencode(folder), (entry.name for entry in expected())) as (reader, _told):
+        compare(expected(), iter(reader), into, owners=owners)
+    wanted = sum(1 for _entry in expected()) + (0 if source.is_folder else 1)
+    there = count_below(os.fsencode(folder))
+    if there != wanted:
+        into.differs(f"{there - wanted:+d} names in {source.path} against the list")
+    if not owners and "owners and groups, which only root can put back" not in into.unknown:
+        into.unknown.append("owners and groups, which only root can put back")
+
+
+def _overridden(source: SourcePath, lines: t.Callable[[t.Mapping[str, t.Any]], t.Iterator[Entry]]) -> t.Dict[bytes, int]:
+    """Names that stand in a later archive, too: name -> number of the last one. Later archives are small."""
+    return {entry.name: number for number, part in enumerate(source.parts) if number > 0 for entry in lines(part)}

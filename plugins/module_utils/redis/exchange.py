@@ -1,0 +1,244 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Letting the files of a stopped server change places with others, so that neither a failure nor a kill leaves it without its data.
+
+The entry that the server begins with (its append-only folder, or its RDB file) changes places in a single system call (renameat2,
+RENAME_EXCHANGE), so that a server which somebody starts in the middle has the old data or the new. Stopping, exchanging and starting run in
+a process of their own session, which goes on when the run that asked for them is killed. A journal in the data folder says what was meant;
+should even that process die, the next run completes it.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import signal
+import time
+import typing as t
+from contextlib import contextmanager
+
+from ..errors import LeaseHeld, NotTheSame, RunbookError
+from ..files import exchange, fsync_path, locked, write_json
+from .client import Client
+from .content import keyspace
+from .service import Service, with_start
+
+_LOCK = ".restore.lock"
+_JOURNAL = ".exchange.json"
+_FORMER = "the server has its former data; look at its log, or choose another set"
+
+
+@contextmanager
+def nobody_else_in(data_folder: str) -> t.Iterator[None]:
+    """Hold the lock of everything that replaces, puts back or removes files of a data folder.
+
+    Raises:
+        LeaseHeld: Another run holds it.
+    """
+    with locked(os.path.join(data_folder, _LOCK)) as free:
+        if not free:
+            raise LeaseHeld("Another restore of this server is running", where=data_folder, next_step="wait for it, or end it")
+        yield
+
+
+def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequence[str], expected_keys: int = -1) -> float:
+    """Let entries of the data folder change places with those of another folder in it, which is then called `kept_as`.
+
+    Args:
+        service: The server; it is stopped meanwhile, and runs afterwards.
+        other: Folder in the data folder with the files that shall be used.
+        kept_as: Its name afterwards, when it holds those that were used.
+        entries: Names of the files and folders, the one first that the server begins with; one that is missing on a side will be there.
+        expected_keys: Keys that the server must have loaded then; -1 for any number.
+
+    Returns:
+        Seconds for which the server did not serve.
+
+    Raises:
+        RunbookError: It failed; the server runs on the files that it had before.
+    """
+    live = service.data_folder
+    journal = {
+        "live": live,
+        "other": other,
+        "kept_as": kept_as,
+        "entries": [
+            {"name": name, "inode": os.lstat(os.path.join(other, name)).st_ino if os.path.lexists(os.path.join(other, name)) else 0}
+            for name in entries
+        ],
+        "start_command": list(service.start_command),
+        "waits": service.waits,
+        "expected_keys": expected_keys,
+    }
+    write_json(os.path.join(live, _JOURNAL), journal)
+    outcome = os.path.join(live, f"{_JOURNAL[: -len('.json')]}.{os.getpid()}.json")
+    child = os.fork()
+    if child == 0:
+        _in_own_session(service, journal, outcome)
+    os.waitpid(child, 0)
+    return _read_outcome(outcome, live)
+
+
+def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: str) -> t.NoReturn:
+    status = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cancelled run may end around us, not in the middle of this
+        began = time.monotonic()
+        try:
+            complete(service, journal)
+            write_json(outcome, {"seconds": time.monotonic() - began})
+        except RunbookError as error:
+            write_json(outcome, {"kind": error.kind, "what": error.what, "where": error.where, "why": error.why, "next": error.next_step})
+        except OSError as error:
+            write_json(outcome, {"kind": "OSError", "what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _read_outcome(outcome: str, live: str) -> float:
+    try:
+        with open(outcome, encoding="utf-8") as stream:
+            told = json.load(stream)
+        os.unlink(outcome)
+    except (OSError, ValueError):
+        raise RunbookError(
+            "The exchange of the server's files was interrupted",
+            where=live,
+            next_step="run the procedure again: it completes what was begun",
+            changed=True,
+        ) from None
+    if "seconds" in told:
+        return float(told["seconds"])
+    raise (NotTheSame if told["kind"] == "NotTheSame" else RunbookError)(
+        told["what"],
+        where=told["where"],
+        why=told["why"],
+        next_step=told["next"] if "does not run" in told.get("next", "") else _FORMER,
+    )
+
+
+def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
+    """Do what the journal says, or the rest of it: stop, exchange, start, compare, rename, remove the journal. May be repeated.
+
+    Files with which the server does not start, or with other keys than it should have, are exchanged back.
+    """
+    live, other = journal["live"], journal["other"]
+    service = with_start(service, journal)
+    if not all(_is_exchanged(journal, entry) for entry in journal["entries"]):
+        _stop(service, live)
+        for entry in journal["entries"]:
+            if not _is_exchanged(journal, entry):
+                _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
+        fsync_path(other)
+        fsync_path(live)
+    try:
+        with service.start() as client:
+            _require_loaded(client, journal["expected_keys"])
+    except RunbookError:
+        _go_back(service, journal)
+        raise
+    if os.path.isdir(other):
+        os.rename(other, journal["kept_as"])
+    fsync_path(live)
+    os.unlink(os.path.join(live, _JOURNAL))
+
+
+def _is_exchanged(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
+    path = os.path.join(journal["live"], entry["name"])
+    if not entry["inode"]:
+        return not os.path.lexists(path)
+    return os.path.lexists(path) and os.lstat(path).st_ino == entry["inode"]
+
+
+def _was_begun(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
+    """Whether an entry has moved; one that neither side had never does."""
+    moved = entry["inode"] or os.path.lexists(os.path.join(journal["other"], entry["name"]))
+    return bool(moved) and _is_exchanged(journal, entry)
+
+
+def _exchange(here: str, there: str) -> None:
+    if os.path.lexists(here) and os.path.lexists(there):
+        exchange(here, there)
+    elif os.path.lexists(there):
+        os.rename(there, here)
+    elif os.path.lexists(here):
+        os.rename(here, there)
+
+
+def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
+    """Exchange the files back and start the server on those that it had."""
+    live, other = journal["live"], journal["other"]
+    try:
+        service.stop()
+    except RunbookError:
+        pass  # one that does not start has nothing to be stopped; it is started below, or the journal stays for the next run
+    for entry in journal["entries"]:
+        if _is_exchanged(journal, entry):
+            _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
+    fsync_path(live)
+    os.unlink(os.path.join(live, _JOURNAL))
+    try:
+        service.start().close()
+    except RunbookError as error:
+        error.next_step = (
+            "the server does not run, and has its former files: start it by hand, and name server_start_command in the profile"
+        )
+        raise
+
+
+def _require_loaded(client: Client, expected_keys: int) -> None:
+    """Compare how many keys the server has loaded, with those that have expired since; what clients did since then does not count."""
+    if expected_keys < 0:
+        return
+    state = client.info("persistence")
+    if "rdb_last_load_keys_loaded" in state:
+        loaded = int(state["rdb_last_load_keys_loaded"]) + int(state["rdb_last_load_keys_expired"])
+        wrong = loaded != expected_keys
+    else:  # Redis 6
+        loaded = sum(one["keys"] for one in keyspace(client).values())
+        wrong = expected_keys > 0 and loaded == 0
+    if wrong:
+        raise NotTheSame(
+            "The server did not load what was restored", where=str(client.server), why=f"it loaded {loaded} keys instead of {expected_keys}"
+        )
+
+
+def _stop(service: Service, live: str) -> None:
+    try:
+        service.stop()
+    except RunbookError:
+        time.sleep(0.5)  # it may have been asked to go down and not have begun yet
+        service.start().close()
+        os.unlink(os.path.join(live, _JOURNAL))
+        raise
+
+
+def read_journal(data_folder: str) -> t.Optional[t.Dict[str, t.Any]]:
+    """The journal of an exchange whose process died; None when there is none."""
+    try:
+        with open(os.path.join(data_folder, _JOURNAL), encoding="utf-8") as stream:
+            journal: t.Dict[str, t.Any] = json.load(stream)
+    except FileNotFoundError:
+        return None
+    return journal
+
+
+def complete_interrupted(service: Service) -> str:
+    """Complete an exchange whose process died; returns a sentence about it, or nothing when there was none."""
+    live = service.data_folder
+    for untold in glob.glob(os.path.join(glob.escape(live), _JOURNAL[: -len("json")] + "*.json")):
+        os.unlink(untold)  # the run that asked was killed before it was told
+    journal = read_journal(live)
+    if journal is None:
+        return ""
+    if any(_was_begun(journal, entry) for entry in journal["entries"]):
+        complete(service, journal)
+        return "completed the exchange of files that an earlier run had begun"
+    with_start(service, journal).start().close()
+    os.unlink(os.path.join(live, _JOURNAL))
+    return "an earlier run was killed before it exchanged the files; the server has its former data"

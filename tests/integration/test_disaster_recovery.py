@@ -1,0 +1,246 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A service is lost and recovered, phase by phase, by the real playbook against a real server: gates, failures, kills, deadlines."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
+from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
+from integration.playbook_runs import ROOT, Finished, Profile, picture
+from integration.postgresql_server import PostgresqlServer, running_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+GO = ("-e", "confirm=trial")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    with running_server() as one:
+        yield one
+
+
+class Service(Profile):
+    """A service with one database, and what was in it."""
+
+    def __init__(self, folder: Path, server: PostgresqlServer) -> None:
+        super().__init__(folder, server)
+        self.server = server
+        self.content: dict[str, dict[str, object]] = {}
+        self.variables = {
+            "service_name": "trial",
+            "service_components": [
+                {"name": "api", "stateless": True, "rto_s": 1800, "rpo_s": 0},
+                {"name": "database", "rto_s": 3600, "rpo_s": 3600},
+            ],
+            "restore_proofs": [{"name": "cases are there", "store": "reference", "query": "SELECT count(*) FROM cases", "fail_below": 1}],
+            "recovery_verify_wait_s": 0,
+            "restore_analyze": False,
+        }
+        self.store["component"] = "database"
+
+    def hook(self, name: str, code: str = "", **more: t.Any) -> list[dict[str, t.Any]]:
+        """A step that leaves a mark each time it runs, then does what `code` says."""
+        mark = f"open({str(self.folder / name)!r}, 'a').write('x')"
+        return [{"name": name, "command": [sys.executable, "-c", f"{mark}\n{code}"], **more}]
+
+    def marks(self, name: str) -> int:
+        """How often the step ran."""
+        path = self.folder / name
+        return len(path.read_text()) if path.exists() else 0
+
+    def state_of(self) -> dict[str, t.Any]:
+        """The newest recovery."""
+        path = sorted((self.state / "recoveries").glob("REC-*/recovery.json"))[-1]
+        return dict(json.loads(path.read_text()))
+
+    def phases(self) -> dict[str, str]:
+        """Phase -> status."""
+        return {phase["name"]: phase["status"] for phase in self.state_of()["phases"]}
+
+    def recover(self, *options: str) -> Finished:
+        """Run the procedure."""
+        return self.run("disaster_recovery", *GO, *options)
+
+
+@pytest.fixture
+def service(server: PostgresqlServer, tmp_path: Path) -> Service:
+    """A service with a backup; then its database is lost."""
+    if "reference" in server.names():
+        server.connection.do('DROP DATABASE "reference" WITH (FORCE)')
+    server.load_reference("reference")
+    one = Service(tmp_path, server)
+    back_up_logically(BackupRequest(server.connection, "reference", "reference", str(one.backups))).add_proof("proven")
+    one.content = server.content("reference")
+    server.connection.do('DROP DATABASE "reference" WITH (FORCE)')
+    return one
+
+
+def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done_again(
+    service: Service, server: PostgresqlServer, tell: t.Callable[[str], None]
+) -> None:
+    broken = service.folder / "broken"
+    broken.touch()
+    code = f"import os, sys; sys.exit('the network is down' if os.path.exists({str(broken)!r}) else 0)"
+    service.variables.update(
+        recovery_infrastructure=service.hook("machines"), recovery_smoke=service.hook("smoke"), recovery_resume=service.hook("names", code)
+    )
+    failed = service.recover("-e", "recovery_confirmed=all")
+    assert failed.status != 0
+    assert "The step names failed" in failed.message
+    assert "the network is down" in failed.message
+    assert service.phases() == {"assess": "done", "infrastructure": "done", "data": "done", "verify": "done", "resume": "failed"}
+    assert server.content("reference") == service.content
+    restored = server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'")
+    broken.unlink()
+    done = service.recover("-e", "recovery_confirmed=all")
+    assert done.status == 0, done.output
+    assert server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'") == restored
+    assert [service.marks(name) for name in ("machines", "smoke", "names")] == [1, 1, 2]
+    assert service.state_of()["status"] == "complete"
+    found = [one for one in service.records() if one["procedure"] == "disaster_recovery"][-1]["measurements"]
+    assert 0 < found["rto_database_s"]["value"] < found["rto_api_s"]["value"] <= found["rto_s"]["value"]
+    assert found["rto_database_s"]["target"] == 3600
+    tell(f"disaster recovery of a service with one small database: the database after {found['rto_database_s']['value']:.1f} s")
+
+
+def test_without_anybody_who_says_go_it_stops_and_a_file_or_the_terminal_lets_it_go_on(service: Service) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    stopped = service.recover()
+    assert stopped.status != 0
+    assert "Nobody has confirmed the phase infrastructure" in stopped.message
+    assert service.marks("machines") == 0
+    folder = service.state / "recoveries" / service.state_of()["id"]
+    assert str(folder / "go-infrastructure") in stopped.message
+    (folder / "go-infrastructure").touch()
+    command, environment = service.command("disaster_recovery", *GO), t.cast("os._Environ[str]", service.environment())
+    terminal = pexpect.spawn(command[0], command[1:], env=environment, cwd=str(ROOT), encoding="utf-8", timeout=60, dimensions=(50, 400))
+    terminal.expect("begin the phase data[?] Type go")
+    assert service.marks("machines") == 1
+    terminal.send("go\r")
+    terminal.expect("begin the phase verify[?] Type go")
+    assert service.phases()["data"] == "done"
+    terminal.send("why?\r")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus != 0
+    assert "'why?' was typed, not 'go'" in terminal.before
+
+
+def test_a_step_that_hangs_is_ended_by_its_deadline_with_all_that_it_has_started(service: Service) -> None:
+    pid_file = service.folder / "pid"
+    child = (
+        "import subprocess, time; p = subprocess.Popen(['sleep', '345'], start_new_session=True)\n"
+        f"open({str(pid_file)!r}, 'w').write(str(p.pid)); time.sleep(345)"
+    )
+    service.variables["recovery_infrastructure"] = service.hook("machines", child, deadline_s=2)
+    began = time.monotonic()
+    failed = service.recover("-e", "recovery_confirmed=all")
+    assert time.monotonic() - began < 30
+    assert "did not end within 2 s" in failed.message
+    pid = int(pid_file.read_text())
+    until(lambda: not is_alive(pid))
+
+
+def test_killed_while_it_restores_it_goes_on_where_it_was(service: Service, server: PostgresqlServer) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    run = subprocess.Popen(
+        service.command("disaster_recovery", *GO, "-e", "recovery_confirmed=all"),
+        env=service.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    until(lambda: any(one["procedure"] == "restore" for one in service.records()))
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    until(lambda: not marked(service.folder), 60)
+    done = service.recover("-e", "recovery_confirmed=all")
+    assert done.status == 0, done.output
+    assert server.content("reference") == service.content
+    assert service.marks("machines") == 1
+    assert len(list((service.state / "recoveries").glob("REC-*"))) == 1, "it is the same recovery"
+    assert not list((service.state / "recoveries").glob("*/.private-*"))
+
+
+def test_check_mode_tells_what_would_be_done_and_changes_nothing(service: Service, server: PostgresqlServer) -> None:
+    service.variables["recovery_infrastructure"] = service.hook("machines")
+    before, names = picture(service.backups), server.names()
+    done = service.recover("--check", "--diff")
+    assert done.status == 0, done.output
+    assert service.marks("machines") == 0
+    assert server.names() == names
+    assert picture(service.backups) == before
+    assert not service.state.exists()
+
+
+def test_a_store_without_any_set_stops_it_before_anything_is_touched(service: Service) -> None:
+    service.variables.update(
+        recovery_infrastructure=service.hook("machines"),
+        backup_stores=[service.store, {**service.store, "name": "archive", "database": "archive"}],
+    )
+    done = service.recover("-e", "recovery_confirmed=all")
+    assert done.status != 0
+    assert "no usable backup set" in done.message
+    assert "archive" in done.message
+    assert service.marks("machines") == 0
+
+
+def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says_go(server: PostgresqlServer, service: Service) -> None:
+    server.load_reference("reference")
+    content = server.content("reference")
+    for folder in service.backups.glob("[!.]*"):
+        shutil.rmtree(folder)
+    back_up_logically(BackupRequest(server.connection, "reference", "reference", str(service.backups))).add_proof("proven")
+    server.sql("DELETE FROM documents WHERE id % 2 = 0; DROP TABLE attachments", "reference")
+    service.variables.update(recovery_stop_writes=service.hook("stopped"), recovery_resume_writes=service.hook("resumed"))
+    seen = service.run("data_corruption", "-e", "confirm=reference")
+    assert seen.status != 0
+    assert "Nobody has confirmed the phase restore" in seen.message
+    said = " ".join(seen.output.split())
+    assert "1 are missing (public.attachments)" in said
+    assert "1 have fewer rows (public.documents)" in said
+    assert "public.documents: fewer rows, rows 150 in the set, 75 now" in said
+    assert (service.marks("stopped"), service.marks("resumed")) == (1, 0)
+    done = service.run("data_corruption", "-e", "confirm=reference", "-e", "recovery_confirmed=restore,resume")
+    assert done.status == 0, done.output
+    assert server.content("reference") == content
+    assert (service.marks("stopped"), service.marks("resumed")) == (1, 1)
+
+
+def until(true: t.Callable[[], bool], timeout_s: float = 30) -> None:
+    """Wait for something."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    return bool(start_of(pid))
+
+
+def marked(folder: Path) -> list[int]:
+    """Processes that name a folder on their command line, servers apart."""
+    found = []
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit() and int(entry) != os.getpid()):
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in line and start_of(pid):
+            found.append(pid)
+    return found

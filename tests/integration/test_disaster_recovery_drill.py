@@ -1,0 +1,176 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The full drill: every store of the profile paralegal lost at once, recovered by one procedure, compared value for value, timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.playbook_runs import ROOT, Finished, picture
+from integration.postgresql_server import PostgresqlServer, running_server
+from integration.qdrant_server import QdrantServer, qdrant_server
+from integration.redis_server import RedisServer, running_redis
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+DATABASE, CACHE, VECTORS, FILES = "paralegal_prod", "cache", "statutes_prod", "configuration"
+
+
+class Stack:
+    """PostgreSQL, Valkey, Qdrant and files, where the profile paralegal is pointed to."""
+
+    def __init__(self, folder: Path, database: PostgresqlServer, cache: RedisServer, vectors: QdrantServer) -> None:
+        self.folder, self.database, self.cache, self.vectors = folder, database, cache, vectors
+        self.files, self.state, self.backups = folder / "configuration", folder / "state", folder / "backups"
+
+    def fill(self) -> None:
+        """What the service would have."""
+        self.database.load_reference(DATABASE, megabytes=5)
+        self.cache.fill(3000)
+        self.vectors.fill("statutes_2026", 500)
+        self.vectors.alias(VECTORS, "statutes_2026")
+        (self.files / "sites").mkdir(parents=True)
+        for number in range(50):
+            (self.files / "sites" / f"site {number}.conf").write_text(f"listen {number}\n" * number)
+        (self.files / "current").symlink_to("sites/site 7.conf")
+
+    def content(self) -> dict[str, t.Any]:
+        """Everything in it, value for value."""
+        return {
+            "rows": self.database.content(DATABASE),
+            "keys": self.cache.content(),
+            "points": self.vectors.points(VECTORS),
+            "files": picture(self.files),
+            "link": os.readlink(self.files / "current"),
+        }
+
+    def lose_everything(self) -> None:
+        """kill -9 of every server, and all its data gone."""
+        self.database.kill()
+        self.cache.stop()
+        self.vectors.stop()
+        for folder in (self.database.data, self.cache.data, self.vectors.folder, self.files):
+            shutil.rmtree(folder)
+
+    def provide_empty_servers(self) -> None:
+        """What the infrastructure of a service does: new machines with empty servers."""
+        self.database.create()
+        self.cache.data.mkdir()
+        self.cache.start()
+        self.vectors.start()
+
+    def settings(self) -> dict[str, t.Any]:
+        """Where the profile's addresses lead, and the hooks; the hook for the infrastructure asks this process to provide servers."""
+        wait = (
+            "import os, sys, time; open(sys.argv[1] + '/wanted', 'w').close()\n"
+            "while not os.path.exists(sys.argv[1] + '/there'): time.sleep(0.05)"
+        )
+        own = {"kind": "postgresql", "name": DATABASE, "component": "database", "database": DATABASE, "rto_s": 3600, "rpo_s": 3600}
+        cache = {"kind": "redis", "name": CACHE, "component": "cache", "rto_s": 900, "rpo_s": None}
+        vectors = {"kind": "qdrant", "name": VECTORS, "component": "vector", "collections": [VECTORS], "rto_s": 7200, "rpo_s": 86400}
+        files = {"kind": "files", "name": FILES, "paths": [str(self.files)], "rto_s": 3600, "rpo_s": 86400}
+        server = {"login_host": "127.0.0.1", "login_port": self.database.port, "login_password": "{{ service_database_password }}"}
+        return {
+            "service_folder": str(self.folder / "paralegal"),
+            "service_database_host": "127.0.0.1",
+            "service_database_port": self.database.port,
+            "service_database_user": "postgres",
+            "service_database_container": "",
+            "service_database_tool_folder": self.database.tools,
+            "service_cache_port": self.cache.port,
+            "service_vector_url": self.vectors.url,
+            "backup_folder": str(self.backups),
+            "backup_offsite": {},
+            "backup_stores": [
+                {**own, **server, "tool_folder": self.database.tools},
+                {
+                    **cache, "host": "127.0.0.1", "port": self.cache.port, "password": "{{ service_cache_password }}",
+                    "tool_folder": self.cache.tools,
+                },
+                {**vectors, "url": self.vectors.url, "api_key": "{{ service_vector_api_key }}"},
+                files,
+            ],
+            "recovery_checks": "{{ health_checks | selectattr('name', 'in', ['database', 'cache', 'vector']) }}",
+            "recovery_infrastructure": [{"name": "machines", "command": [sys.executable, "-c", wait, str(self.folder)], "deadline_s": 60}],
+            "recovery_resume": [{"name": "names", "command": [sys.executable, "-c", "print('names point here')"]}],
+        }  # fmt: skip
+
+    def run(self, playbook: str, *options: str) -> Finished:
+        """Run a playbook on the profile paralegal."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_", "PG"))}
+        own = {
+            "SRE_RUNBOOKS_STATE": str(self.state),
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_NOCOLOR": "1",
+            "COLUMNS": "400",
+            "PARALEGAL_DB_PASSWORD": self.database.password,
+            "PARALEGAL_REDIS_PASSWORD": self.cache.password,
+            "PARALEGAL_QDRANT_API_KEY": self.vectors.api_key,
+        }
+        settings = self.folder / "settings.json"
+        settings.write_text(json.dumps(self.settings()))
+        program = str(Path(sys.executable).parent / "ansible-playbook")
+        command = [program, str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", "inventories/paralegal", "-e", f"@{settings}", *options]
+        streams: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, text=True, timeout=200, **streams)
+        return Finished(done.returncode, done.stdout)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    """Running, and filled."""
+    with running_server() as database, running_redis() as cache, qdrant_server(tmp_path / "vectors") as vectors:
+        one = Stack(tmp_path, database, cache, vectors)
+        one.fill()
+        yield one
+
+
+def test_every_store_of_paralegal_lost_at_once_is_recovered_value_for_value_within_its_objectives(
+    stack: Stack, tell: t.Callable[[str], None]
+) -> None:
+    saved = stack.run("backup")
+    assert saved.status == 0, saved.output
+    before = stack.content()
+    stack.lose_everything()
+
+    def provide() -> None:
+        deadline = time.monotonic() + 120
+        while not (stack.folder / "wanted").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stack.provide_empty_servers()
+        (stack.folder / "there").touch()
+
+    provider = threading.Thread(target=provide)
+    provider.start()
+    done = stack.run("disaster_recovery", "-e", "confirm=paralegal", "-e", "recovery_confirmed=all")
+    provider.join()
+    assert done.status == 0, done.output
+    after = stack.content()
+    for part, was in before.items():
+        assert after[part] == was, f"{part} are not what they were"
+    records = [json.loads(path.read_text()) for path in (stack.state / "runs").glob("*/record.json")]
+    found = next(one for one in records if one["procedure"] == "disaster_recovery")["measurements"]
+    for component in ("api", "database", "cache", "vector"):
+        measured = found[f"rto_{component}_s"]
+        assert measured["met"] is True, measured
+        tell(f"disaster recovery of paralegal: {component} after {measured['value']:.1f} s, of {measured['target']:g} s (C18)")
+    for path in stack.state.rglob("*"):
+        for secret in (stack.database.password, stack.cache.password, stack.vectors.api_key):
+            assert not path.is_file() or secret.encode() not in path.read_bytes(), path
+
+    report = stack.run("recovery_report")
+    assert report.status != 0, "the daily dump of paralegal cannot keep its hour"
+    assert "loses up to" in report.message
+    assert DATABASE in report.message

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A Redis-compatible server in a real container with a volume: backed up, rehearsed, restored and undone from its host."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, Unreachable
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Server
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.content import keyspace
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.keys import KeysRequest, clear
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import rehearse
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import undo
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
+from integration.redis_server import valkey_folder
+from tools.engine import NoEngine, docker_engine
+from tools.image import postgresql_image
+
+pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
+NAME, IMAGE, PASSWORD = "sre-runbooks-test-redis", "sre-runbooks-test-redis:local", "a-password-of-the-container"
+
+
+@pytest.fixture(scope="module", params=["no", "yes"], ids=["saves", "append_only_files"])
+def server(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in a container, its port not published."""
+    folder = tmp_path_factory.mktemp("container")
+    configuration = folder / "redis.conf"
+    configuration.write_text(f'dir /data\nrequirepass {PASSWORD}\nappendonly {request.param}\nsave ""\nprotected-mode no\n')
+    try:
+        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
+            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+                if name in environment:
+                    patch.setenv(name, environment[name])
+
+            def docker(*words: str) -> None:
+                subprocess.run(["docker", *words], env=environment, check=True, capture_output=True)
+
+            docker("create", "--name", f"{NAME}-draft", postgresql_image(environment), "true")
+            for program in ("redis-server", "redis-check-rdb"):
+                docker("cp", f"{valkey_folder()}/valkey-server", f"{NAME}-draft:/usr/local/bin/{program}")
+            docker("commit", f"{NAME}-draft", IMAGE)
+            docker("rm", f"{NAME}-draft")
+            mounts = ["--volume", f"{NAME}:/data", "--volume", f"{configuration}:/redis.conf:ro"]
+            docker("run", "--detach", "--name", NAME, *mounts, IMAGE, "redis-server", "/redis.conf")
+            try:
+                one = Server(password=PASSWORD, place=Place(container=NAME))
+                one.wait_until_it_serves(20).close()
+                yield one
+            finally:
+                docker("rm", "--force", "--volumes", NAME)
+                docker("volume", "rm", "--force", NAME)
+                docker("rmi", IMAGE)
+    except NoEngine as reason:
+        pytest.skip(str(reason))
+
+
+def fill(server: Server, prefix: str, keys: int = 500) -> None:
+    """Have these keys and no others."""
+    with server.connect() as client:
+        client.call("FLUSHALL")
+        client.pipeline([("SET", f"{prefix}:{number}", "x" * 50) for number in range(keys)])
+
+
+def content(server: Server) -> tuple[dict[str, dict[str, int]], object]:
+    """Keys of the databases, and one of them."""
+    with server.connect() as client:
+        return keyspace(client), client.call("GET", "first:1")
+
+
+@pytest.mark.parametrize("method", ["rdb", "stream"])
+def test_a_server_in_a_container_is_backed_up_proven_restored_and_put_back(method: str, server: Server, tmp_path: Path) -> None:
+    fill(server, "first")
+    before = content(server)
+    one = read_set(back_up(BackupRequest(server, "cache", str(tmp_path), method))["backup_set"]["folder"])
+    assert one.manifest["taken_by"] == method
+    assert rehearse(one, server.place)["comparison"]["same"]
+    fill(server, "second", 30)
+    damaged = content(server)
+    result = restore(RestoreRequest(server, one))
+    assert result["comparison"]["compared"]["keys"] == 500
+    assert content(server) == before
+    subprocess.run(["docker", "restart", NAME], check=True, capture_output=True)
+    server.wait_until_it_serves(20).close()
+    assert content(server) == before, "it is still there after a restart"
+    time.sleep(1.1)
+    undo(server, Wishes())
+    assert content(server) == damaged
+    left = subprocess.run(["docker", "ps", "--all", "--quiet", "--filter", "label=sre.runbooks.scratch"], check=True, capture_output=True)
+    assert not left.stdout.strip()
+
+
+def test_a_container_that_has_stopped_is_restored_and_runs_again(server: Server, tmp_path: Path) -> None:
+    fill(server, "first")
+    before = content(server)
+    one = read_set(back_up(BackupRequest(server, "cache", str(tmp_path)))["backup_set"]["folder"])
+    subprocess.run(["docker", "kill", NAME], check=True, capture_output=True)
+    restore(RestoreRequest(server, one, Wishes(rdb_file="/data/dump.rdb")))
+    assert content(server) == before
+
+
+def test_keys_in_a_container_are_removed_and_a_container_that_is_missing_is_named(server: Server, tmp_path: Path) -> None:
+    fill(server, "first")
+    assert clear(KeysRequest(server, pattern="first:*"))["removed"] == 500
+    missing = Server(password=PASSWORD, place=Place(container="there-is-none"))
+    with pytest.raises((Unreachable, CommandFailed), match="there-is-none"):
+        back_up(BackupRequest(missing, "cache", str(tmp_path)))

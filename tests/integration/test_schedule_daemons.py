@@ -1,0 +1,179 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A real cron and a real systemd read what the schedule gives them and start its runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import read_status
+from ansible_collections.sre.runbooks.plugins.module_utils.schedule.set_up import OPTIONS, operate
+from tools.debian_packages import NoPackage, program
+from tools.engine import NoEngine, docker_engine
+from tools.image import SYSTEMD_OPTIONS, systemd_image
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+ROOT = Path(__file__).resolve().parents[2]
+ENTRIES = [
+    {"procedure": "backup", "name": "tick", "at": "every 1 min"},
+    {"procedure": "backup", "name": "monthly", "at": "first Sun 01:00", "time_zone": "Europe/Warsaw"},
+]
+# One minute, and what a busy machine takes for the start.
+PATIENCE_S = 100
+
+
+def parameters(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Options of schedule_config, the defaults filled in."""
+    values = {name: option.get("default") for name, option in OPTIONS.items()}
+    program_ = folder / "program"
+    program_.write_text('#!/bin/sh\necho started "$@"\n')
+    program_.chmod(0o755)
+    own = {"profile": "shop", "entries": ENTRIES, "state_folder": str(folder / "state"), "ansible_playbook": str(program_)}
+    return {**values, "collections_path": str(ROOT / "collections"), "python": sys.executable, **own, **changes}
+
+
+def wait_for(what: str, true: Callable[[], bool]) -> None:
+    """Until something is true."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < give_up, what
+        time.sleep(0.2)
+
+
+@pytest.mark.needs_root
+@pytest.mark.skipif(os.geteuid() != 0, reason="cron lets root alone have folders of its own, by a mount")
+def test_cron_starts_the_run_of_the_minute_and_no_other(tmp_path: Path, cache: Path, tell: Callable[[str], None]) -> None:
+    try:
+        found = Path(program("cron", "cron", cache))
+    except NoPackage as error:
+        pytest.skip(str(error))
+    # The program itself: within the user namespace of its starter it could not become the account of a line.
+    unpacked = cache / "debian" / "cron" / "usr" / "sbin" / "cron"
+    cron = unpacked if cache in found.parents else found
+    folder = tmp_path / "cron.d"
+    folder.mkdir()
+    assert operate(parameters(tmp_path, scheduler="cron", cron_folder=str(folder)), False)["changed"]
+    (tmp_path / "crontab").write_text("")
+    # The machine's own tables are out of its sight.
+    own = f"mount --bind {folder} /etc/cron.d && mount -t tmpfs none /var/spool && mkdir -p /var/spool/cron/crontabs"
+    own += f" && mount -t tmpfs none /run && {{ [ ! -e /etc/crontab ] || mount --bind {tmp_path}/crontab /etc/crontab; }}"
+    begun = time.monotonic()
+    process = subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", f"{own} && exec {cron} -f -L 15"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    jobs = str(tmp_path / "state" / "schedule" / "shop")
+    try:
+        wait_for("cron started nothing", lambda: process.poll() is not None or read_status(jobs, "tick").get("status") == "succeeded")
+    finally:
+        process.terminate()
+        said = process.communicate(timeout=20)[0]
+    status = read_status(jobs, "tick")
+    assert status["status"] == "succeeded", said
+    assert "started" in Path(status["log"]).read_text()
+    assert status["due"].endswith(":00.000Z")
+    assert read_status(jobs, "monthly") == {}
+    tell(f"cron: the first run began {time.monotonic() - begun:.0f} s after cron, for {status['due']}, at {status['started_at']}")
+
+
+class Machine:
+    """A container with systemd as process 1.
+
+    Attributes:
+        folder: A folder that it shares with us, under the same path.
+    """
+
+    def __init__(self, environment: dict[str, str], name: str, folder: Path) -> None:
+        self.environment, self.name, self.folder = environment, name, folder
+
+    def run(self, *command: str) -> str:
+        """What a command in it prints; it must succeed."""
+        argv = ["docker", "exec", self.name, *command]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def set_up(self, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+        """Call schedule_config's operation in it."""
+        values = parameters(self.folder, scheduler="auto", python="/usr/bin/python3", collections_path=str(self.folder / "c"), **changes)
+        code = (
+            "import json, sys; from ansible_collections.sre.runbooks.plugins.module_utils.schedule.set_up import operate;"
+            "print(json.dumps(operate(json.loads(sys.argv[1]), sys.argv[2] == 'True')))"
+        )
+        said = self.run("env", f"PYTHONPATH={self.folder / 'c'}", "python3", "-c", code, json.dumps(values), str(check_mode))
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def timers(self) -> list[str]:
+        """The timers of the schedule that are there, by name."""
+        return sorted(
+            one["unit"] for one in json.loads(self.run("systemctl", "list-timers", "--all", "-o", "json")) if "sre-" in one["unit"]
+        )
+
+
+@pytest.fixture
+def machine(cache: Path, tmp_path: Path) -> Iterator[Machine]:
+    name = f"sre-runbooks-schedule-{os.getpid()}"
+    library = tmp_path / "c" / "ansible_collections" / "sre" / "runbooks" / "plugins"
+    library.parent.mkdir(parents=True)
+    shutil.copytree(ROOT / "plugins" / "module_utils", library / "module_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    try:
+        with docker_engine(cache / "docker") as environment:
+            image = systemd_image(environment)
+            run = ["docker", "run", "--detach", "--name", name, "--network=none", *SYSTEMD_OPTIONS, f"--volume={tmp_path}:{tmp_path}"]
+            subprocess.run([*run, image, "/lib/systemd/systemd"], env=environment, capture_output=True, check=True)
+            try:
+                found = Machine(environment, name, tmp_path)
+                give_up = time.monotonic() + 40
+                look = ["docker", "exec", name, "systemctl", "is-system-running"]
+                while subprocess.run(look, env=environment, capture_output=True, text=True, check=False).stdout.strip() not in (
+                    "running",
+                    "degraded",
+                ):
+                    if time.monotonic() > give_up:
+                        pytest.skip("systemd does not start in a container here")
+                    time.sleep(0.3)
+                yield found
+            finally:
+                subprocess.run(["docker", "rm", "--force", name], env=environment, capture_output=True, check=False)
+    except NoEngine as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.docker
+def test_systemd_starts_the_run_of_the_minute_takes_changes_and_forgets_what_is_removed(
+    machine: Machine, tell: Callable[[str], None]
+) -> None:
+    assert machine.set_up(check_mode=True)["changed"]
+    assert machine.timers() == []
+    done = machine.set_up()
+    assert (done["scheduler"], done["changed"]) == ("systemd", True)
+    assert machine.timers() == ["sre-runbooks-shop--monthly.timer", "sre-runbooks-shop--tick.timer"]
+    assert not machine.set_up()["changed"]
+    # Somebody stops a timer: that is seen and mended.
+    machine.run("systemctl", "stop", "sre-runbooks-shop--monthly.timer")
+    assert machine.set_up(check_mode=True)["started"] == ["sre-runbooks-shop--monthly.timer"]
+    assert machine.set_up()["changed"]
+    assert machine.run("systemctl", "is-active", "sre-runbooks-shop--monthly.timer").strip() == "active"
+    jobs = machine.folder / "state" / "schedule" / "shop"
+    wait_for("systemd started nothing", lambda: read_status(str(jobs), "tick").get("status") == "succeeded")
+    status = read_status(str(jobs), "tick")
+    tell(f"systemd: run for {status['due']} began at {status['started_at']}")
+    # A new time reaches the running timer.
+    changed = [ENTRIES[0], {**ENTRIES[1], "at": "last Sun 03:00"}]
+    machine.set_up(entries=changed)
+    assert "Sun *-*~07/1 03:00:00" in machine.run("systemctl", "show", "--property=TimersCalendar", "sre-runbooks-shop--monthly.timer")
+    machine.set_up(entries=[])
+    assert machine.timers() == []
+    assert "sre-runbooks" not in machine.run("ls", "/etc/systemd/system", "/etc/systemd/system/timers.target.wants")

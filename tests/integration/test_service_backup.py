@@ -1,0 +1,249 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""All stores of a service are backed up together: on several hosts, with writes held, and what fails is named."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.hashing import SEAL_FILES
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select, verify
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
+from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
+from integration.playbook_runs import Profile
+from integration.postgresql_server import PostgresqlServer, running_server
+
+LOCAL = 'ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresqlServer]:
+    """The server of all stores."""
+    with running_server() as running:
+        running.load_reference("reference", 1)
+        running.sql("CREATE DATABASE billing")
+        running.sql("CREATE TABLE invoices AS SELECT generate_series(1, 1000) AS id", "billing")
+        yield running
+
+
+@pytest.fixture
+def profile(tmp_path: Path, server: PostgresqlServer) -> Profile:
+    """A service with one store on its main host and one on another."""
+    made = Profile(tmp_path, server)
+    hosts = made.folder / "inventory" / "hosts.ini"
+    hosts.write_text(f"[operator]\nlocalhost {LOCAL}\n[postgresql]\nlocalhost\n[app]\nsecond {LOCAL}\n")
+    made.variables["service_name"] = "clinic"
+    made.variables["backup_stores"] = [made.store, {**made.store, "name": "billing", "database": "billing", "on_host": "second"}]
+    return made
+
+
+def service_sets(profile: Profile) -> list[dict[str, Any]]:
+    """The service sets, the oldest first."""
+    return [json.loads(path.read_text()) for path in sorted((profile.backups / "services").glob("*.json"))]
+
+
+def test_stores_of_two_kinds_on_two_hosts_are_backed_up_and_one_record_says_which_sets_belong_together(profile: Profile) -> None:
+    (profile.folder / "configuration").mkdir()
+    (profile.folder / "configuration" / "clinic.ini").write_text("[clinic]\n")
+    profile.variables["backup_stores"].append({"kind": "files", "name": "settings", "paths": [str(profile.folder / "configuration")]})
+    done = profile.run("backup")
+    assert done.status == 0, done.output
+    (record,) = service_sets(profile)
+    assert record["complete"] is True and record["consistent"] is False and record["service"] == "clinic"
+    assert [(one["store"], one["host"], one["elsewhere"]) for one in record["members"]] == [
+        ("reference", "localhost", False),
+        ("settings", "localhost", False),
+        ("billing", "second", True),
+    ]
+    assert sorted(one["set"] for one in record["members"]) == profile.sets()
+    assert {read_set(str(profile.backups / name)).state for name in profile.sets()} == {"verified"}
+    (run,) = profile.records()
+    assert run["status"] == "succeeded" and run["target"] == "clinic"
+    assert {"billing_backup_s", "reference_size_bytes", "size_bytes"} <= set(run["measurements"])
+
+
+def test_a_host_that_waits_keeps_the_other_host_from_nothing(profile: Profile, server: PostgresqlServer) -> None:
+    lock = subprocess.Popen(
+        [str(Path(server.tools) / "psql"), "-X", "-q", "-d", "reference"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**profile.environment(), **login(server)},
+        text=True,
+    )
+    assert lock.stdin is not None and lock.stdout is not None
+    try:
+        lock.stdin.write("BEGIN; LOCK TABLE documents IN ACCESS EXCLUSIVE MODE;\n\\echo locked\n")
+        lock.stdin.flush()
+        assert lock.stdout.readline() == "locked\n"
+        running = started(profile)
+        until(lambda: [name for name in profile.sets() if "-billing-" in name], running)
+        assert not [name for name in profile.sets() if "-reference-" in name]
+    finally:
+        lock.kill()
+        lock.communicate()
+    output, _nothing = running.communicate(timeout=120)
+    assert running.returncode == 0, output
+    assert service_sets(profile)[0]["complete"] is True
+
+
+def started(profile: Profile) -> subprocess.Popen[str]:
+    """A backup that has begun."""
+    command = profile.command("backup")
+    return subprocess.Popen(command, env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def login(server: PostgresqlServer) -> dict[str, str]:
+    """How a client of libpq reaches the server."""
+    return {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres", "PGPASSWORD": server.password}
+
+
+def until(condition: Callable[[], object], running: subprocess.Popen[str], wait_s: float = 60) -> None:
+    """Wait for a condition while a run goes on."""
+    deadline = time.monotonic() + wait_s
+    while not condition():
+        assert running.poll() is None, running.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def holding(profile: Profile, *extra: str) -> Path:
+    """Let the profile hold writes by commands that note in a file what they did; returns that file."""
+    noted = profile.folder / "held.txt"
+    note = [sys.executable, "-c", "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n')", str(noted)]
+    profile.variables["backup_quiesce_host"] = "localhost"
+    profile.variables["backup_quiesce"] = [
+        {"name": "orders", "hold": {"command": [*note, "hold orders"]}, "release": {"command": [*note, "release orders"]}},
+        {"name": "jobs", "hold": {"command": [*note, "hold jobs", *extra]}, "release": {"command": [*note, "release jobs"]}},
+    ]
+    return noted
+
+
+def test_writes_are_held_meanwhile_so_that_all_sets_show_one_moment_and_are_released_when_a_store_fails(profile: Profile) -> None:
+    noted = holding(profile)
+    profile.variables["backup_stores"][1]["database"] = "no_such_database"
+    done = profile.run("backup")
+    assert done.status == 2
+    assert "Not backed up: billing." in done.message and "no_such_database" in done.message and "Traceback" not in done.output
+    (good,) = profile.sets()
+    assert f"The sets of the others are good and stay: {good}." in done.message
+    assert noted.read_text().split("\n") == ["hold orders", "hold jobs", "release jobs", "release orders", ""]
+    (record,) = service_sets(profile)
+    assert record["complete"] is False and [one["store"] for one in record["failed"]] == ["billing"]
+    assert record["consistent"] is True and record["held"]["what"] == ["orders", "jobs"] and record["spread_s"] == 0
+    assert [run["status"] for run in profile.records()] == ["failed"]
+
+
+def test_what_a_killed_run_left_held_is_released_by_the_next(profile: Profile, server: PostgresqlServer) -> None:
+    noted = holding(profile)
+    running = subprocess.Popen(
+        profile.command("backup"), env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    until(lambda: noted.exists() and "hold jobs" in noted.read_text(), running)
+    running.kill()
+    running.communicate()
+    assert "release" not in noted.read_text()
+    done = profile.run("backup")
+    assert done.status == 0, done.output
+    assert "an earlier run left held: orders, jobs; it was released first" in done.output
+    cycle = ["hold orders", "hold jobs", "release jobs", "release orders"]
+    assert noted.read_text().split() == " ".join(cycle * 2).split()
+    assert not list((profile.state / "held").iterdir())
+
+
+def test_a_step_that_cannot_be_held_stops_the_backup_and_releases_the_others(profile: Profile) -> None:
+    noted = holding(profile)
+    profile.variables["backup_quiesce"][1]["hold"] = {"url": "http://127.0.0.1:9/hold", "token": "hold-me-tight"}
+    done = profile.run("backup")
+    assert done.status == 2 and "jobs could not be held" in done.message and "hold-me-tight" not in done.output
+    assert noted.read_text().split("\n") == ["hold orders", "release jobs", "release orders", ""]
+    assert profile.sets() == []
+
+
+def test_a_set_that_verifies_but_does_not_restore_is_marked_failed_reported_and_passed_over(
+    profile: Profile, server: PostgresqlServer
+) -> None:
+    profile.variables["backup_stores"] = [profile.store]
+    for _number in range(2):
+        back_up_logically(BackupRequest(server.connection, "reference", "reference", str(profile.backups)))
+        time.sleep(1)
+    good, wrong = profile.sets()
+    wrong_dump(profile, server, wrong)
+    for name in (good, wrong):
+        assert verify(read_set(str(profile.backups / name)))["changed"], "its files are what its manifest says"
+    proved = profile.run("backup_verify", "-e", "backup_verify_all=true", "-e", "backup_verify_prove=true")
+    assert proved.status == 2
+    assert f"1 of 2 backup sets were found wanting. {wrong}:" in proved.message and f"Good: {good}." in proved.message
+    assert (state(profile, good), state(profile, wrong)) == ("proven", "failed")
+    assert profile.records()[-1]["status"] == "failed"
+    chosen = profile.run("restore", "--check", "--diff", "-e", "confirm=reference")
+    assert chosen.status == 0, chosen.output
+    assert f"restore {good} into the new database reference_restoring_" in chosen.output
+    passed_over = select(str(profile.backups), Wanted(store="reference"), None, dry_run=True)["passed_over"]
+    assert passed_over == [f"{wrong}: failed its last check"]
+
+
+def state(profile: Profile, name: str) -> str:
+    """How far a set is proven."""
+    return read_set(str(profile.backups / name)).state
+
+
+def wrong_dump(profile: Profile, server: PostgresqlServer, name: str) -> None:
+    """Make the dump of a set anew, of other rows, and seal it with right checksums: its files are intact, and it is wrong."""
+    folder = profile.backups / name
+    manifest = json.loads((folder / "manifest.json").read_text())
+    server.sql("CREATE DATABASE wrong TEMPLATE reference")
+    server.sql("UPDATE documents SET title = title || '!' WHERE id = (SELECT min(id) FROM documents)", "wrong")
+    shutil.rmtree(folder / "dump")
+    options = ["--format=directory", f"--file={folder / 'dump'}", "wrong"]
+    subprocess.run([str(Path(server.tools) / "pg_dump"), *options], env={**os.environ, **login(server)}, check=True)
+    server.sql("DROP DATABASE wrong")
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in SEAL_FILES]
+    manifest["files"] = [
+        {
+            "path": str(path.relative_to(folder)),
+            "size_bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in paths
+    ]
+    text = (json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    (folder / "manifest.json").write_bytes(text)
+    (folder / "manifest.json.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  manifest.json\n")
+
+
+def test_a_rehearsed_pruning_lists_every_set_with_its_reason_and_the_real_one_does_that(profile: Profile) -> None:
+    profile.variables["backup_stores"] = [profile.store]
+    sets = [make_set(profile.backups, at=f"2020-0{month}-01T00:00:00Z") for month in range(1, 6)]
+    sets[0].add_proof("proven")
+    profile.variables.update(backup_keep_last=1, backup_keep_days=0, backup_keep_monthly=2)
+    told = profile.run("backup_prune", "--check", "--diff")
+    assert told.status == 0, told.output
+    expected = [
+        f"stays {sets[4].id} (written, 5036 bytes): the newest good set always stays",
+        f"stays {sets[3].id} (written, 5036 bytes): the newest of its month (2020-04), of which 2 are kept",
+        f"goes  {sets[2].id} (written, 5036 bytes): older than 0 days and not one of the newest 1, "
+        "nor the newest of one of the last 2 months with a set",
+        f"stays {sets[0].id} (proven, 5036 bytes): the newest proven set always stays",
+    ]
+    said = " ".join(told.output.split())
+    assert [line for line in expected if " ".join(line.split()) not in said] == [], told.output
+    assert len(profile.sets()) == 5
+    done = profile.run("backup_prune")
+    assert done.status == 0, done.output
+    assert profile.sets() == sorted([sets[0].id, sets[3].id, sets[4].id])
+    assert profile.records()[-1]["measurements"]["freed_bytes"]["value"] == 2 * sets[2].size_bytes
