@@ -1,5 +1,5 @@
 # Two targets matter to a newcomer: `make drill` and `make test`. `make help` lists the rest.
-# Settings: PYTHON=python3.12 (interpreter for the virtual environment), WORKERS=2 (tests side by side), ARGS="..." (passed on to the tool that a target runs).
+# Settings: PYTHON=python3.12 (interpreter for the virtual environment), WORKERS=3 (tests side by side), ARGS="..." (passed on to the tool that a target runs).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -8,7 +8,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 READY = @$(PYTHON) tests/tools/environment.py $(VENV)
 RUN = PATH="$(BIN):$$PATH"
 # The order of a whole run is that of `testpaths` in pyproject.toml; tests of different files run side by side.
-WORKERS ?= 2
+WORKERS ?= 3
 PYTEST = $(RUN) $(BIN)/python -m pytest -v --durations=15 --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help

@@ -434,7 +434,5 @@ def test_services_share_an_alertmanager_s_file_and_amtool_is_content_with_the_ro
         assert f'route priority="P1", service="{service}" to {service}-critical' in [one["what"] for one in done["checks"]]
     text = shared.read_text()
     assert text.startswith("# by hand\nroute:\n  receiver: team\n") and text.count("# BEGIN sre.runbooks") == 6
-    again = set_up.operate(
-        options(tmp_path, tools, **{**own, "service_name": "calendar", "folder": str(tmp_path / "calendar")}), False
-    )
+    again = set_up.operate(options(tmp_path, tools, **{**own, "service_name": "calendar", "folder": str(tmp_path / "calendar")}), False)
     assert not again["changed"] and shared.read_text() == text

@@ -20,7 +20,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.profile im
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.receivers import Transports
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.shared_alertmanager import merged, part_of
 
-WAYS: dict[str, Any] = {"smtp_smarthost": "mail.example.com:587", "smtp_from": "alerts@example.com", "webhook_url": "http://127.0.0.1:9/bridge"}
+WAYS: dict[str, Any] = {
+    "smtp_smarthost": "mail.example.com:587",
+    "smtp_from": "alerts@example.com",
+    "webhook_url": "http://127.0.0.1:9/bridge",
+}
 THEIRS = """\
 # Ours, by hand.
 global:
