@@ -19,8 +19,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.checks.certificate im
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.http_message import Malformed, Response
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.plan import COMMON, plan
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.redaction import Redactor, shown_url
-from ansible_collections.sre.runbooks.plugins.module_utils.checks.redis import ProtocolError, Replies, fields_of
+from ansible_collections.sre.runbooks.plugins.module_utils.checks.redis import Replies
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.protocol import ProtocolError, fields_of
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, outcomes, sends
 
 PIECES = st.sampled_from(
