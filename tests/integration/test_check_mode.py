@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import derived_name
+from ansible_collections.sre.runbooks.plugins.module_utils.restoring.names import derived_name
 from integration.playbook_runs import Finished, Profile, picture, server_picture
 from integration.postgresql_server import PostgresqlServer, running_server
 

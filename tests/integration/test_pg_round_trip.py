@@ -24,8 +24,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprin
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.load import data_items, load_dump
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.properties import read_properties
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import derived_name
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
+from ansible_collections.sre.runbooks.plugins.module_utils.restoring.names import derived_name
 from integration.odd_database import ODD, OWNER, odd_server
 from integration.postgresql_server import PostgresqlServer, running_server
 

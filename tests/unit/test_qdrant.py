@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, DeadlineExceeded, RunbookError, Unreachable, WrongTarget
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.comparison import Comparison
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.fingerprint import compare_collection, settings_of
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.http import Http, Refused
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.names import derived_name, is_kept_alias, is_leftover, service_aliases
@@ -25,6 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.place import A
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.recovery import minor
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.restore import require_version
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.server import Server
+from ansible_collections.sre.runbooks.plugins.module_utils.restoring.comparison import Comparison
 
 from .checks_servers import Server as RawServer
 from .checks_servers import answer, certificate, silent

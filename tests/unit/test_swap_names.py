@@ -13,13 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import (
-    NAME_BYTES,
-    choose_replaced,
-    derived_name,
-    names_derived_from,
-    stamp,
-)
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.swap import choose_replaced
+from ansible_collections.sre.runbooks.plugins.module_utils.restoring.names import NAME_BYTES, derived_name, names_derived_from, stamp
 
 NAMES = st.text(alphabet=st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), min_size=1).filter(
     lambda name: len(name.encode()) <= NAME_BYTES

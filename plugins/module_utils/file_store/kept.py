@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import BadInput
 from ..files import tree_bytes
-from ..postgresql.restore_result import told
+from ..restoring.result import told
 from .request import FilesStore
 from .swap import (
     WORDS,

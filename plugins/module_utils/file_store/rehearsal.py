@@ -14,8 +14,8 @@ import typing as t
 from ..backup_set.sets import BackupSet
 from ..errors import NotTheSame, RunbookError
 from ..files import no_space_or, remove_tree, require_space
-from ..postgresql.restore_result import Clock
 from ..progress import Progress
+from ..restoring.result import Clock
 from .contents import Comparison
 from .tools import Tools
 from .unpacked import compare_source, key_for, paths_of, unpack_source

@@ -16,8 +16,8 @@ from ..command import Command
 from ..errors import CommandFailed, NotTheSame
 from ..files import free_bytes, no_space_or
 from ..pipeline import Pipeline
-from ..postgresql.restore_result import Clock, told
 from ..progress import Progress
+from ..restoring.result import Clock, told
 from .contents import Comparison
 from .restore_plan import FilesPlan, FilesRestore, matched, plan_restore
 from .swap import Member, complete_interrupted, exchange_paths, nobody_else_at, remove, remove_leftovers

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 
 from ..errors import LeaseHeld, RunbookError
 from ..files import exchange, fsync_path, locked, remove_tree, write_json
-from ..postgresql.swap import stamp
+from ..restoring.names import stamp
 from .volume import Volume
 
 WORDS = ("before", "undone")

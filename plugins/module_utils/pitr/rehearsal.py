@@ -11,9 +11,10 @@ import typing as t
 
 from ..files import require_space
 from ..postgresql.rehearsal import default_work_folder
-from ..postgresql.restore_result import Clock
-from ..postgresql.scratch import own, remove_scratch_folders, scratch_folder
+from ..postgresql.scratch import own
 from ..progress import Progress
+from ..restoring.result import Clock
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from .model import Archive
 from .restore import fetch, replay_and_read
 from .target import LATEST, find_target, require_version
@@ -56,7 +57,7 @@ def rehearse(
     result: t.Dict[str, t.Any] = {"changed": False, "backup": target.backup.told(), "notes": list(target.notes)}
     if dry_run:
         return result
-    remove_scratch_folders(place)
+    remove_scratch_folders(place, service.account)
     progress = Progress(f"Rehearsing the restore of {archive.stanza} to {wanted}")
     with scratch_folder(place) as folder:
         own(folder, service.account)

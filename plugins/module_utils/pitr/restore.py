@@ -21,9 +21,9 @@ from ..postgresql.exchange import complete_interrupted, exchange_folders, nobody
 from ..postgresql.fingerprint import TableHasher, tables
 from ..postgresql.incremental import begin_lineage
 from ..postgresql.restore_folder import notes_of
-from ..postgresql.restore_result import Clock, told
 from ..postgresql.scratch import own, private_server
 from ..progress import Progress
+from ..restoring.result import Clock, told
 from . import configuration
 from .choice import utc
 from .model import Archive

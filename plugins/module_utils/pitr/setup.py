@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from ..errors import BadInput, WrongTarget
 from ..postgresql.connection import literal
-from ..postgresql.restore_result import told
 from ..postgresql.scratch import own
 from ..postgresql.server_info import guard_identity, server_info
+from ..restoring.result import told
 from . import configuration
 from .archive import holdings
 from .model import Archive

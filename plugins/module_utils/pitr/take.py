@@ -13,9 +13,9 @@ import typing as t
 from ..errors import CommandFailed
 from ..files import keep_reserve, require_space
 from ..pipeline import Pipeline
-from ..postgresql.restore_result import told
 from ..postgresql.server_info import guard_identity, server_info
 from ..progress import Progress
+from ..restoring.result import told
 from .archive import Holdings, holdings, require_stanza
 from .choice import kind_that_is_due
 from .model import Archive

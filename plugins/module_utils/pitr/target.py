@@ -14,7 +14,7 @@ from ..command import Command, Place, run
 from ..errors import BadInput, SetNotFound
 from ..files import require_space
 from ..postgresql.restore_folder import folders_derived_from
-from ..postgresql.swap import stamp
+from ..restoring.names import stamp
 from .archive import Holdings, Window, history, holdings, live_timeline, require_stanza, window
 from .choice import choose_backup, for_postgresql, moment, segment_number, utc
 from .model import Archive, Backup

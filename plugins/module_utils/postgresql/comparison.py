@@ -7,31 +7,8 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
 
-
-@dataclass
-class Comparison:
-    """What came of comparing.
-
-    Attributes:
-        differences: One sentence for each; empty when all that was compared is equal.
-        unknown: What could not be compared, and why.
-        compared: How much was: `tables`, `rows`, `sequences`, ...
-    """
-
-    differences: t.List[str] = field(default_factory=list)
-    unknown: t.List[str] = field(default_factory=list)
-    compared: t.Dict[str, int] = field(default_factory=dict)
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing differs."""
-        return not self.differences
-
-    def as_dict(self) -> t.Dict[str, t.Any]:
-        """For results and records."""
-        return {"same": self.same, "differences": self.differences, "unknown": self.unknown, "compared": self.compared}
+from ..restoring.comparison import Comparison
 
 
 def compare(expected: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], *, same_versions: bool) -> Comparison:

@@ -14,13 +14,14 @@ from ..backup_set.sets import BackupSet
 from ..errors import RunbookError
 from ..files import require_space
 from ..progress import Progress
+from ..restoring.result import Clock
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from .connection import Session
 from .exchange import Service
 from .fingerprint import TableHasher, tables
 from .restore import RestoreRequest, restore_logically
 from .restore_folder import superuser_of
-from .restore_result import Clock
-from .scratch import open_to_all, own, private_server, remove_scratch_folders, scratch_folder, scratch_server, server_account
+from .scratch import open_to_all, own, private_server, scratch_server, server_account
 from .unpack import unpack
 
 
@@ -46,7 +47,7 @@ def rehearse(
     work_folder = work_folder or default_work_folder(one.folder, server_account(account))
     need = int(one.manifest.get("cluster_bytes") or one.manifest.get("database_bytes") or 0)
     require_space(work_folder, int(need * (2.2 if base_of(one) else 1.1)))
-    remove_scratch_folders(work_folder)
+    remove_scratch_folders(work_folder, server_account())
     try:
         result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)
     except RunbookError as error:

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
+from ..restoring.names import names_derived_from
 from .connection import Connection, identifier
 from .exchange import Service, nobody_else_in
 from .restore_folder import folders_derived_from
 from .server_info import databases, guard_identity, server_info
-from .swap import names_derived_from
 
 _WORDS = ("before", "undone")
 

@@ -21,8 +21,11 @@ from ..command import run
 from ..errors import BadInput, LeaseHeld, NoSpace, NotTheSame, RunbookError
 from ..files import require_space
 from ..progress import Progress
+from ..restoring.comparison import Comparison
+from ..restoring.names import derived_name, names_derived_from, stamp
+from ..restoring.result import Clock, told
 from . import fingerprint
-from .comparison import Comparison, compare
+from .comparison import compare
 from .connection import Connection, Session, connection_value, literal
 from .discard import discard, drop_statement
 from .dump import full_disk
@@ -30,10 +33,9 @@ from .early_hashing import EarlyHasher
 from .load import load_dump, load_settings
 from .properties import apply_statements, create_statement, named_roles, read_properties
 from .restore_checks import require_extensions, require_fitting_set, require_rights
-from .restore_result import Clock, told
 from .role_restore import create_missing_roles, missing_roles, told_roles
 from .server_info import ServerInfo, databases, guard_identity, require_tool, server_info
-from .swap import derived_name, names_derived_from, stamp, swap
+from .swap import swap
 
 _LOCK_WAIT_S = 5.0
 """For what the server still does for a killed run; a run that lives takes longer."""

@@ -21,12 +21,12 @@ from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, SetDamaged, WrongTarget
 from ..files import no_space_or, remove_tree, require_space
 from ..progress import Progress
+from ..restoring.names import stamp
+from ..restoring.result import Clock, told
 from .dump import full_disk
 from .exchange import Service, complete_interrupted, exchange_folders, nobody_else_in
 from .incremental import begin_lineage
-from .restore_result import Clock, told
 from .scratch import own, private_server
-from .swap import stamp
 from .unpack import decompressor, unpack
 
 _CONFIGURATION = ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf", "pg_ident.conf")

@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pwd
-import shutil
 import signal
 import stat
 import subprocess
@@ -24,7 +22,6 @@ from .connection import Connection
 
 _LONGEST_SOCKET_FOLDER = 107 - len("/sre-runbooks-01234567/.s.PGSQL.5432.lock")
 """sun_path holds 108 bytes (unix(7))."""
-SCRATCH_PREFIX = ".sre-runbooks-scratch-"
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -170,44 +167,6 @@ def _wait_until_it_serves(process: "subprocess.Popen[bytes]", connection: Connec
             if process.poll() is not None or time.monotonic() > give_up:
                 raise CommandFailed("The server did not start", where=data_folder, why=end_of(log) or error.why) from error
             time.sleep(0.05)
-
-
-@contextmanager
-def scratch_folder(parent: str) -> t.Iterator[str]:
-    """A folder for a rehearsal, gone when the block is left; locked meanwhile, so that nobody takes it for a leftover."""
-    folder = tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=parent)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def remove_scratch_folders(parent: str) -> t.List[str]:
-    """Remove our scratch folders that killed rehearsals left; returns their names."""
-    removed = []
-    for entry in os.scandir(parent):
-        if not entry.name.startswith(SCRATCH_PREFIX) or entry.stat(follow_symlinks=False).st_uid not in (
-            os.geteuid(),
-            _uid_of(server_account()),
-        ):
-            continue
-        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(entry.path, ignore_errors=True)
-            removed.append(entry.name)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
-    return removed
-
-
-def _uid_of(account: str) -> int:
-    return pwd.getpwnam(account).pw_uid if account else os.geteuid()
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ..restoring.names import derived_name, stamp
 from .connection import Connection
 from .server_info import databases, guard_identity, server_info
-from .swap import choose_replaced, derived_name, stamp, swap
+from .swap import choose_replaced, swap
 
 
 def undo(

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from ..backup_set.sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 from ..errors import BadInput, RunbookError, SetDamaged
 from ..files import require_folder_writable, require_space
-from ..postgresql.restore_result import told
 from ..progress import Progress
+from ..restoring.result import told
 from .archive import hash_members, read_storage
 from .fetch import fetch
 from .fingerprint import settings_of, state_of

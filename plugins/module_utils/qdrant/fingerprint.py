@@ -14,7 +14,7 @@ import hashlib
 import json
 import typing as t
 
-from ..postgresql.comparison import Comparison
+from ..restoring.comparison import Comparison
 from .server import Server
 
 _PAGE_POINTS = 100

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..postgresql.swap import derived_name, names_derived_from, stamp
+from ..restoring.names import derived_name, names_derived_from, stamp
 
 KEPT = ("before", "undone")
 """What an alias of a kept collection is called by: `<name>_before_<time>` was replaced by a restore, `<name>_undone_<time>` by an undo."""

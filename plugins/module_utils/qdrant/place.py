@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet
 from ..errors import NotTheSame, RunbookError, Undecided
-from ..postgresql.comparison import Comparison
 from ..progress import Progress
+from ..restoring.comparison import Comparison
 from .fingerprint import sample
 from .names import derived_name, is_leftover, service_aliases, stamp
 from .recovery import compare_recovered, recover

@@ -10,8 +10,8 @@ import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..errors import NotTheSame, RunbookError, Unreachable
-from ..postgresql.comparison import Comparison
 from ..progress import Progress
+from ..restoring.comparison import Comparison
 from .archive import open_snapshot
 from .fingerprint import compare_collection, sample, settings_of
 from .http import Refused

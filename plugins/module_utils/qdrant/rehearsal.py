@@ -10,9 +10,9 @@ import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..errors import RunbookError
-from ..postgresql.comparison import Comparison
-from ..postgresql.restore_result import Clock
 from ..progress import Progress
+from ..restoring.comparison import Comparison
+from ..restoring.result import Clock
 from .http import Refused
 from .names import derived_name, stamp
 from .place import leftovers

@@ -16,8 +16,8 @@ from ..backup_set.catalogue import list_sets
 from ..backup_set.prune import remove_set
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput
-from ..postgresql.restore_result import told
 from ..progress import Progress
+from ..restoring.result import told
 from .backup import BackupRequest, safety_store, take_safety_set
 from .names import KEPT, derived_name, is_kept_alias, names_derived_from, service_aliases, stamp, stamp_of
 from .own_snapshots import remove_abandoned

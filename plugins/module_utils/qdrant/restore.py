@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput, LeaseHeld, RunbookError, WrongTarget
 from ..files import locked
-from ..postgresql.comparison import Comparison
-from ..postgresql.restore_result import Clock, told
 from ..progress import Progress
+from ..restoring.comparison import Comparison
+from ..restoring.result import Clock, told
 from .backup import BackupRequest, safety_store, take_safety_set
 from .fingerprint import ESSENTIAL
 from .place import IN_PLACE, NEW, Place, leftovers, places, put_in_place, switch

@@ -13,9 +13,9 @@ from ..backup_set.sets import BackupSet
 from ..command import Place
 from ..errors import RunbookError, ToolMissing
 from ..files import require_space
-from ..postgresql.restore_result import Clock
-from ..postgresql.scratch import remove_scratch_folders, scratch_folder
 from ..progress import Progress
+from ..restoring.result import Clock
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from .programs import Programs, programs_in_image, programs_on_host
 from .restore import copy_into, load_and_compare, require_redis_set
 from .scratch import require_memory

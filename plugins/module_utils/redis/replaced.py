@@ -11,8 +11,8 @@ import typing as t
 
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
-from ..postgresql.restore_result import told
-from ..postgresql.swap import stamp
+from ..restoring.names import stamp
+from ..restoring.result import told
 from .client import Server
 from .discovery import Wishes, find
 from .exchange import complete_interrupted, exchange_files, nobody_else_in

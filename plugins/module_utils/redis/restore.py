@@ -17,9 +17,9 @@ from ..backup_set.hashing import copy_hashed
 from ..backup_set.sets import BackupSet, read_set
 from ..errors import BadInput, NotTheSame, SetDamaged
 from ..files import fsync_tree, remove_tree, require_space
-from ..postgresql.restore_result import Clock, told
-from ..postgresql.swap import stamp
 from ..progress import Progress
+from ..restoring.names import stamp
+from ..restoring.result import Clock, told
 from .client import Server
 from .content import compare, keyspace, sample_types
 from .discovery import Found, Wishes, find
