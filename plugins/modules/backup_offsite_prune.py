@@ -71,11 +71,8 @@ freed_bytes:
   type: int
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import (
     KEEP_OPTIONS,
@@ -91,9 +88,8 @@ def main() -> None:
     module = AnsibleModule(argument_spec={"offsite": {**OFFSITE_OPTION, "required": True}, **KEEP_OPTIONS}, supports_check_mode=True)
     options = module.params
 
-    def operation() -> t.Dict[str, t.Any]:
-        store = t.cast("ObjectStore", object_store_from(options["offsite"]))  # the option is required
-        return prune_offsite(store, keep_from(options), dry_run=module.check_mode)
+    def operation() -> dict:
+        return prune_offsite(object_store_from(options["offsite"]), keep_from(options), dry_run=module.check_mode)
 
     conclude(module, operation)
 

@@ -202,13 +202,13 @@ class Series:
     def __post_init__(self) -> None:
         self._random = random.Random(f"{SEED} {self.name}")
         self._moments: list[float] = []
-        self._span, self._whole, self._pace, self._spare = (0.0, 0.0), 1.0, 1.0, self.rounds // 2
+        self._span, self._whole, self._pace, self._spare = (0.0, 0.0), 1.0, 1.0, max(self.rounds // 2, 6)
 
     def moments(self, undisturbed: Operation) -> Iterator[float]:
         """Let an operation run to its end, see when victims exist, and choose the moments, in random order.
 
         The machine has other work, too. A moment that came after the operation's end comes again, sooner by as much as that run was
-        faster than the first; half as many rounds more are spent on this at most.
+        faster than the first; half as many rounds more, or six, are spent on this at most.
         """
         seen = []
         while undisturbed.runs:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.in_use import CHOSEN
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from integration.playbook_runs import ROOT, Profile, picture, server_picture
@@ -50,12 +51,17 @@ def profile(server: PostgresqlServer, good_set: BackupSet, tmp_path: Path) -> Pr
     return one
 
 
+def sets_picture(profile: Profile) -> dict[str, str]:
+    """All sets, but for the note by which retention spares one that was chosen."""
+    return {path: seen for path, seen in picture(profile.backups).items() if Path(path).name != CHOSEN}
+
+
 def refused(profile: Profile, server: PostgresqlServer, playbook: str, *options: str) -> str:
     """Run a playbook that must fail before it changes anything; returns its one message."""
-    before = server_picture(server, "reference"), picture(profile.backups)
+    before = server_picture(server, "reference"), sets_picture(profile)
     done = profile.run(playbook, *options)
     assert done.status == 2, done.output
-    assert (server_picture(server, "reference"), picture(profile.backups)) == before
+    assert (server_picture(server, "reference"), sets_picture(profile)) == before
     assert "Traceback" not in done.output
     assert not list((profile.state / "leases").glob("*.json")) or "Another run works" in done.output
     headlines: list[str] = re.findall(
@@ -228,7 +234,7 @@ def test_a_server_that_is_not_the_one_that_the_inventory_means(profile: Profile,
 
 def test_a_value_that_a_role_does_not_know(profile: Profile, server: PostgresqlServer) -> None:
     message = refused(profile, server, "backup", "-e", "backup_method=phisical")
-    assert "value of backup_method must be one of: logical, physical, got: phisical" in message
+    assert "value of backup_method must be one of: logical, physical, incremental, got: phisical" in message
 
 
 def test_a_compression_that_the_tools_do_not_know(profile: Profile, server: PostgresqlServer) -> None:

@@ -17,8 +17,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import time
 import typing as t
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +24,7 @@ from dataclasses import asdict, dataclass
 from ..errors import LeaseHeld, RunbookError
 from ..files import exchange, fsync_path, locked, remove_tree, write_json
 from ..restoring.names import stamp
+from ..restoring.own_session import in_own_session
 from .volume import Volume
 
 WORDS = ("before", "undone")
@@ -108,44 +107,13 @@ def exchange_paths(members: t.Sequence[Member], volume: t.Optional[Volume] = Non
     for member in members:
         write_json(_journal_path(member.live), journal)
     outcome = f"{_journal_path(members[0].live)[: -len('.json')]}.{os.getpid()}.json"
-    child = os.fork()
-    if child == 0:
-        _in_own_session(journal, outcome)
-    os.waitpid(child, 0)
-    return _read_outcome(outcome, members[0].live)
-
-
-def _in_own_session(journal: t.Mapping[str, t.Any], outcome: str) -> t.NoReturn:
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cancelled run may end around us, not in the middle of this
-        began = time.monotonic()
-        try:
-            _complete(journal)
-            write_json(outcome, {"seconds": time.monotonic() - began})
-        except RunbookError as error:
-            write_json(outcome, {"what": error.what, "where": error.where, "why": error.why})
-        except OSError as error:
-            write_json(outcome, {"what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
-    finally:
-        os._exit(0)
-
-
-def _read_outcome(outcome: str, live: str) -> float:
-    try:
-        with open(outcome, encoding="utf-8") as stream:
-            told = json.load(stream)
-        os.unlink(outcome)
-    except (OSError, ValueError):
-        raise RunbookError(
-            "The exchange of files was interrupted",
-            where=live,
-            next_step="run the procedure again: it completes what was begun",
-            changed=True,
-        ) from None
-    if "seconds" in told:
-        return float(told["seconds"])
-    raise RunbookError(told["what"], where=told["where"], why=told["why"], next_step="the files in use are as they were")
+    return in_own_session(
+        lambda: _complete(journal),
+        outcome,
+        what="The exchange of files",
+        where=members[0].live,
+        next_step="the files in use are as they were",
+    )
 
 
 def _complete(journal: t.Mapping[str, t.Any]) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import glob
 import json
 import os
-import signal
 import time
 import typing as t
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from dataclasses import dataclass
 from ..command import Command, run
 from ..errors import LeaseHeld, RunbookError
 from ..files import exchange, fsync_path, locked, write_json
+from ..restoring.own_session import in_own_session
 from .scratch import pg_ctl
 
 
@@ -135,49 +135,11 @@ def exchange_folders(service: Service, other: str, kept_as: str) -> float:
     }
     write_json(journal_path(live), journal)
     outcome = f"{journal_path(live)[: -len('.json')]}.{os.getpid()}.json"
-    child = os.fork()
-    if child == 0:
-        _in_own_session(service, journal, outcome)
-    os.waitpid(child, 0)
-    return _read_outcome(outcome, live)
-
-
-def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: str) -> t.NoReturn:
-    status = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cancelled run may end around us, not in the middle of this
-        began = time.monotonic()
-        try:
-            complete(service, journal)
-            write_json(outcome, {"seconds": time.monotonic() - began})
-        except RunbookError as error:
-            write_json(outcome, {"what": error.what, "where": error.where, "why": error.why})
-        except OSError as error:
-            write_json(outcome, {"what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _read_outcome(outcome: str, live: str) -> float:
-    try:
-        with open(outcome, encoding="utf-8") as stream:
-            told = json.load(stream)
-        os.unlink(outcome)
-    except (OSError, ValueError):
-        raise RunbookError(
-            "The exchange of the data folders was interrupted",
-            where=live,
-            next_step="run the procedure again: it completes what was begun",
-            changed=True,
-        ) from None
-    if "seconds" in told:
-        return float(told["seconds"])
-    raise RunbookError(
-        told["what"],
-        where=told["where"],
-        why=told["why"],
+    return in_own_session(
+        lambda: complete(service, journal),
+        outcome,
+        what="The exchange of the data folders",
+        where=live,
         next_step="the server runs on its former data folder; look at its log, or choose another set",
     )
 

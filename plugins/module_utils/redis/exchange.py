@@ -15,13 +15,13 @@ from __future__ import annotations
 import glob
 import json
 import os
-import signal
 import time
 import typing as t
 from contextlib import contextmanager
 
 from ..errors import LeaseHeld, NotTheSame, RunbookError
 from ..files import exchange, fsync_path, locked, write_json
+from ..restoring.own_session import in_own_session
 from .client import Client
 from .content import keyspace
 from .service import Service, with_start
@@ -75,50 +75,8 @@ def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequen
     }
     write_json(os.path.join(live, _JOURNAL), journal)
     outcome = os.path.join(live, f"{_JOURNAL[: -len('.json')]}.{os.getpid()}.json")
-    child = os.fork()
-    if child == 0:
-        _in_own_session(service, journal, outcome)
-    os.waitpid(child, 0)
-    return _read_outcome(outcome, live)
-
-
-def _in_own_session(service: Service, journal: t.Mapping[str, t.Any], outcome: str) -> t.NoReturn:
-    status = 1
-    try:
-        os.setsid()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a cancelled run may end around us, not in the middle of this
-        began = time.monotonic()
-        try:
-            complete(service, journal)
-            write_json(outcome, {"seconds": time.monotonic() - began})
-        except RunbookError as error:
-            write_json(outcome, {"kind": error.kind, "what": error.what, "where": error.where, "why": error.why, "next": error.next_step})
-        except OSError as error:
-            write_json(outcome, {"kind": "OSError", "what": "The exchange failed", "where": str(error.filename or ""), "why": str(error)})
-        status = 0
-    finally:
-        os._exit(status)
-
-
-def _read_outcome(outcome: str, live: str) -> float:
-    try:
-        with open(outcome, encoding="utf-8") as stream:
-            told = json.load(stream)
-        os.unlink(outcome)
-    except (OSError, ValueError):
-        raise RunbookError(
-            "The exchange of the server's files was interrupted",
-            where=live,
-            next_step="run the procedure again: it completes what was begun",
-            changed=True,
-        ) from None
-    if "seconds" in told:
-        return float(told["seconds"])
-    raise (NotTheSame if told["kind"] == "NotTheSame" else RunbookError)(
-        told["what"],
-        where=told["where"],
-        why=told["why"],
-        next_step=told["next"] if "does not run" in told.get("next", "") else _FORMER,
+    return in_own_session(
+        lambda: complete(service, journal), outcome, what="The exchange of the server's files", where=live, next_step=_FORMER
     )
 
 
@@ -185,6 +143,7 @@ def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     try:
         service.start().close()
     except RunbookError as error:
+        error.changed = True
         error.next_step = (
             "the server does not run, and has its former files: start it by hand, and name server_start_command in the profile"
         )
