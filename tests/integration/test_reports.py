@@ -186,7 +186,7 @@ def test_a_backup_of_the_day_passes_the_evening(profile: Profile, stack: Stack, 
     assert evening.status == 0, evening.output
     verdict, _name, proof, _size, count, _remark = rows(section(evening.report, "Backups"))["reference"]
     assert (verdict, proof, count) == ("pass", "verified", "1")
-    assert any("Take a backup set" in row for row in rows(section(evening.report, "Procedures")))
+    assert any("Back up all stores" in row for row in rows(section(evening.report, "Procedures")))
 
 
 def test_reports_on_weeks_say_that_minutes_are_not_enough_and_do_not_fail_for_it(profile: Profile) -> None:
@@ -201,7 +201,8 @@ def test_reports_on_weeks_say_that_minutes_are_not_enough_and_do_not_fail_for_it
 def test_a_profile_with_nothing_but_a_name_gets_reports_that_say_so(profile: Profile) -> None:
     keep = {"ansible_connection", "ansible_python_interpreter", "service_name", "procedure_state_folder"}
     profile.variables = {name: value for name, value in profile.variables.items() if name in keep}
-    for playbook in KINDS:
+    # Without stores there is nothing to report on recovery: that report stops before it starts, as the catalogue says.
+    for playbook in set(KINDS) - {"recovery_report"}:
         done = profile.run(playbook)
         assert done.report["verdict"] == "unknown", done.output
         assert done.status == (2 if playbook in {"morning_check", "evening_summary"} else 0)
@@ -222,7 +223,8 @@ def test_no_secret_is_on_a_page_and_none_in_the_history(profile: Profile, servic
 def test_in_a_browser_every_page_fits_a_phone_loads_nothing_else_and_follows_the_dark(profile: Profile, service: ServiceProcess) -> None:
     service.ask("POST", "/faults", {"error_rate": 0.5})
     service.chat("a question")
-    pages = [profile.run(playbook).page for playbook in KINDS]
+    stores = {"backup_stores": [{"kind": "postgresql", "name": "reference", "rto_s": 60}], "backup_folder": str(profile.folder / "backups")}
+    pages = [profile.run(playbook, **stores).page for playbook in KINDS]
     text = "[...document.querySelectorAll('p,td,th,dd,dt,li,span')]"
     tiny = "one.innerText && parseFloat(getComputedStyle(one).fontSize) < 11.5"
     with running_browser() as browser:

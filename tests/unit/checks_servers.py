@@ -26,8 +26,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.checks.engine import 
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Result
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.plan import plan, redactor_for
 
-MOST_LATE_S = 0.1
-"""By how much a check may miss its deadline."""
+MOST_LATE_S = 1.0
+"""How late an answer may come on a machine with other work; what it is on a quiet one is measured by benchmark_health_check.py."""
 
 Handler = t.Callable[[socket.socket, bytes], None]
 
