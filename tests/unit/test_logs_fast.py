@@ -142,8 +142,15 @@ def test_answers_are_those_of_decoding_each_line(lines: list[bytes], portion: in
     compare(lines, QUESTIONS, portion)
 
 
+def at(second: int) -> bytes:
+    """A line of that second."""
+    return b'{"timestamp": "2025-11-21T12:30:0%d.5Z", "level": "INFO", "user": "u1", "status": 200, "duration_ms": 1}' % second
+
+
 @relaxed
 @given(LINES, st.sampled_from([300, 100000]))
+@example([*[at(0)] * 19, at(1), b"", b"", b"no time at all, and longer"], 300)
+@example([*[at(0)] * 22, at(1), b"", b"no time"], 300)
 def test_answers_by_time_are_those_of_decoding_each_line(lines: list[bytes], portion: int) -> None:
     compare(lines, TIMED, portion)
 

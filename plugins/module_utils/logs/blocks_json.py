@@ -246,7 +246,15 @@ class JsonBlocks:
         return record.time if record is not None else None
 
     def _last_of(self, block: bytes) -> t.Optional[float]:
-        return self._time_of_line(block, len(block) - 1)
+        """The time of the last line; one that is empty counts for nothing."""
+        end = len(block) - 1
+        while end > 0:
+            begin = block.rfind(b"\n", 0, end)
+            record = self._stream.reader.read(block[begin + 1 : end])
+            if record is not None:
+                return record.time
+            end = begin
+        return None
 
     def settle(self) -> None:
         """Keep the lines that wait to be read, so that what follows comes after them."""
