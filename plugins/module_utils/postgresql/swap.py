@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 
-from ..errors import BadInput, CommandFailed, RunbookError, Undecided, Unreachable
+from ..errors import BadInput, CommandFailed, RunbookError, Undecided
 from ..restoring.names import names_derived_from
 from .connection import Connection, Session, identifier, literal
 
@@ -115,8 +115,8 @@ def _names_after(connection: Connection, backend: int) -> t.Optional[t.Set[str]]
         try:
             if connection.ask(_END_BACKEND.format(backend=backend)).strip() == "0":
                 return set(connection.ask_json("SELECT json_agg(datname) FROM pg_database"))
-        except Unreachable:
-            pass
+        except RunbookError:
+            pass  # one that is coming down or up says so in many ways
         time.sleep(0.1)
     return None
 
