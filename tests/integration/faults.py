@@ -280,8 +280,10 @@ def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> fl
 
 
 def serves(server: PostgresqlServer) -> bool:
-    """Whether a new connection can be made."""
+    """Whether new connections can be made, now and in a moment: a busy server notices late that one of its processes was killed."""
     try:
+        server.sql("SELECT 1")
+        time.sleep(0.2)
         server.sql("SELECT 1")
         return True
     except RunbookError:
