@@ -217,7 +217,8 @@ class Series:
             time.sleep(SAMPLE_S)
         self._whole = undisturbed.elapsed()
         assert undisturbed.finish()[0] == "completed"
-        assert len(seen) > 3, f"{self.name}: hardly any victim was seen in an undisturbed run"
+        # A busy machine looks seldom; that most kills hit something is required in the end.
+        assert seen, f"{self.name}: no victim was seen in an undisturbed run"
         self._span = (seen[0], seen[-1])
         part = len(seen) / self.rounds
         self._moments = [seen[min(int((number + self._random.random()) * part), len(seen) - 1)] for number in range(self.rounds)]
