@@ -19,28 +19,10 @@ description:
   - Programs that hold files open go on in the replaced ones until they are restarted.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set
   - sre.runbooks.files
   - sre.runbooks.files.encryption
-attributes:
-  check_mode:
-    support: full
-    details: Checks the set and everything that could stop the restore, and tells what would be done.
-  diff_mode:
-    support: full
-  idempotent:
-    support: none
-    details: Each run restores anew.
 options:
-  set_folder:
-    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one. Needed unless O(set_manifest) is given.
-    type: path
-  set_manifest:
-    description:
-      - Manifest of a set that would have to be fetched first, as M(sre.runbooks.backup_set_select) gives it. For check mode alone, which
-        then looks at everything but the set's files.
-    type: dict
-    default: {}
   replace:
     description:
       - Whether a folder becomes exactly what the set holds. With V(false), files that only the folder in use has are copied to the restored
@@ -107,20 +89,11 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import RESTORED_SET_OPTIONS, restored_set_from
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.options import FILES_OPTIONS, store_from
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import describe_restore, restore_files
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-
-
-def _wanted_set(folder: str, manifest: dict, check_mode: bool) -> BackupSet:
-    if folder:
-        return read_set(folder)
-    if not (manifest and check_mode):
-        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
-    return BackupSet(manifest["id"], manifest, is_here=False)
 
 
 def main() -> None:
@@ -128,8 +101,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **FILES_OPTIONS,
-            "set_folder": {"type": "path"},
-            "set_manifest": {"type": "dict", "default": {}},
+            **RESTORED_SET_OPTIONS,
             "replace": {"type": "bool", "default": True},
             "from_other_server": {"type": "bool", "default": False},
         },
@@ -139,7 +111,7 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
-        one = _wanted_set(options["set_folder"], options["set_manifest"], module.check_mode)
+        one = restored_set_from(options, module.check_mode)
         store = store_from(options, str(one.manifest.get("store", "")))
         request = FilesRestore(store, one, options["replace"], options["from_other_server"])
         return describe_restore(request) if module.check_mode else restore_files(request)

@@ -17,32 +17,15 @@ description:
   - A set that does not restore to what was backed up is marked as failed.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set.rehearsed
   - sre.runbooks.files.encryption
-attributes:
-  check_mode:
-    support: full
-    details: Reads the set and compares its checksums; nothing is unpacked or marked.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run rehearses anew.
 options:
-  set_folder:
-    description: Folder of the backup set.
-    type: path
-    required: true
   work_folder:
     description: Folder with room for the files. By default the folder that holds the set.
     type: path
   tool_folder:
     description: Folder of GNU C(tar) and C(zstd) (or C(gzip)). By default the search path.
     type: path
-  run_id:
-    description: Run that this belongs to.
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -74,6 +57,7 @@ backup_set:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import REHEARSED_SET_OPTIONS
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.options import ENCRYPTION_OPTION, encryption_from
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.rehearsal import rehearse
@@ -85,11 +69,10 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "set_folder": {"type": "path", "required": True},
+            **REHEARSED_SET_OPTIONS,
             "work_folder": {"type": "path"},
             "tool_folder": {"type": "path"},
             "encryption": ENCRYPTION_OPTION,
-            "run_id": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -20,32 +20,14 @@ description:
   - A failure at any moment leaves the live database serving; what a killed run leaves behind is dropped by the next.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set
   - sre.runbooks.postgresql
   - sre.runbooks.postgresql_data_folder
-attributes:
-  check_mode:
-    support: full
-    details: Checks the set and everything that could stop the restore, and tells what would be done.
-  diff_mode:
-    support: full
-  idempotent:
-    support: none
-    details: Each run restores anew.
 options:
   database:
     description: Name of the database to restore.
     type: str
     required: true
-  set_folder:
-    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one. Needed unless O(set_manifest) is given.
-    type: path
-  set_manifest:
-    description:
-      - Manifest of a set that would have to be fetched first, as M(sre.runbooks.backup_set_select) gives it. For check mode alone, which
-        then looks at everything but the set's files.
-    type: dict
-    default: {}
   from_other_server:
     description: Whether the set may come from a server with another system identifier.
     type: bool
@@ -124,8 +106,7 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import RESTORED_SET_OPTIONS, restored_set_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import (
     CONNECTION_OPTIONS,
@@ -137,14 +118,6 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore im
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, describe_folder, restore_folder
 
 
-def _wanted_set(folder: str, manifest: dict, check_mode: bool) -> BackupSet:
-    if folder:
-        return read_set(folder)
-    if not (manifest and check_mode):
-        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
-    return BackupSet(manifest["id"], manifest, is_here=False)
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -152,8 +125,7 @@ def main() -> None:
             **CONNECTION_OPTIONS,
             **DATA_FOLDER_OPTIONS,
             "database": {"type": "str", "required": True},
-            "set_folder": {"type": "path"},
-            "set_manifest": {"type": "dict", "default": {}},
+            **RESTORED_SET_OPTIONS,
             "from_other_server": {"type": "bool", "default": False},
             "jobs": {"type": "int", "default": 0},
             "toast_compression": {"type": "str", "choices": ["auto", "server"], "default": "auto"},
@@ -164,7 +136,7 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
-        one = _wanted_set(options["set_folder"], options["set_manifest"], module.check_mode)
+        one = restored_set_from(options, module.check_mode)
         if one.manifest.get("method") == "physical":
             folder_request = FolderRequest(service_from(options), one, options["system_identifier"], options["from_other_server"])
             return describe_folder(folder_request) if module.check_mode else restore_folder(folder_request)

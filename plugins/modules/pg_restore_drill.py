@@ -17,21 +17,8 @@ description:
   - No live server is touched, nor even asked.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Reads the set and compares its checksums; nothing is restored or marked.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run rehearses anew.
+  - sre.runbooks.restored_set.rehearsed
 options:
-  set_folder:
-    description: Folder of the backup set.
-    type: path
-    required: true
   work_folder:
     description:
       - Folder for the scratch server, with room for the restored data. By default the folder that holds the set, or
@@ -48,10 +35,6 @@ options:
     description: Parallel jobs; V(0) for as many as there are processors, at most 8.
     type: int
     default: 0
-  run_id:
-    description: Run that this belongs to.
-    type: str
-    default: ""
 """
 
 EXAMPLES = r"""
@@ -82,6 +65,7 @@ backup_set:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import REHEARSED_SET_OPTIONS
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.rehearsal import rehearse
@@ -91,12 +75,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "set_folder": {"type": "path", "required": True},
+            **REHEARSED_SET_OPTIONS,
             "work_folder": {"type": "path"},
             "tool_folder": {"type": "path"},
             "account": {"type": "str", "default": ""},
             "jobs": {"type": "int", "default": 0},
-            "run_id": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

@@ -21,31 +21,13 @@ description:
   - A failure at any moment leaves the live collections serving; what a killed run leaves behind is removed by the next.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set
   - sre.runbooks.qdrant
-attributes:
-  check_mode:
-    support: full
-    details: Checks the set and everything that could stop the restore, and tells what would be done.
-  diff_mode:
-    support: full
-  idempotent:
-    support: none
-    details: Each run restores anew.
 options:
   store:
     description: Name of the store in the profile.
     type: str
     required: true
-  set_folder:
-    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one. Needed unless O(set_manifest) is given.
-    type: path
-  set_manifest:
-    description:
-      - Manifest of a set that would have to be fetched first, as M(sre.runbooks.backup_set_select) gives it. For check mode alone, which
-        then looks at everything but the set's files.
-    type: dict
-    default: {}
   backup_folder:
     description: Folder of the backup sets on this host.
     type: path
@@ -122,19 +104,10 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import RESTORED_SET_OPTIONS, restored_set_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.options import CONNECTION_OPTIONS, server_from
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.restore import RestoreRequest, describe_restore, restore
-
-
-def _wanted_set(folder: str, manifest: dict, check_mode: bool) -> BackupSet:
-    if folder:
-        return read_set(folder)
-    if not (manifest and check_mode):
-        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
-    return BackupSet(manifest["id"], manifest, is_here=False)
 
 
 def main() -> None:
@@ -143,8 +116,7 @@ def main() -> None:
         argument_spec={
             **CONNECTION_OPTIONS,
             "store": {"type": "str", "required": True},
-            "set_folder": {"type": "path"},
-            "set_manifest": {"type": "dict", "default": {}},
+            **RESTORED_SET_OPTIONS,
             "backup_folder": {"type": "path", "required": True},
             "collections": {"type": "list", "elements": "str", "default": []},
             "from_other_server": {"type": "bool", "default": False},
@@ -158,7 +130,7 @@ def main() -> None:
         request = RestoreRequest(
             server=server_from(options),
             store=options["store"],
-            backup_set=_wanted_set(options["set_folder"], options["set_manifest"], module.check_mode),
+            backup_set=restored_set_from(options, module.check_mode),
             backup_folder=options["backup_folder"],
             collections=options["collections"],
             from_other_server=options["from_other_server"],

@@ -17,29 +17,12 @@ description:
   - O(url) may be the live server, whose collections are not touched, or better another one with the same minor version.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set.rehearsed
   - sre.runbooks.qdrant
-attributes:
-  check_mode:
-    support: full
-    details: Reads the set and compares its checksums; nothing is restored or marked.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run rehearses anew.
 options:
-  set_folder:
-    description: Folder of the backup set.
-    type: path
-    required: true
   backup_folder:
     description: Folder of the backup sets on this host, by default the one that holds the set.
     type: path
-  run_id:
-    description: Run that this belongs to.
-    type: str
-    default: ""
 seealso:
   - module: sre.runbooks.qdrant_backup
   - module: sre.runbooks.qdrant_restore
@@ -81,6 +64,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import REHEARSED_SET_OPTIONS
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.options import CONNECTION_OPTIONS, server_from
@@ -92,9 +76,8 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **CONNECTION_OPTIONS,
-            "set_folder": {"type": "path", "required": True},
+            **REHEARSED_SET_OPTIONS,
             "backup_folder": {"type": "path"},
-            "run_id": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

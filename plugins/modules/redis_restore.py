@@ -20,28 +20,9 @@ description:
   - A server that does not run, or has lost its data, is restored in the same way.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
+  - sre.runbooks.restored_set
   - sre.runbooks.redis
   - sre.runbooks.redis_data_folder
-attributes:
-  check_mode:
-    support: full
-    details: Checks the set and everything that could stop the restore, and tells what would be done.
-  diff_mode:
-    support: full
-  idempotent:
-    support: none
-    details: Each run restores anew.
-options:
-  set_folder:
-    description: Folder of the backup set; M(sre.runbooks.backup_set_select) finds the best one. Needed unless O(set_manifest) is given.
-    type: path
-  set_manifest:
-    description:
-      - Manifest of a set that would have to be fetched first, as M(sre.runbooks.backup_set_select) gives it. For check mode alone, which
-        then looks at everything but the set's files.
-    type: dict
-    default: {}
 seealso:
   - module: sre.runbooks.redis_restore_undo
   - module: sre.runbooks.redis_restore_drill
@@ -100,9 +81,10 @@ plan:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import RESTORED_SET_OPTIONS, restored_set_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.options import CONNECTION_OPTIONS, FILE_OPTIONS, server_from, wishes_from
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, describe, restore, wanted_set
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, describe, restore
 
 
 def main() -> None:
@@ -111,15 +93,14 @@ def main() -> None:
         argument_spec={
             **CONNECTION_OPTIONS,
             **FILE_OPTIONS,
-            "set_folder": {"type": "path"},
-            "set_manifest": {"type": "dict", "default": {}},
+            **RESTORED_SET_OPTIONS,
         },
         supports_check_mode=True,
     )
     options = module.params
 
     def operation() -> dict:
-        one = wanted_set(options["set_folder"] or "", options["set_manifest"], module.check_mode)
+        one = restored_set_from(options, module.check_mode)
         request = RestoreRequest(server_from(options), one, wishes_from(options))
         return describe(request) if module.check_mode else restore(request)
 

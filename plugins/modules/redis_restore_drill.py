@@ -17,21 +17,8 @@ description:
   - The set is marked as proven, or as failed when it does not hold what was backed up.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
-  - sre.runbooks.attributes
-attributes:
-  check_mode:
-    support: full
-    details: Compares the set's files with the manifest, and loads nothing.
-  diff_mode:
-    support: none
-  idempotent:
-    support: none
-    details: Each run rehearses anew.
+  - sre.runbooks.restored_set.rehearsed
 options:
-  set_folder:
-    description: Folder of the backup set.
-    type: path
-    required: true
   work_folder:
     description: Folder for the copy. By default the one that holds the set.
     type: path
@@ -51,10 +38,6 @@ options:
     description: Seconds until the file must have been loaded.
     type: int
     default: 600
-  run_id:
-    description: Run that this belongs to.
-    type: str
-    default: ""
 seealso:
   - module: sre.runbooks.redis_restore
 """
@@ -86,6 +69,7 @@ durations_s:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import REHEARSED_SET_OPTIONS
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
@@ -96,13 +80,12 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "set_folder": {"type": "path", "required": True},
+            **REHEARSED_SET_OPTIONS,
             "work_folder": {"type": "path"},
             "container": {"type": "str", "default": ""},
             "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
             "tool_folder": {"type": "path"},
             "start_timeout_s": {"type": "int", "default": 600},
-            "run_id": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

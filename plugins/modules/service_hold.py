@@ -56,7 +56,7 @@ options:
         description: How it is held, either by a command or by an HTTP call.
         type: dict
         required: true
-        suboptions:
+        suboptions: &step
           command:
             description: Program and arguments.
             type: list
@@ -99,45 +99,7 @@ options:
         description: How it is released, either by a command or by an HTTP call.
         type: dict
         required: true
-        suboptions:
-          command:
-            description: Program and arguments.
-            type: list
-            elements: str
-          url:
-            description: Address to call.
-            type: str
-          method:
-            description: Method of the call.
-            type: str
-            default: POST
-          body:
-            description: What is sent as JSON.
-            type: dict
-          status:
-            description: Status codes that mean success; by default all from 200 to 299.
-            type: list
-            elements: int
-          user:
-            description: Account for basic authentication.
-            type: str
-          password:
-            description: Its password.
-            type: str
-          token:
-            description: Bearer token.
-            type: str
-          ca_file:
-            description: File of certificates that the server's must lead to.
-            type: path
-          verify_tls:
-            description: Whether the server's certificate is verified.
-            type: bool
-            default: true
-          timeout_s:
-            description: Seconds that it may take.
-            type: float
-            default: 30
+        suboptions: *step
   run_id:
     description: Run that this belongs to.
     type: str

@@ -2,14 +2,41 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Options that modules about sets share: where off-site copies are kept, and what is kept how long."""
+"""Options that modules about sets share: which set is restored, where off-site copies are kept, and what is kept how long."""
 
 from __future__ import annotations
 
 import typing as t
 
+from ..errors import BadInput
 from .offsite import ObjectStore
 from .prune import Keep
+from .sets import BackupSet, read_set
+
+RESTORED_SET_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {"set_folder": {"type": "path"}, "set_manifest": {"type": "dict", "default": {}}}
+"""Described by the documentation fragment sre.runbooks.restored_set."""
+
+REHEARSED_SET_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "set_folder": {"type": "path", "required": True},
+    "run_id": {"type": "str", "default": ""},
+}
+"""Described by the documentation fragment sre.runbooks.restored_set.rehearsed."""
+
+
+def restored_set_from(options: t.Mapping[str, t.Any], check_mode: bool) -> BackupSet:
+    """The set that RESTORED_SET_OPTIONS name; for check mode its manifest is enough.
+
+    Raises:
+        BadInput: Neither is named.
+        SetNotFound: There is no such folder.
+    """
+    if options["set_folder"]:
+        return read_set(options["set_folder"])
+    manifest = options["set_manifest"]
+    if not (manifest and check_mode):
+        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
+    return BackupSet(str(manifest["id"]), dict(manifest), is_here=False)
+
 
 OFFSITE_OPTION: t.Dict[str, t.Any] = {
     "type": "dict",

@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ..backup_set.hashing import copy_hashed
-from ..backup_set.sets import BackupSet, read_set
+from ..backup_set.sets import BackupSet
 from ..errors import BadInput, NotTheSame, SetDamaged
 from ..files import fsync_tree, remove_tree, require_space
 from ..progress import Progress
@@ -88,20 +88,6 @@ def require_redis_set(one: BackupSet) -> None:
         raise SetDamaged(f"The backup set {one.id} is damaged", where=one.folder, why="; ".join(one.damage), next_step="use another set")
     if one.manifest.get("kind") != "redis":
         raise BadInput(f"{one.id} is no set of a Redis server", where=one.folder, next_step="choose a set of this store")
-
-
-def wanted_set(folder: str, manifest: t.Mapping[str, t.Any], check_mode: bool) -> BackupSet:
-    """The set of a folder; for a dry run its manifest is enough.
-
-    Raises:
-        BadInput: Neither is named.
-        SetNotFound: There is no such folder.
-    """
-    if folder:
-        return read_set(folder)
-    if not (manifest and check_mode):
-        raise BadInput("No backup set is named", next_step="give set_folder; set_manifest alone is enough for check mode only")
-    return BackupSet(str(manifest["id"]), dict(manifest), is_here=False)
 
 
 def plan(request: RestoreRequest) -> RestorePlan:
