@@ -104,6 +104,14 @@ def free_bytes(path: str) -> int:
     return shutil.disk_usage(probe).free
 
 
+def inode_of(path: str) -> int:
+    """Number of the file, folder or link at `path` on its file system; 0 when there is nothing."""
+    try:
+        return os.lstat(path).st_ino
+    except FileNotFoundError:
+        return 0
+
+
 def tree_bytes(top: str) -> int:
     """Sum of the sizes in bytes of the regular files below `top`."""
     total = 0

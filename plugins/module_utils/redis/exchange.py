@@ -20,7 +20,7 @@ import typing as t
 from contextlib import contextmanager
 
 from ..errors import LeaseHeld, NotTheSame, RunbookError
-from ..files import exchange, fsync_path, locked, write_json
+from ..files import exchange, fsync_path, inode_of, locked, write_json
 from ..restoring.own_session import in_own_session
 from .client import Client
 from .content import keyspace
@@ -65,10 +65,7 @@ def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequen
         "live": live,
         "other": other,
         "kept_as": kept_as,
-        "entries": [
-            {"name": name, "inode": os.lstat(os.path.join(other, name)).st_ino if os.path.lexists(os.path.join(other, name)) else 0}
-            for name in entries
-        ],
+        "entries": _noted(other, entries),
         "start_command": list(service.start_command),
         "waits": service.waits,
         "expected_keys": expected_keys,
@@ -80,25 +77,29 @@ def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequen
     )
 
 
+def _noted(other: str, names: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
+    return [{"name": name, "inode": inode_of(os.path.join(other, name))} for name in names]
+
+
 def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     """Do what the journal says, or the rest of it: stop, exchange, start, compare, rename, remove the journal. May be repeated.
 
-    Files with which the server does not start, or with other keys than it should have, are exchanged back.
+    Files with which the server does not start, or with other keys than it should have, are exchanged back, by a journal of that.
     """
     live, other = journal["live"], journal["other"]
     service = with_start(service, journal)
-    if not all(_is_exchanged(journal, entry) for entry in journal["entries"]):
-        _stop(service, live)
-        for entry in journal["entries"]:
-            if not _is_exchanged(journal, entry):
-                _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
-        fsync_path(other)
-        fsync_path(live)
+    if any(_is_to_move(journal, entry) for entry in journal["entries"]):
+        _stop(service, journal)
     try:
-        with service.start() as client:
-            _require_loaded(client, journal["expected_keys"])
-    except RunbookError:
-        _go_back(service, journal)
+        for entry in journal["entries"]:
+            if _is_to_move(journal, entry):
+                _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
+                fsync_path(other)
+                fsync_path(live)
+        _start(service, journal)
+    except (RunbookError, OSError):
+        if not journal.get("is_return"):
+            _go_back(service, journal)
         raise
     if os.path.isdir(other):
         os.rename(other, journal["kept_as"])
@@ -106,17 +107,22 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     os.unlink(os.path.join(live, _JOURNAL))
 
 
-def _is_exchanged(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
-    path = os.path.join(journal["live"], entry["name"])
-    if not entry["inode"]:
-        return not os.path.lexists(path)
-    return os.path.lexists(path) and os.lstat(path).st_ino == entry["inode"]
+def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
+    moved = [entry["name"] for entry in journal["entries"] if _has_moved(journal, entry)]
+    back = {**journal, "entries": _noted(journal["other"], moved), "kept_as": journal["other"], "expected_keys": -1, "is_return": True}
+    write_json(os.path.join(journal["live"], _JOURNAL), back)
+    complete(service, back)
 
 
-def _was_begun(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
-    """Whether an entry has moved; one that neither side had never does."""
-    moved = entry["inode"] or os.path.lexists(os.path.join(journal["other"], entry["name"]))
-    return bool(moved) and _is_exchanged(journal, entry)
+def _has_moved(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
+    """Judged by the side that nobody writes to, and that is gone when all is done: the server replaces the files in use by new ones."""
+    return inode_of(os.path.join(journal["other"], entry["name"])) != entry["inode"] or not os.path.isdir(journal["other"])
+
+
+def _is_to_move(journal: t.Mapping[str, t.Any], entry: t.Mapping[str, t.Any]) -> bool:
+    """One that neither side has never moves."""
+    exists = entry["inode"] or os.path.lexists(os.path.join(journal["live"], entry["name"]))
+    return bool(exists) and not _has_moved(journal, entry)
 
 
 def _exchange(here: str, there: str) -> None:
@@ -126,28 +132,6 @@ def _exchange(here: str, there: str) -> None:
         os.rename(there, here)
     elif os.path.lexists(here):
         os.rename(here, there)
-
-
-def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
-    """Exchange the files back and start the server on those that it had."""
-    live, other = journal["live"], journal["other"]
-    try:
-        service.stop()
-    except RunbookError:
-        pass  # one that does not start has nothing to be stopped; it is started below, or the journal stays for the next run
-    for entry in journal["entries"]:
-        if _is_exchanged(journal, entry):
-            _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
-    fsync_path(live)
-    os.unlink(os.path.join(live, _JOURNAL))
-    try:
-        service.start().close()
-    except RunbookError as error:
-        error.changed = True
-        error.next_step = (
-            "the server does not run, and has its former files: start it by hand, and name server_start_command in the profile"
-        )
-        raise
 
 
 def _require_loaded(client: Client, expected_keys: int) -> None:
@@ -167,13 +151,32 @@ def _require_loaded(client: Client, expected_keys: int) -> None:
         )
 
 
-def _stop(service: Service, live: str) -> None:
+def _start(service: Service, journal: t.Mapping[str, t.Any]) -> None:
+    try:
+        with service.start() as client:
+            _require_loaded(client, journal["expected_keys"])
+    except RunbookError as error:
+        if journal.get("is_return"):
+            os.unlink(os.path.join(journal["live"], _JOURNAL))
+            error.changed = True
+            error.next_step = (
+                "the server does not run, and has its former files: start it by hand, and name server_start_command in the profile"
+            )
+        raise
+
+
+def _stop(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     try:
         service.stop()
-    except RunbookError:
+    except RunbookError as error:
+        if journal.get("is_return"):
+            # Whoever still runs may save over the former files, once they are in its folder.
+            error.changed = True
+            error.next_step = "stop the server by hand, then run the procedure again: it gives the server its former files back"
+            raise
         time.sleep(0.5)  # it may have been asked to go down and not have begun yet
         service.start().close()
-        os.unlink(os.path.join(live, _JOURNAL))
+        os.unlink(os.path.join(journal["live"], _JOURNAL))
         raise
 
 
@@ -195,7 +198,10 @@ def complete_interrupted(service: Service) -> str:
     journal = read_journal(live)
     if journal is None:
         return ""
-    if any(_was_begun(journal, entry) for entry in journal["entries"]):
+    if journal.get("is_return"):
+        complete(service, journal)
+        return "gave the server its former files back, which an earlier run had begun"
+    if any(_has_moved(journal, entry) for entry in journal["entries"]):
         complete(service, journal)
         return "completed the exchange of files that an earlier run had begun"
     with_start(service, journal).start().close()
