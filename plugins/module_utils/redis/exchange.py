@@ -44,7 +44,9 @@ def nobody_else_in(data_folder: str) -> t.Iterator[None]:
         yield
 
 
-def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequence[str], expected_keys: int = -1) -> float:
+def exchange_files(
+    service: Service, other: str, kept_as: str, entries: t.Sequence[str], expected: t.Optional[t.Mapping[str, int]] = None
+) -> float:
     """Let entries of the data folder change places with those of another folder in it, which is then called `kept_as`.
 
     Args:
@@ -52,7 +54,7 @@ def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequen
         other: Folder in the data folder with the files that shall be used.
         kept_as: Its name afterwards, when it holds those that were used.
         entries: Names of the files and folders, the one first that the server begins with; one that is missing on a side will be there.
-        expected_keys: Keys that the server must have loaded then; -1 for any number.
+        expected: How many `keys` the server must have loaded then, and how many of these may have expired (`expires`); None for any.
 
     Returns:
         Seconds for which the server did not serve.
@@ -68,7 +70,7 @@ def exchange_files(service: Service, other: str, kept_as: str, entries: t.Sequen
         "entries": _noted(other, entries),
         "start_command": list(service.start_command),
         "waits": service.waits,
-        "expected_keys": expected_keys,
+        "expected": expected,
     }
     write_json(os.path.join(live, _JOURNAL), journal)
     outcome = os.path.join(live, f"{_JOURNAL[: -len('.json')]}.{os.getpid()}.json")
@@ -109,7 +111,7 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
 
 def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     moved = [entry["name"] for entry in journal["entries"] if _has_moved(journal, entry)]
-    back = {**journal, "entries": _noted(journal["other"], moved), "kept_as": journal["other"], "expected_keys": -1, "is_return": True}
+    back = {**journal, "entries": _noted(journal["other"], moved), "kept_as": journal["other"], "expected": None, "is_return": True}
     write_json(os.path.join(journal["live"], _JOURNAL), back)
     complete(service, back)
 
@@ -134,27 +136,29 @@ def _exchange(here: str, there: str) -> None:
         os.rename(here, there)
 
 
-def _require_loaded(client: Client, expected_keys: int) -> None:
+def _require_loaded(client: Client, expected: t.Optional[t.Mapping[str, int]]) -> None:
     """Compare how many keys the server has loaded, with those that have expired since; what clients did since then does not count."""
-    if expected_keys < 0:
+    if expected is None:
         return
     state = client.info("persistence")
     if "rdb_last_load_keys_loaded" in state:
         loaded = int(state["rdb_last_load_keys_loaded"]) + int(state["rdb_last_load_keys_expired"])
-        wrong = loaded != expected_keys
+        wrong = loaded != expected["keys"]
     else:  # Redis 6
         loaded = sum(one["keys"] for one in keyspace(client).values())
-        wrong = expected_keys > 0 and loaded == 0
+        wrong = expected["keys"] > expected["expires"] and loaded == 0
     if wrong:
         raise NotTheSame(
-            "The server did not load what was restored", where=str(client.server), why=f"it loaded {loaded} keys instead of {expected_keys}"
+            "The server did not load what was restored",
+            where=str(client.server),
+            why=f"it loaded {loaded} keys instead of {expected['keys']}",
         )
 
 
 def _start(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     try:
         with service.start() as client:
-            _require_loaded(client, journal["expected_keys"])
+            _require_loaded(client, journal["expected"])
     except RunbookError as error:
         if journal.get("is_return"):
             os.unlink(os.path.join(journal["live"], _JOURNAL))

@@ -52,7 +52,7 @@ def rehearse(one: BackupSet, place: Place, work_folder: str = "", *, timeout_s: 
         with scratch_folder(work_folder) as folder:
             copy_into(one, os.path.join(folder, Files().rdb), progress)
             clock.lap("copy")
-            comparison, _keys = load_and_compare(one, folder, programs, Files(), progress, clock, "", timeout_s)
+            comparison, _loaded = load_and_compare(one, folder, programs, Files(), progress, clock, "", timeout_s)
     except RunbookError as error:
         # A scratch server that does not start says nothing about the set: then it stays what it was.
         if (error.kind in ("SetDamaged", "NotTheSame") or error.facts.get("loads") is False) and not one.damage:

@@ -145,13 +145,13 @@ def restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
         for path in ready.leftovers:
             remove_tree(path)
         try:
-            comparison, keys = _prepare(one, ready, clock, progress)
+            comparison, loaded = _prepare(one, ready, clock, progress)
         except BaseException:
             shutil.rmtree(ready.restoring, ignore_errors=True)
             raise
         # From here on that name may be the replaced files': nothing is removed any more, the next run tidies up.
         progress.say("exchanging the files")
-        cut_off_s = exchange_files(service, ready.restoring, ready.kept_as, ready.found.files.entries(), keys)
+        cut_off_s = exchange_files(service, ready.restoring, ready.kept_as, ready.found.files.entries(), loaded)
     clock.lap("exchange")
     return {
         "changed": True,
@@ -167,7 +167,7 @@ def restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
     }
 
 
-def _prepare(one: BackupSet, ready: RestorePlan, clock: Clock, progress: Progress) -> t.Tuple[t.Dict[str, t.Any], int]:
+def _prepare(one: BackupSet, ready: RestorePlan, clock: Clock, progress: Progress) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, int]]:
     service, files = ready.found.service, ready.found.files
     status = os.stat(service.data_folder)
     os.mkdir(ready.restoring, 0o700)
@@ -175,7 +175,7 @@ def _prepare(one: BackupSet, ready: RestorePlan, clock: Clock, progress: Progres
     copy_into(one, os.path.join(ready.restoring, files.rdb), progress)
     _give(os.path.join(ready.restoring, files.rdb), status)
     clock.lap("copy")
-    comparison, keys = load_and_compare(
+    comparison, loaded = load_and_compare(
         one, ready.restoring, ready.found.programs, files, progress, clock, service.account, service.timeout_s
     )
     for top, folders, names in os.walk(ready.restoring):
@@ -183,7 +183,7 @@ def _prepare(one: BackupSet, ready: RestorePlan, clock: Clock, progress: Progres
             _give(os.path.join(top, name), status)
     fsync_tree(ready.restoring)
     clock.lap("make_durable")
-    return comparison, keys
+    return comparison, loaded
 
 
 def _give(path: str, owner: os.stat_result) -> None:
@@ -209,11 +209,11 @@ def copy_into(one: BackupSet, target: str, progress: Progress) -> None:
 
 def load_and_compare(
     one: BackupSet, folder: str, programs: Programs, files: Files, progress: Progress, clock: Clock, account: str, timeout_s: float
-) -> t.Tuple[t.Dict[str, t.Any], int]:
+) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, int]]:
     """Check a copied file, load it into a server of its own, compare its keys with the manifest, and write what the live server needs.
 
     Returns:
-        The comparison, and how many keys the file has.
+        The comparison, and how many `keys` the file has, of which how many expire (`expires`).
 
     Raises:
         SetDamaged: The checker found something, or the server could not load it.
@@ -237,7 +237,7 @@ def load_and_compare(
         clock.lap("load")
         found = keyspace(client)
         comparison = compare(one.manifest["content"], found, sample_types(client, found))
-        keys = sum(one_database["keys"] for one_database in found.values())
+        loaded = {what: sum(one_database[what] for one_database in found.values()) for what in ("keys", "expires")}
         if comparison["differences"]:
             raise NotTheSame(
                 f"The set {one.id} does not restore to what was backed up",
@@ -246,12 +246,14 @@ def load_and_compare(
                 next_step="use another set; nothing live was touched",
                 facts={"comparison": comparison},
             )
-        if checked.keys not in (-1, keys):
-            raise NotTheSame(f"The set {one.id} loads {keys} of {checked.keys} keys", where=one.folder, next_step="use another set")
+        if checked.keys not in (-1, loaded["keys"]):
+            raise NotTheSame(
+                f"The set {one.id} loads {loaded['keys']} of {checked.keys} keys", where=one.folder, next_step="use another set"
+            )
         clock.lap("compare")
         if files.append_only:
             progress.say("writing the append-only files")
             client.call("SELECT", 0)
             write_append_only(client, timeout_s)
             clock.lap("append_only")
-    return comparison, keys
+    return comparison, loaded
