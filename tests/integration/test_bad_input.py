@@ -14,13 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.in_use import CHOSEN
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.tool_check import tool_problems
 from integration.playbook_runs import ROOT, Profile, picture, server_picture
 from integration.postgresql_server import PostgresqlServer, running_server
 from tools.ports import free_port
@@ -143,6 +146,15 @@ def test_programs_older_than_the_server(profile: Profile, server: PostgresqlServ
     message = refused(profile, server, playbook, *CONFIRM)
     assert re.search(rf"{tool} 15\.\d+ is too old for a PostgreSQL 17 server", message)
     assert "Next: install the PostgreSQL 17 client programs, or name their folder" in message
+
+
+@pytest.mark.skipif(not OLD_TOOLS.is_dir(), reason="needs the older client programs of the package postgresql-client-15")
+def test_a_set_that_older_programs_cannot_read_is_not_called_damaged(server: PostgresqlServer, tmp_path: Path) -> None:
+    request = BackupRequest(server.connection, "reference", "reference", str(tmp_path))
+    one = back_up_logically(request)
+    verified = verify(one, tool_check=partial(tool_problems, tool_folder=str(OLD_TOOLS)))["backup_set"]
+    assert verified["state"] == "verified"
+    assert "no tool of the store has looked at it: pg_restore is older than the dump" in verified["proofs"][-1]["detail"]
 
 
 @pytest.mark.needs_root

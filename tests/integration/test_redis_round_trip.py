@@ -11,10 +11,12 @@ import time
 import typing as t
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import operations
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.hashing import hash_file
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
@@ -24,6 +26,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import (
     NotTheSame,
     RunbookError,
     SetDamaged,
+    ToolMissing,
     Unreachable,
     WrongTarget,
 )
@@ -202,6 +205,39 @@ def test_a_damaged_set_is_refused_before_the_live_server_is_touched(damage: str,
     with pytest.raises(SetDamaged):
         rehearse(one, plain.server.place)
     assert one.state == "failed"
+
+
+def test_programs_that_are_older_than_a_set_or_missing_say_nothing_about_it(plain: RedisServer, tmp_path: Path, cache: Path) -> None:
+    one = taken(plain, tmp_path)
+    version = one.manifest["rdb"]["version"]
+    for tools, why in ((redis6_folder(cache), f"cannot read RDB files of version {version}"), (str(tmp_path), "is missing")):
+        verified = operations.verify(one, tool_check=partial(tool_problems, tool_folder=tools))["backup_set"]
+        assert verified["state"] == "verified"
+        assert "no tool of the store has looked at it" in verified["proofs"][-1]["detail"]
+        with pytest.raises(ToolMissing, match=why):
+            rehearse(one, Place(tool_folder=tools))
+        assert one.state == "verified"
+    # A checker of the set's version beside a server that is older.
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed/redis-server").symlink_to(f"{redis6_folder(cache)}/redis-server")
+    (tmp_path / "mixed/redis-check-rdb").symlink_to(plain.program)
+    with pytest.raises(ToolMissing, match=f"redis-server cannot read RDB files of version {version}"):
+        rehearse(one, Place(tool_folder=str(tmp_path / "mixed")))
+    assert one.state == "verified"
+
+
+def test_a_server_that_is_killed_while_it_loads_a_set_says_nothing_about_the_set(plain: RedisServer, tmp_path: Path) -> None:
+    one = taken(plain, tmp_path / "sets")
+    (tmp_path / "redis-check-rdb").symlink_to(plain.program)
+    killed = tmp_path / "redis-server"
+    killed.write_text(
+        f'#!/bin/bash\n"{plain.program}" - --key-load-delay 100000 <&0 > >(tee "{tmp_path}/log") 2>&1 &\n'
+        f'until grep -q "RDB produced by" "{tmp_path}/log"; do sleep 0.01; done\nkill -9 $! $$\n'
+    )
+    killed.chmod(0o755)
+    with pytest.raises(CommandFailed, match="the set may be in order"):
+        rehearse(one, Place(tool_folder=str(tmp_path)))
+    assert one.state == "written"
 
 
 def test_a_set_with_other_keys_than_its_manifest_says_is_not_restored(plain: RedisServer, tmp_path: Path) -> None:

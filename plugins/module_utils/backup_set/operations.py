@@ -10,7 +10,7 @@ import datetime
 import os
 import typing as t
 
-from ..errors import BadInput, SetDamaged, SetNotFound
+from ..errors import BadInput, SetDamaged, SetNotFound, ToolMissing
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
 from .chain import base_of, chain_problems
@@ -27,20 +27,26 @@ def verify(
 ) -> t.Dict[str, t.Any]:
     """Read every file of a set, compare it with the manifest, let the store's own tool look, and write the finding down.
 
+    A tool that is not there, or is older than the set, says nothing about the set: then the proof says that none has looked.
+
     Raises:
         SetDamaged: Something is not as it should be; that is written down first.
     """
     progress = Progress(f"Verifying {one.id}")
     problems = one.problems(on_bytes=lambda done: progress.say("reading", done, one.size_bytes, "bytes"))
     problems = problems or chain_problems(one)
+    detail = f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read"
     if not problems and tool_check is not None:
-        problems = list(tool_check(one))
+        try:
+            problems = list(tool_check(one))
+        except ToolMissing as error:
+            detail += f"; no tool of the store has looked at it: {error.what}"
     if problems:
         if not dry_run and not one.damage:
             one.mark_failed(problems, run_id)
         raise damaged(one.folder, problems)
     if not dry_run:
-        one.add_proof("verified", run_id=run_id, detail=f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read")
+        one.add_proof("verified", run_id=run_id, detail=detail)
     return {"changed": not dry_run, "backup_set": one.summary()}
 
 

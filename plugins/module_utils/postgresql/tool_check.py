@@ -12,7 +12,7 @@ import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..command import Command, Place, run
-from ..errors import CommandFailed
+from ..errors import CommandFailed, ToolMissing
 
 
 def tool_problems(one: BackupSet, tool_folder: str = "") -> t.List[str]:
@@ -23,6 +23,9 @@ def tool_problems(one: BackupSet, tool_folder: str = "") -> t.List[str]:
 
     Returns:
         One sentence for each problem; empty when all is well or the set is of another kind.
+
+    Raises:
+        ToolMissing: pg_restore is not there, or older than the set.
     """
     if one.manifest.get("kind") != "postgresql":
         return []
@@ -34,6 +37,13 @@ def _logical(one: BackupSet, tool_folder: str) -> t.List[str]:
     try:
         listing = run(Command([place.program("pg_restore"), "--list", one.path(one.manifest["dump"]["path"])], place=place)).stdout
     except CommandFailed as error:
+        if "unsupported version" in error.why:
+            raise ToolMissing(
+                "pg_restore is older than the dump",
+                where=tool_folder or "the search path of this host",
+                why=error.why,
+                next_step="install the client programs of the server that was backed up, or name their folder (tool_folder of the store)",
+            ) from error
         return [f"pg_restore cannot read the dump: {error.why}"]
     expected = sum(1 for table in one.manifest["fingerprint"]["tables"].values() if table["hash"] is not None)
     found = sum(1 for line in listing.splitlines() if " TABLE DATA " in line)

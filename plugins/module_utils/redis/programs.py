@@ -14,12 +14,17 @@ import typing as t
 from dataclasses import dataclass
 
 from ..command import Command, Place, run
-from ..errors import BadInput, ToolMissing
+from ..errors import BadInput, SetDamaged, ToolMissing
 from .client import Client
+from .rdb import read_head
 
 _SERVERS = ("redis-server", "valkey-server")
 _CHECKERS = ("redis-check-rdb", "valkey-check-rdb")
 LABEL = "sre.runbooks.scratch"
+_OTHER_VERSION = re.compile(r"Can't handle RDB format version|Wrong signature trying to load DB")
+"""rdbLoadRioWithLoadingCtx in rdb.c; the files of Valkey 9 begin with another word than those of Redis."""
+JUDGED_STATUS = 1
+"""With which a checker ends that found something, and a server that could not load its data (redis-check-rdb.c, server.c)."""
 _WORK = "/scratch"
 """Where a folder of the host is seen in a container of ours."""
 
@@ -97,22 +102,48 @@ class Programs:
             path: The file, on this host.
 
         Raises:
-            ToolMissing: Neither the checker nor a server is there.
+            ToolMissing: Neither the checker nor a server is there, or it does not know files of that version.
+            CommandFailed: It ended without a judgement.
         """
-        folder, name = os.path.split(os.path.abspath(path))
+        with tempfile.TemporaryDirectory(prefix="sre-runbooks-check-") as links:
+            command = Command(self._checker(path, links))
+            done = run(command, check=False)
+        said, tool = done.stdout + done.stderr, next(name for name in _CHECKERS if any(word.endswith(name) for word in command.argv))
+        unknown = too_old(tool, path, said)
+        if unknown:
+            raise unknown
+        if done.status not in (0, JUDGED_STATUS):
+            raise command.failure(done.status, said)
+        return _judged(said, done.status, tool)
+
+    def _checker(self, path: str, links: str) -> t.List[str]:
         if self.image:
+            folder, name = os.path.split(os.path.abspath(path))
             program = os.path.join(os.path.dirname(self.server), "valkey-check-rdb" if "valkey" in self.server else "redis-check-rdb")
             status = os.stat(path)
-            argv = self.argv(program, f"{_WORK}/{name}", folder=folder, owner=(status.st_uid, status.st_gid))
-            done = run(Command(argv), check=False)
-            return _judged(done.stdout + done.stderr, done.status, os.path.basename(program))
-        with tempfile.TemporaryDirectory(prefix="sre-runbooks-check-") as links:
-            program = _first_of(_CHECKERS, Place(tool_folder=self.tool_folder))
-            if not program:
-                program = os.path.join(links, "redis-check-rdb")
-                os.symlink(os.path.realpath(self.server), program)
-            done = run(Command([program, path]), check=False)
-        return _judged(done.stdout + done.stderr, done.status, os.path.basename(program))
+            return self.argv(program, f"{_WORK}/{name}", folder=folder, owner=(status.st_uid, status.st_gid))
+        program = _first_of(_CHECKERS, Place(tool_folder=self.tool_folder))
+        if not program:
+            program = os.path.join(links, "redis-check-rdb")
+            os.symlink(os.path.realpath(self.server), program)
+        return [program, path]
+
+
+def too_old(tool: str, path: str, said: str) -> t.Optional[ToolMissing]:
+    """The error for a program that said that it knows no files of that version, which says nothing about the file; None for any other."""
+    try:
+        head = read_head(path)
+    except SetDamaged:
+        return None
+    if not _OTHER_VERSION.search(said):
+        return None
+    return ToolMissing(
+        f"{tool} cannot read RDB files of version {head.version}",
+        where=path,
+        why=f"the server that wrote it is version {head.server_version}, this program is older or of the other kind",
+        next_step="install the programs of that server or newer ones, or name their folder (tool_folder of the store)",
+        facts={"tool": tool},
+    )
 
 
 def _judged(said: str, status: int, tool: str) -> Checked:

@@ -96,13 +96,12 @@ def tool_problems(one: BackupSet, tool_folder: str = "") -> t.List[str]:
     """What redis-check-rdb says of a set.
 
     Returns:
-        One sentence for each problem; empty when all is well, when the set is of another kind, or when the programs are not on this host.
+        One sentence for each problem; empty when all is well, or when the set is of another kind.
+
+    Raises:
+        ToolMissing: The programs are not on this host, or are older than the set.
     """
     if one.manifest.get("kind") != "redis":
         return []
-    try:
-        programs = programs_on_host(tool_folder)
-    except ToolMissing:
-        return []
-    checked = programs.check_rdb(one.path(one.manifest["rdb"]["path"]))
+    checked = programs_on_host(tool_folder).check_rdb(one.path(one.manifest["rdb"]["path"]))
     return [f"{checked.tool} says: {checked.problem}"] if checked.problem else []

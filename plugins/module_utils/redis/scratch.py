@@ -11,6 +11,7 @@ what it holds can be compared with what was backed up, however old the set is.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -22,12 +23,16 @@ from ..command import end as end_process
 from ..errors import CommandFailed, DeadlineExceeded, NoSpace, RunbookError
 from ..files import keep_reserve
 from .client import Client, Server
-from .programs import Programs
+from .programs import JUDGED_STATUS, Programs, too_old
 
 SOCKET = "s"
 _DISCARD_PORT = 9
 """Nobody is its master: this port is reserved for a service that sends nothing (RFC 863)."""
 _MEMORY_RESERVE_BYTES = 128_000_000
+_OF_FILE = re.compile(r"Internal error in RDB|Wrong RDB checksum|Wrong signature trying|Short read or OOM loading|rdb file reading failure")
+"""What rdb.c says of a file that it cannot load."""
+_OF_SERVER = re.compile(r"The RDB file contains (AUX )?module|failed allocating|Out Of Memory|No such file|ermission denied")
+"""What it, and zmalloc.c, say when a module, memory or the right to read the file is missing."""
 
 
 def require_memory(needed_bytes: int) -> None:
@@ -101,7 +106,7 @@ def scratch_server(
             def look() -> None:
                 keep_reserve(folder)
                 if process.poll() is not None:
-                    raise _not_loaded(folder, _end_of(said))
+                    raise _not_loaded(os.path.join(folder, rdb_name), process.returncode, _end_of(said))
 
             client = _loaded(server, timeout_s, look, folder)
             try:
@@ -149,15 +154,15 @@ def _end_of(said: t.IO[bytes]) -> str:
     return os.pread(said.fileno(), 4000, max(0, size - 4000)).decode("utf-8", "replace")
 
 
-def _not_loaded(folder: str, said: str) -> CommandFailed:
+def _not_loaded(path: str, status: int, said: str) -> RunbookError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line for word in ("rror", "atal", "FATAL", "ailed", "rong", "xpected", "denied"))]
-    of_file = any(word in said for word in ("RDB", "rdb"))
-    return CommandFailed(
+    of_file = status == JUDGED_STATUS and _OF_FILE.search(said) and not _OF_SERVER.search(said)
+    return too_old("redis-server", path, said) or CommandFailed(
         "A server of its own could not load the file",
-        where=folder,
-        why="; ".join((telling or lines)[-3:])[-600:] or "it ended without a word",
-        next_step="use another set; the live server is as it was",
+        where=path,
+        why="; ".join((telling or lines)[-3:])[-600:] or f"it ended with {status}, without a word",
+        next_step="use another set; the live server is as it was" if of_file else "look what ended it; the set may be in order",
         facts={"tool": "redis-server", "loads": not of_file},
     )
 
