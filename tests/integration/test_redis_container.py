@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.keys import Key
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import rehearse
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import undo
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
+from ansible_collections.sre.runbooks.plugins.module_utils.restoring.scratch_folders import scratch_folder
 from integration.redis_server import valkey_folder
 from tools.engine import NoEngine, docker_engine
 from tools.image import postgresql_image
@@ -66,6 +68,28 @@ def server(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest
         pytest.skip(str(reason))
 
 
+TLS_ONLY = """
+import select, socket, ssl, threading
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/pair.pem")
+def carry(one, other):
+    while True:
+        for ready in [one] if one.pending() else select.select([one, other], [], [])[0]:
+            data = ready.recv(65536)
+            if not data:
+                return one.close(), other.close()
+            (other if ready is one else one).sendall(data)
+listener = socket.create_server(("127.0.0.1", 6380))
+while True:
+    try:
+        secured = context.wrap_socket(listener.accept()[0], server_side=True)
+    except OSError:
+        continue
+    threading.Thread(target=carry, args=(secured, socket.create_connection(("127.0.0.1", 6379))), daemon=True).start()
+"""
+"""A port of the container that speaks nothing but TLS, in front of the server's."""
+
+
 def fill(server: Server, prefix: str, keys: int = 500) -> None:
     """Have these keys and no others."""
     with server.connect() as client:
@@ -101,6 +125,22 @@ def test_a_server_in_a_container_is_backed_up_proven_restored_and_put_back(metho
     assert not left.stdout.strip()
 
 
+def test_a_rehearsal_ends_what_killed_ones_left_and_no_other_that_runs(server: Server, tmp_path: Path) -> None:
+    fill(server, "first")
+    one = read_set(back_up(BackupRequest(server, "cache", str(tmp_path)))["backup_set"]["folder"])
+    with scratch_folder(str(tmp_path)) as folder:
+        names = {"sre-runbooks-test-live": folder, "sre-runbooks-test-left": str(tmp_path / "gone")}
+        for name, of_folder in names.items():
+            label = f"sre.runbooks.scratch={of_folder}"
+            subprocess.run(["docker", "run", "--detach", "--name", name, "--label", label, IMAGE, "sleep", "60"], check=True)
+        try:
+            rehearse(one, server.place)
+            listed = subprocess.run(["docker", "ps", "--format", "{{.Names}}"], check=True, capture_output=True, text=True)
+            assert names.keys() & set(listed.stdout.split()) == {"sre-runbooks-test-live"}
+        finally:
+            subprocess.run(["docker", "rm", "--force", *names], check=False, capture_output=True)
+
+
 def test_a_container_that_has_stopped_is_restored_and_runs_again(server: Server, tmp_path: Path) -> None:
     fill(server, "first")
     before = content(server)
@@ -108,6 +148,24 @@ def test_a_container_that_has_stopped_is_restored_and_runs_again(server: Server,
     subprocess.run(["docker", "kill", NAME], check=True, capture_output=True)
     restore(RestoreRequest(server, one, Wishes(rdb_file="/data/dump.rdb")))
     assert content(server) == before
+
+
+def test_a_server_in_a_container_that_speaks_only_tls_is_reached_and_its_certificate_is_looked_at(server: Server, tmp_path: Path) -> None:
+    subject = ["-subj", "/CN=cache", "-addext", "subjectAltName=IP:127.0.0.1", "-out", "pair.pem", "-keyout", "key.pem"]
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject], check=True, cwd=tmp_path, capture_output=True)
+    certificate = (tmp_path / "pair.pem").read_text()
+    (tmp_path / "ca.pem").write_text(certificate)
+    (tmp_path / "pair.pem").write_text(certificate + (tmp_path / "key.pem").read_text())
+    subprocess.run(["docker", "cp", str(tmp_path / "pair.pem"), f"{NAME}:/pair.pem"], check=True, capture_output=True)
+    subprocess.run(["docker", "exec", "--detach", NAME, "python3", "-c", TLS_ONLY], check=True, capture_output=True)
+    secured = replace(server, port=6380, tls=True, ca_file=str(tmp_path / "ca.pem"))
+    secured.wait_until_it_serves(20).close()
+    fill(secured, "first")
+    one = read_set(back_up(BackupRequest(secured, "cache", str(tmp_path / "sets"), "stream"))["backup_set"]["folder"])
+    assert one.manifest["content"]["databases"]["0"]["keys"]["to"] == 500
+    with pytest.raises(Unreachable, match="certificate"):
+        replace(secured, ca_file="").connect()
+    replace(secured, ca_file="", verify_tls=False).connect().close()
 
 
 def test_keys_in_a_container_are_removed_and_a_container_that_is_missing_is_named(server: Server, tmp_path: Path) -> None:

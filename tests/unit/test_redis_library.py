@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged
+from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, SetDamaged
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Server
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.content import between, compare
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.protocol import ProtocolError, Replies, ServerError, encode
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.rdb import read_head
@@ -107,3 +109,9 @@ def test_exact_figures_must_be_met_and_others_may_be_missed_but_not_lost() -> No
     assert outside["same"]
     assert outside["unknown"] == ["database 0 has 13 keys instead of 10 to 12"]
     assert not compare(rough, {}, {})["same"]
+
+
+@pytest.mark.parametrize("place", [Place(container="cache"), Place(pod="cache-0")])
+def test_a_socket_file_in_a_container_or_pod_is_refused(place: Place) -> None:
+    with pytest.raises(BadInput, match=r"/run/redis\.sock in .*name the port"):
+        Server(host="/run/redis.sock", socket_file="/run/redis.sock", place=place)

@@ -17,9 +17,9 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ..command import Place, end
-from ..errors import CommandFailed, RunbookError, Unreachable
+from ..errors import BadInput, CommandFailed, RunbookError, Unreachable
 from .protocol import ProtocolError, Replies, ServerError, Word, encode, fields_of
-from .transport import connected, through_tunnel
+from .transport import connected, through_tunnel, with_tls
 
 _READ_BYTES = 1 << 16
 _REFUSALS = {
@@ -46,6 +46,9 @@ class Server:
         verify_tls: Whether its certificate is looked at.
         timeout_s: Seconds to wait for a connection, and for an answer.
         place: Where its client programs and its files are.
+
+    Raises:
+        BadInput: A socket file in a container or pod is named.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +61,14 @@ class Server:
     verify_tls: bool = True
     timeout_s: float = 10.0
     place: Place = field(default_factory=Place)
+
+    def __post_init__(self) -> None:
+        if self.socket_file and not self.place.is_host:
+            raise BadInput(
+                "A socket file in a container or pod cannot be reached",
+                where=f"{self.socket_file} in {self.place}",
+                next_step="name the port on which the server listens there, with host 127.0.0.1",
+            )
 
     def __str__(self) -> str:
         where = self.socket_file or f"{self.host}:{self.port}"
@@ -142,7 +153,12 @@ class Client:
         """Connect and log in; as `Server.connect`."""
         server = self.server
         try:
-            self._socket, self._tunnel, self._said = through_tunnel(server) if not server.place.is_host else (connected(server), None, None)
+            if server.place.is_host:
+                self._socket = connected(server)
+            else:
+                self._socket, self._tunnel, self._said = through_tunnel(server)
+            if server.tls and not server.socket_file:
+                self._socket = with_tls(self._socket, server)
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         if server.password:

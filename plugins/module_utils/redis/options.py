@@ -65,7 +65,7 @@ def server_from(options: t.Mapping[str, t.Any]) -> Server:
     """The server that the options describe; a host that begins with a slash is a socket file.
 
     Raises:
-        BadInput: Both a container and a pod are named.
+        BadInput: Both a container and a pod are named, or a socket file in one of them.
     """
     host = options["host"]
     return Server(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ..command import Command, Place, run
 from ..errors import BadInput, SetDamaged, ToolMissing
+from ..restoring.scratch_folders import is_abandoned
 from .client import Client
 from .rdb import read_head
 
@@ -82,16 +83,21 @@ class Programs:
         """What a program that works in a folder calls it."""
         return _WORK if self.image else folder
 
+    def remove(self, name: str) -> None:
+        """End a container of ours; nothing happens when it has ended, or where there are none."""
+        if self.image:
+            run(Command([self.engine, "rm", "--force", name]), check=False)
+
     def remove_leftovers(self, parent: str) -> None:
-        """End containers that killed runs left at work below a folder."""
+        """End containers that killed runs left at work on folders in `parent` in which nobody works any more."""
         if not self.image:
             return
         form = '{{.ID}} {{.Label "' + LABEL + '"}}'
         listed = run(Command([self.engine, "ps", "--all", "--filter", f"label={LABEL}", "--format", form]), check=False)
         for line in listed.stdout.splitlines():
             number, _space, folder = line.partition(" ")
-            if folder.startswith(parent.rstrip("/") + "/"):
-                run(Command([self.engine, "rm", "--force", number]), check=False)
+            if os.path.dirname(folder) == os.path.abspath(parent) and is_abandoned(folder):
+                self.remove(number)
 
     def check_rdb(self, path: str) -> Checked:
         """Let redis-check-rdb read a file to its end: every length, every value, and the checksum.

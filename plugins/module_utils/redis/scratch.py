@@ -115,11 +115,9 @@ def scratch_server(
                 _shut_down(client, process)
         finally:
             end_process(process)
-            if programs.image:
-                programs.remove_leftovers(os.path.dirname(folder))
-            for left in (SOCKET,):
-                if os.path.lexists(os.path.join(folder, left)):
-                    os.unlink(os.path.join(folder, left))
+            programs.remove(name)
+            if os.path.lexists(os.path.join(folder, SOCKET)):
+                os.unlink(os.path.join(folder, SOCKET))
 
 
 def _configure(process: "subprocess.Popen[bytes]", settings: t.Mapping[str, str]) -> None:

@@ -66,8 +66,15 @@ def connected(server: Address) -> socket.socket:
         return _to_file(server.socket_file, server.timeout_s)
     plain = socket.create_connection((server.host, server.port), timeout=server.timeout_s)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if not server.tls:
-        return plain
+    return plain
+
+
+def with_tls(plain: socket.socket, server: Address) -> ssl.SSLSocket:
+    """TLS over a connection, whichever way it goes; from then on `plain` is no more.
+
+    Raises:
+        OSError: The server speaks no TLS, or its certificate is not in order.
+    """
     context = ssl.create_default_context(cafile=server.ca_file or None)
     if not server.verify_tls:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -30,6 +30,21 @@ def scratch_folder(parent: str) -> t.Iterator[str]:
         os.close(descriptor)
 
 
+def is_abandoned(folder: str) -> bool:
+    """Whether nobody works in a scratch folder any more, or it is gone."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 def remove_scratch_folders(parent: str, account: str = "") -> t.List[str]:
     """Remove our scratch folders, and those of an account that we ran servers as, that killed rehearsals left; returns their names."""
     owners = {os.geteuid(), pwd.getpwnam(account).pw_uid if account else os.geteuid()}
@@ -37,13 +52,7 @@ def remove_scratch_folders(parent: str, account: str = "") -> t.List[str]:
     for entry in os.scandir(parent):
         if not entry.name.startswith(SCRATCH_PREFIX) or entry.stat(follow_symlinks=False).st_uid not in owners:
             continue
-        descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_abandoned(entry.path):
             shutil.rmtree(entry.path, ignore_errors=True)
             removed.append(entry.name)
-        except BlockingIOError:
-            continue
-        finally:
-            os.close(descriptor)
     return removed
