@@ -176,10 +176,14 @@ def test_a_backup_while_others_write_is_consistent_and_says_how_exact_it_is(plai
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(plain: RedisServer, tmp_path: Path) -> None:
     plain.empty()
     one = taken(plain, tmp_path / "sets")
+    (plain.data / "before_20200101T000000Z").mkdir(exist_ok=True)
+    (plain.data / ".restore.lock").unlink(missing_ok=True)
     before, content = picture(plain.data, tmp_path), plain.content()
     assert "let the server save" in describe(BackupRequest(plain.server, "cache", str(tmp_path / "sets")))["plan"][-1]
     assert "stop the server" in describe_restore(RestoreRequest(plain.server, one))["plan"][-1]
+    assert prune(plain.server, Wishes(), 0, dry_run=True)["changed"]
     assert (picture(plain.data, tmp_path), plain.content()) == (before, content)
+    assert not (plain.data / ".restore.lock").exists()
 
 
 @pytest.mark.parametrize("damage", ["flipped byte", "cut", "flipped byte that the manifest does not know"])

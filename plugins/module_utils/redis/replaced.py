@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import typing as t
+from contextlib import nullcontext
 
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
@@ -79,8 +80,10 @@ def prune(server: Server, wishes: Wishes, keep: int, *, dry_run: bool = False) -
     """
     if keep < 0:
         raise BadInput(f"{keep} replaced ones cannot be kept", next_step="say 0 or more (restore_keep_replaced)")
-    folder = find(server, wishes).service.data_folder
-    with nobody_else_in(folder):
+    service = find(server, wishes).service
+    folder = service.data_folder
+    with nullcontext() if dry_run else nobody_else_in(folder):
+        note = "" if dry_run else complete_interrupted(service)
         newest_first = folders_called(folder, "before", "undone")
         kept, superfluous = newest_first[:keep], newest_first[keep:]
         sizes = {path: tree_bytes(path) for path in superfluous}
@@ -88,10 +91,10 @@ def prune(server: Server, wishes: Wishes, keep: int, *, dry_run: bool = False) -
             for path in superfluous:
                 remove_tree(path)
     return {
-        "changed": bool(superfluous),
+        "changed": bool(superfluous or note),
         "dropped": superfluous,
         "kept": kept,
         "freed_bytes": sum(sizes.values()),
-        "plan": [f"remove the replaced data {path} ({sizes[path] / 1e6:.0f} MB)" for path in superfluous],
+        "plan": [*([note] if note else []), *(f"remove the replaced data {path} ({sizes[path] / 1e6:.0f} MB)" for path in superfluous)],
         "diff": {"before": "".join(f"{path}\n" for path in newest_first), "after": "".join(f"{path}\n" for path in kept)},
     }
