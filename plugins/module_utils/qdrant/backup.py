@@ -12,11 +12,12 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ..backup_set.sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
-from ..errors import BadInput, RunbookError, SetDamaged
+from ..backup_set.sets import BackupSet, SetWriter, remove_leftovers, utc_now
+from ..errors import BadInput, SetDamaged
 from ..files import require_folder_writable, require_space
 from ..progress import Progress
 from ..restoring.result import told
+from ..restoring.safety import safety_set
 from .archive import hash_members, read_storage
 from .fetch import fetch
 from .fingerprint import settings_of, state_of
@@ -258,10 +259,4 @@ def take_safety_set(request: BackupRequest) -> BackupSet:
     Raises:
         RunbookError: It could not be taken; then nothing may be replaced.
     """
-    taken = read_set(back_up(request)["backup_set"]["folder"])
-    try:
-        taken.require_whole()
-    except RunbookError as error:
-        error.next_step = "look at the disk of the backup folder; nothing was replaced"
-        raise
-    return taken
+    return safety_set(back_up(request))

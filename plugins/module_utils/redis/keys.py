@@ -10,15 +10,18 @@ memory to another thread (redis.io/commands/unlink). How many at a time follows 
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from ..errors import BadInput, NotTheSame
 from ..progress import Progress
+from ..restoring.safety import safety_set
 from .backup import BackupRequest, back_up, describe
 from .client import Client, Server, text_of
-from .content import keyspace
+from .content import between, compare, keyspace
 from .protocol import ServerError
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 10, 250
@@ -27,6 +30,9 @@ _LONG_S = 0.003
 _SHORT_S = 0.001
 _SHOWN_PREFIXES = 20
 _LONGEST_PREFIX = 40
+_MOST_PREFIXES = 10_000
+_ID = re.compile(r"[0-9a-fA-F-]{16,}")
+"""Sixteen hexadecimal digits and more: an id of a session, or a digest, which may be a secret."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,8 @@ def _opened(request: KeysRequest) -> Client:
 def information(request: KeysRequest) -> t.Dict[str, t.Any]:
     """What there is: databases, memory, hits, and of the keys that are meant how many, by the beginning of their names and by type.
 
+    Beginnings that only one key has are not told. With more than 10 000 of them at a time, those that few keys have may be told too low.
+
     Raises:
         RunbookError: The server cannot be asked.
     """
@@ -104,14 +112,14 @@ def information(request: KeysRequest) -> t.Dict[str, t.Any]:
     with _opened(request) as client:
         info = client.info("server", "memory", "stats", "clients")
         databases = keyspace(client)
-        prefixes: t.Dict[str, int] = {}
+        prefixes: t.Counter[str] = Counter()
         sampled: t.List[bytes] = []
         found, pace = 0, _Pace()
         for keys in _scan(client, request, pace):
             found += len(keys)
-            for key in keys:
-                name = _prefix(key)
-                prefixes[name] = prefixes.get(name, 0) + 1
+            prefixes.update(map(_prefix, keys))
+            if len(prefixes) > _MOST_PREFIXES:
+                prefixes = Counter(dict(prefixes.most_common(_MOST_PREFIXES // 2)))
             sampled += keys[: 200 - len(sampled)] if len(sampled) < 200 else []
             progress.say("looking at keys", found, None, "keys")
         types: t.Dict[str, int] = {}
@@ -119,7 +127,9 @@ def information(request: KeysRequest) -> t.Dict[str, t.Any]:
             if not isinstance(reply, ServerError):
                 types[text_of(reply)] = types.get(text_of(reply), 0) + 1
     hits, misses = int(info.get("keyspace_hits", 0)), int(info.get("keyspace_misses", 0))
-    largest = sorted(prefixes.items(), key=lambda item: (-item[1], item[0]))[:_SHOWN_PREFIXES]
+    # What stands in front of a single key may be the better part of its name.
+    shared = [(name, count) for name, count in prefixes.items() if count > 1]
+    largest = sorted(shared, key=lambda item: (-item[1], item[0]))[:_SHOWN_PREFIXES]
     return {
         "changed": False,
         "matching": found,
@@ -142,9 +152,9 @@ def information(request: KeysRequest) -> t.Dict[str, t.Any]:
 
 
 def _prefix(key: bytes) -> str:
-    """The beginning of a name, up to its first colon; the rest may be a secret, such as the id of a session."""
+    """The beginning of a name, up to its first colon, ids left out; the rest may be a secret, such as the id of a session."""
     head, colon, _rest = key.partition(b":")
-    return head.decode("utf-8", "replace")[:_LONGEST_PREFIX] + ":" if colon else "(without a prefix)"
+    return _ID.sub("(id)", head.decode("utf-8", "replace"))[:_LONGEST_PREFIX] + ":" if colon else "(without a prefix)"
 
 
 def clear(request: KeysRequest, copy: t.Optional[BackupRequest] = None, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
@@ -155,6 +165,7 @@ def clear(request: KeysRequest, copy: t.Optional[BackupRequest] = None, *, dry_r
 
     Raises:
         BadInput: There are more than may be removed, or the pattern fits everything; nothing was removed.
+        NotTheSame: The safety copy does not hold what the server held; nothing was removed.
     """
     if not request.pattern.strip("*?"):
         raise BadInput(
@@ -178,7 +189,7 @@ def clear(request: KeysRequest, copy: t.Optional[BackupRequest] = None, *, dry_r
         if dry_run or not matching:
             return {**result, "removed": 0} if not dry_run else result
         if copy is not None:
-            result["backup_set"] = back_up(copy)["backup_set"]
+            result["backup_set"] = _take_copy(copy, client, request)
         began, pace = time.monotonic(), _Pace()
         removed, progress = 0, Progress(f"Removing {request}")
         for keys in _scan(client, request, pace):
@@ -219,6 +230,25 @@ def _told(steps: t.Sequence[str], keys: int) -> t.Dict[str, t.Any]:
     return {"plan": list(steps), "diff": {"before": f"{keys} keys\n", "after": "0 keys\n"}}
 
 
+def _take_copy(copy: BackupRequest, client: Client, request: KeysRequest) -> t.Dict[str, t.Any]:
+    """Take the safety copy, read it again, and compare its keys with those of the database that will lose some; returns its summary."""
+    number, none = str(request.database), {"keys": 0, "expires": 0}
+    before = keyspace(client).get(number, none)
+    taken = safety_set(back_up(copy))
+    after = keyspace(client).get(number, none)
+    limits = taken.manifest["content"]["databases"].get(number, {})
+    copied = {number: {what: limits[what]["to"] if limits else 0 for what in none}}
+    differences = compare(between({number: before}, {number: after}), copied, {})["differences"]
+    if differences:
+        raise NotTheSame(
+            "The safety copy does not hold what the server holds",
+            where=taken.folder,
+            why="; ".join(differences),
+            next_step="see that the store's backup is of this server, and run it again if others write; nothing was removed",
+        )
+    return taken.summary()
+
+
 def flush(request: KeysRequest, copy: BackupRequest, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
     """Empty a database (FLUSHDB ASYNC), after a safety copy of the whole server.
 
@@ -234,9 +264,7 @@ def flush(request: KeysRequest, copy: BackupRequest, *, dry_run: bool = False) -
         result: t.Dict[str, t.Any] = {"changed": matching > 0, "matching": matching, **_told(steps, matching)}
         if dry_run or not matching:
             return {**result, "removed": 0} if not dry_run else result
-        made = back_up(copy)["backup_set"]
-        if not made["size_bytes"]:
-            raise NotTheSame("The safety copy is empty", where=made["folder"], next_step="look at the server's log; nothing was removed")
+        made = _take_copy(copy, client, request)
         began = time.monotonic()
         client.call("FLUSHDB", "ASYNC")
         took = time.monotonic() - began
