@@ -9,12 +9,14 @@ from __future__ import annotations
 import shutil
 import typing as t
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import list_sets
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, NoSpace
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
@@ -22,7 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from integration.faults import FEWER, Operation, Series, Victim, own_process, own_session, programs, wait_until
 from integration.redis_server import RedisServer, running_redis
-from integration.test_disk_full import small_disk
+from integration.test_disk_full import Filler, small_disk
 
 pytestmark = pytest.mark.slow
 KEYS = 40_000
@@ -179,4 +181,35 @@ def test_a_full_disk_is_told_in_one_message_and_the_live_data_stays(tmp_path: Pa
                 back_up(BackupRequest(small.server, "cache", str(tmp_path / "other")))
             assert not list((tmp_path / "other").glob("*"))
             assert small.content() == before
+    shutil.rmtree(tmp_path)
+
+
+def slow_writer(redis: RedisServer, folder: Path) -> str:
+    """A folder with the server's programs, of which the server takes a moment for each key that it writes."""
+    folder.mkdir()
+    (folder / "redis-check-rdb").symlink_to(redis.program)
+    (folder / "redis-server").write_text(f'#!/bin/sh\nexec "{redis.program}" "$@" --rdb-key-save-delay 10\n')
+    (folder / "redis-server").chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("begun", ["dump.rdb", "temp-rewriteaof*"])
+def test_a_disk_that_becomes_full_in_the_middle_of_a_restore_is_told_and_the_live_server_keeps_its_data(begun: str, tmp_path: Path) -> None:
+    with running_redis() as redis:
+        redis.fill(KEYS // 2, size=1000)
+        one = read_set(back_up(BackupRequest(redis.server, "cache", str(tmp_path)))["backup_set"]["folder"])
+        restored = redis.content()
+    with small_disk(250) as disk, running_redis(data=disk, appendonly="no" if begun == "dump.rdb" else "yes") as small:
+        small.fill(100)
+        before, pid = small.content(), small.pid()
+        slow = replace(small.server, place=Place(tool_folder=slow_writer(small, tmp_path / "slow")))
+        with Filler(disk, lambda: any(disk.glob(f"restoring_*/{begun}"))) as filler:
+            with pytest.raises(NoSpace, match="disk"):
+                restore(RestoreRequest(slow, one, Wishes(timeout_s=20)))
+            assert filler.filled
+        assert (small.content(), small.pid()) == (before, pid)
+        assert not list(disk.glob("restoring_*"))
+        restore(RestoreRequest(small.server, one))
+        assert small.content() == restored
     shutil.rmtree(tmp_path)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ..backup_set.hashing import copy_hashed
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput, NotTheSame, SetDamaged
-from ..files import fsync_tree, remove_tree, require_space
+from ..files import fsync_tree, keep_reserve, remove_tree, require_space
 from ..progress import Progress
 from ..restoring.names import stamp
 from ..restoring.result import Clock, told
@@ -196,11 +196,16 @@ def copy_into(one: BackupSet, target: str, progress: Progress) -> None:
 
     Raises:
         SetDamaged: It is not what was backed up.
-        NoSpace: The disk is full.
+        NoSpace: The disk is almost full.
     """
     path = one.manifest["rdb"]["path"]
+
+    def look(done: int) -> None:
+        keep_reserve(os.path.dirname(target))
+        progress.say("copying the file", done, one.size_bytes, "bytes")
+
     with open(one.path(path), "rb", buffering=0) as source:
-        copied = copy_hashed(source, target, on_bytes=lambda done: progress.say("copying the file", done, one.size_bytes, "bytes"))
+        copied = copy_hashed(source, target, on_bytes=look)
     if copied["sha256"] != next(entry["sha256"] for entry in one.manifest["files"] if entry["path"] == path):
         raise SetDamaged(
             f"The backup set {one.id} is damaged", where=one.folder, why=f"{path} changed while it was read", next_step="use another set"
@@ -254,6 +259,6 @@ def load_and_compare(
         if files.append_only:
             progress.say("writing the append-only files")
             client.call("SELECT", 0)
-            write_append_only(client, timeout_s)
+            write_append_only(client, folder, timeout_s)
             clock.lap("append_only")
     return comparison, loaded

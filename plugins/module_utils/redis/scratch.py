@@ -168,6 +168,7 @@ def _not_loaded(path: str, status: int, said: str) -> RunbookError:
 def _shut_down(client: Client, process: "subprocess.Popen[bytes]") -> None:
     try:
         client.pipeline([("SHUTDOWN", "NOSAVE")])
+        process.kill()  # it refuses, as one does that cannot write its append-only files
     except RunbookError:
         pass  # it answers by closing the connection
     client.close()
@@ -177,19 +178,27 @@ def _shut_down(client: Client, process: "subprocess.Popen[bytes]") -> None:
         pass
 
 
-def write_append_only(client: Client, timeout_s: float) -> None:
+def write_append_only(client: Client, folder: str, timeout_s: float) -> None:
     """Let a server write its data as the append-only files that it would begin with itself, and wait until they are complete.
+
+    Args:
+        client: A connection to it.
+        folder: Its data folder.
+        timeout_s: Seconds until they must be written.
 
     Raises:
         CommandFailed: It could not.
+        NoSpace: The disk is almost full.
         DeadlineExceeded: It took too long.
     """
     # In one piece: between the two a server that is nobody's replica would begin to remove the keys that have expired.
     client.pipeline([("REPLICAOF", "NO", "ONE"), ("CONFIG", "SET", "appendonly", "yes")])
     give_up = time.monotonic() + timeout_s
     while True:
+        keep_reserve(folder)
         state = client.info("persistence")
-        if not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
+        # A server tries again and again.
+        if state["aof_last_bgrewrite_status"] != "ok" or not (state["aof_rewrite_in_progress"] or state["aof_rewrite_scheduled"]):
             break
         if time.monotonic() > give_up:
             raise DeadlineExceeded("The append-only files were not written in time", where=str(client.server))
