@@ -30,6 +30,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import B
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.keys import KeysRequest, clear, flush, information
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from integration.redis_server import RedisServer, running_redis
+from integration.test_redis_playbooks import RedisProfile
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +284,21 @@ def test_what_is_wrong_with_the_list_of_caches_is_told_before_any_is_cleared(cac
         with pytest.raises(BadInput, match="Next: "):
             clear_caches(endpoints, names)
     assert caches.asked == 0
+
+
+def test_the_playbook_clears_the_caches_of_the_profile_and_fails_with_the_name_of_one_that_is_not_clear(
+    caches: Caches, redis: RedisServer, tmp_path: Path
+) -> None:
+    profile = RedisProfile(tmp_path, redis)
+    mine = {key: entry(caches)[key] for key in ("name", "url", "stats_url", "conditions", "observe", "settle_s")}
+    profile.variables.update(service_name="answers service", cache_endpoints=[mine])
+    profile.well("cache_clear", "--check", "--diff")
+    assert caches.asked == 0
+    profile.well("cache_clear")
+    assert (caches.asked, caches.keys) == (1, 0)
+    assert profile.records()[-1]["status"] == "succeeded"
+    caches.keys, caches.works = 5, False
+    failed = profile.run("cache_clear")
+    assert failed.status != 0
+    assert "answers: " in failed.message
+    assert profile.records()[-1]["status"] == "failed"
