@@ -132,9 +132,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import operations
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import KEEP_OPTIONS, keep_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.tool_check import tool_problems
-from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.archive import tool_problems as qdrant_problems
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import tool_problems as redis_problems
+from ansible_collections.sre.runbooks.plugins.module_utils.tool_checks import problems_by_tool
 
 
 def main() -> None:
@@ -169,9 +167,7 @@ def main() -> None:
             return operations.seal(options["folder"], folder, options["store"], options["kind"], dry_run=dry_run)
         one = operations.open_set(folder, options["set"])
         if options["operation"] == "verify":
-            tools = options["tool_folder"] or ""
-            looks = {"qdrant": qdrant_problems, "redis": partial(redis_problems, tool_folder=tools)}
-            look = looks.get(str(one.manifest.get("kind")), partial(tool_problems, tool_folder=tools))
+            look = partial(problems_by_tool, tool_folder=options["tool_folder"] or "")
             return operations.verify(one, run_id=options["run_id"], tool_check=look, dry_run=dry_run)
         return operations.mark(one, options["state"], run_id=options["run_id"], detail=options["detail"], dry_run=dry_run)
 

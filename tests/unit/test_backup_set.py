@@ -27,6 +27,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets impor
     set_id,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, SetDamaged, SetNotFound
+from ansible_collections.sre.runbooks.plugins.module_utils.tool_checks import problems_by_tool
 from ansible_collections.sre.runbooks.tests.unit.small_sets import FILES, described, make_set
 
 STATES = st.lists(st.sampled_from(["verified", "proven", "failed"]), max_size=8)
@@ -173,6 +174,13 @@ def test_only_known_proofs_are_written(tmp_path: Path) -> None:
     assert not Path(made.path("proof.json")).exists()
     with pytest.raises(SetNotFound):
         read_set(str(tmp_path / "absent"))
+
+
+def test_plain_files_need_no_tool_and_a_set_of_an_unknown_kind_is_refused_instead_of_passed(tmp_path: Path) -> None:
+    assert problems_by_tool(make_set(tmp_path, kind="files", method="archive")) == []
+    assert problems_by_tool(make_set(tmp_path, kind="letters", method="letters")) == [], "sealed of files"
+    with pytest.raises(BadInput, match="kind 'letters' cannot be verified"):
+        problems_by_tool(make_set(tmp_path, kind="letters"))
 
 
 def test_files_of_others_become_a_set_and_their_folder_is_gone(tmp_path: Path) -> None:

@@ -22,13 +22,11 @@ def tool_problems(one: BackupSet, tool_folder: str = "") -> t.List[str]:
     own right checksum (manual, 69.1: Manifest-Checksum, SHA-256 over all that precedes its line).
 
     Returns:
-        One sentence for each problem; empty when all is well or the set is of another kind.
+        One sentence for each problem; empty when all is well.
 
     Raises:
         ToolMissing: pg_restore is not there, or older than the set.
     """
-    if one.manifest.get("kind") != "postgresql":
-        return []
     return _logical(one, tool_folder) if one.manifest["method"] == "logical" else _physical(one)
 
 

@@ -97,10 +97,8 @@ def tool_problems(one: BackupSet) -> t.List[str]:
     """Read every snapshot of a set to its end as the archive that it is, and hold its configuration against the manifest's.
 
     Returns:
-        One sentence for each problem; empty when all is well or the set is of another kind.
+        One sentence for each problem; empty when all is well.
     """
-    if one.manifest.get("kind") != "qdrant":
-        return []
     problems = []
     for name, entry in one.manifest["content"]["collections"].items():
         try:

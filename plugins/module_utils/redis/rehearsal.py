@@ -96,12 +96,10 @@ def tool_problems(one: BackupSet, tool_folder: str = "") -> t.List[str]:
     """What redis-check-rdb says of a set.
 
     Returns:
-        One sentence for each problem; empty when all is well, or when the set is of another kind.
+        One sentence for each problem; empty when all is well.
 
     Raises:
         ToolMissing: The programs are not on this host, or are older than the set.
     """
-    if one.manifest.get("kind") != "redis":
-        return []
     checked = programs_on_host(tool_folder).check_rdb(one.path(one.manifest["rdb"]["path"]))
     return [f"{checked.tool} says: {checked.problem}"] if checked.problem else []
