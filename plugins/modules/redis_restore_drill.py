@@ -71,8 +71,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import REHEARSED_SET_OPTIONS
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
-from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
+from ansible_collections.sre.runbooks.plugins.module_utils.place import place_from
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import describe, rehearse
 
 
@@ -93,7 +93,7 @@ def main() -> None:
 
     def operation() -> dict:
         one = read_set(options["set_folder"])
-        place = Place(options["container"], options["container_engine"], tool_folder=options["tool_folder"] or "")
+        place = place_from(options)
         if module.check_mode:
             return describe(one, place)
         return rehearse(one, place, options["work_folder"] or "", timeout_s=options["start_timeout_s"], run_id=options["run_id"])

@@ -10,10 +10,11 @@ import os
 import typing as t
 
 from ..command import Command
+from ..place import place_from
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, NoAnswer
 from .network import in_thread
-from .programs import PLACE, PathInPlace, output_of, place_of
+from .programs import PLACE, PathInPlace, output_of
 
 MEASURES = ("used_percent", "inodes_percent", "free_bytes")
 
@@ -44,7 +45,7 @@ class Disk(PathInPlace):
     }
 
     async def ask(self, attempt: Attempt) -> Room:
-        path, place = self.options["path"], place_of(self.options)
+        path, place = self.options["path"], place_from(self.options)
         attempt.stage = f"asking for the room in {path}"
         if place.is_host:
             # A network file system whose server is gone keeps statvfs for ever.

@@ -12,10 +12,11 @@ import time
 import typing as t
 
 from ..command import Command
+from ..place import place_from
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer
 from .network import in_thread
-from .programs import PLACE, PathInPlace, output_of, place_of
+from .programs import PLACE, PathInPlace, output_of
 
 _MOST_FILES = 10_000
 _CLOCK_ERROR_S = 60.0
@@ -42,12 +43,12 @@ class LogFreshness(PathInPlace):
 
     def mistakes(self) -> t.List[str]:
         found = super().mistakes()
-        if glob.has_magic(self.options["path"]) and not place_of(self.options).is_host:
+        if glob.has_magic(self.options["path"]) and not place_from(self.options).is_host:
             found.append("path has wildcards, which only files of the host itself can have")
         return found
 
     async def ask(self, attempt: Attempt) -> t.Tuple[Written, float]:
-        path, place = self.options["path"], place_of(self.options)
+        path, place = self.options["path"], place_from(self.options)
         attempt.stage = f"looking at {path}"
         if place.is_host:
             return await in_thread(lambda: _newest(path)), time.time()

@@ -12,12 +12,13 @@ import typing as t
 
 from ..command import Command, Completed, run
 from ..errors import DeadlineExceeded, RunbookError, ToolMissing
+from ..place import place_from
 from ..postgresql.connection import Connection
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding, NoAnswer, Question
 from .network import in_thread
 from .postgresql_measures import MEASURES
-from .programs import PLACE, place_of
+from .programs import PLACE
 from .tcp import endpoint, port_mistakes
 
 _COLUMN = "\x1f"
@@ -82,7 +83,7 @@ class PostgreSQL(Question):
     def target(self) -> str:
         options = self.options
         server = endpoint(options["host"], options["port"]) if options["host"] else f"local socket:{options['port']}"
-        place = place_of(self.options)
+        place = place_from(self.options)
         return f"{options['user']}@{server}/{options['database']}" + ("" if place.is_host else f" in {place}")
 
     @property
@@ -100,7 +101,7 @@ class PostgreSQL(Question):
             ssl_mode=options.get("ssl_mode", ""),
             ca_file=options.get("ca_file", ""),
             connect_timeout_s=math.ceil(left_s),
-            place=place_of(self.options),
+            place=place_from(self.options),
         )
         # In one transaction, so that nothing clings to the session of a connection pooler; the server's own time limit ends
         # the query also where our end of a `docker exec` was cut off.

@@ -11,10 +11,11 @@ import shlex
 import typing as t
 
 from ..command import Command
+from ..place import place_from
 from . import conditions
 from .model import FAIL, UNKNOWN, Answer, Attempt, Finding
 from .postgresql import number_of
-from .programs import PLACE, InPlace, Output, in_place, output_of, place_of
+from .programs import PLACE, InPlace, Output, in_place, output_of
 from .redaction import EVIDENCE_BYTES, Redactor, clip
 
 _SHOWN = 100
@@ -59,7 +60,7 @@ class CommandEnds(InPlace):
             found.append("environment has a name that no variable can have")
         if "pod" in options and "environment" in options:
             found.append("no environment can be passed into a pod without showing it")
-        if "folder" in options and not place_of(options).is_host:
+        if "folder" in options and not place_from(options).is_host:
             found.append("folder is one of the host itself")
         return found
 
@@ -73,7 +74,7 @@ class CommandEnds(InPlace):
         options = self.options
         command = Command(
             list(options["argv"]),
-            place_of(options),
+            place_from(options),
             secrets={str(name): str(value) for name, value in options.get("environment", {}).items()},
             folder=options.get("folder", ""),
         )

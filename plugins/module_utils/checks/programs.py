@@ -15,8 +15,9 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ..command import Command, Place, end
+from ..command import Command, end
 from ..errors import RunbookError, ToolMissing
+from ..place import place_from
 from . import conditions
 from .model import FAIL, UNKNOWN, Attempt, NoAnswer, Question
 from .network import in_thread
@@ -31,15 +32,6 @@ PLACE: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "tool_folder": {"type": "path"},
 }
 """The options that say where a program runs, named as in all modules."""
-_FIELDS = {
-    "container": "container",
-    "container_engine": "engine",
-    "pod": "pod",
-    "pod_namespace": "namespace",
-    "pod_container": "pod_container",
-    "kube_context": "context",
-    "tool_folder": "tool_folder",
-}
 _LOOK_EVERY_S = 0.05
 _READ_BYTES = 64 * 1024
 _MARGIN_S = 0.02
@@ -49,14 +41,9 @@ _NOTE = re.compile(r"[IWE][0-9]{4} [0-9:.]+ ")
 _ENGINE_FAILED = ("error response from daemon", "cannot connect to the docker daemon", "no such container", "can only create exec sessions")
 
 
-def place_of(options: t.Mapping[str, t.Any]) -> Place:
-    """The place that the options of a check name."""
-    return Place(**{field: options[name] for name, field in _FIELDS.items() if name in options})
-
-
 def in_place(what: str, options: t.Mapping[str, t.Any]) -> str:
     """`what`, and where it is when that is not this host; for the reader."""
-    place = place_of(options)
+    place = place_from(options)
     return what if place.is_host else f"{what} in {place}"
 
 
@@ -105,7 +92,7 @@ class PathInPlace(InPlace):
 
     @property
     def uses_processes(self) -> bool:  # type: ignore[override]
-        return not place_of(self.options).is_host
+        return not place_from(self.options).is_host
 
     @property
     def target(self) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import typing as t
 
 from ..command import Command
+from ..place import place_from
 from . import conditions
 from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
-from .programs import PLACE, InPlace, Output, in_place, output_of, place_of
+from .programs import PLACE, InPlace, Output, in_place, output_of
 
 _PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "NRestarts", "ExecMainStatus", "UnitFileState", "StateChangeTimestamp")
 _LIMIT_BYTES = 64 * 1024
@@ -42,7 +43,7 @@ class SystemdUnit(InPlace):
     async def ask(self, attempt: Attempt) -> Output:
         scope = ["--user"] if self.options["scope"] == "user" else []
         argv = ["systemctl", *scope, "show", "--no-pager", f"--property={','.join(_PROPERTIES)}", "--", self.options["unit"]]
-        return await output_of(attempt, Command(argv, place_of(self.options)), limit_bytes=_LIMIT_BYTES)
+        return await output_of(attempt, Command(argv, place_from(self.options)), limit_bytes=_LIMIT_BYTES)
 
     def judge(self, got: Output) -> Answer:
         if got.status != 0:

@@ -10,6 +10,7 @@ import typing as t
 
 from ..command import Command, Place, run
 from ..errors import RunbookError
+from ..place import place_from
 from ..profile.finding import clip, items, mapping, texts
 from .item import GOOD, ROTTEN, Item
 
@@ -36,7 +37,7 @@ def _wanted(variables: t.Mapping[str, t.Any]) -> t.Dict[t.Tuple[str, Place], str
     elif runtime == "systemd":
         found["systemctl", here] = "the service is a unit of systemd"
     for _position, store in items(variables.get("backup_stores")):
-        place = _place(store)
+        place = place_from({**store, "pod": ""} if store.get("container") else store)
         if not place.is_host:
             where = "a pod" if place.pod else "a container"
             found["kubectl" if place.pod else place.engine, here] = f"the store {clip(store.get('name'), 40)} is in {where}"
@@ -52,22 +53,6 @@ def _wanted(variables: t.Mapping[str, t.Any]) -> t.Dict[t.Tuple[str, Place], str
         if isinstance(entry.get("tool"), str) and entry["tool"]:
             found[entry["tool"], here] = f"{clip(entry.get('title'), 80)}"
     return found
-
-
-def _place(store: t.Mapping[str, t.Any]) -> Place:
-    def word(key: str) -> str:
-        return str(store.get(key) or "")
-
-    container, pod = word("container"), word("pod")
-    return Place(
-        container=container,
-        engine=word("container_engine") or "docker",
-        pod="" if container else pod,
-        namespace=word("pod_namespace"),
-        pod_container=word("pod_container"),
-        context=word("kube_context"),
-        tool_folder=word("tool_folder"),
-    )
 
 
 def _tool(name: str, place: Place, why: str, timeout_s: float) -> Item:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..command import Place
 from ..errors import BadInput
+from ..place import PLACE_OPTIONS, place_from
 from .connection import Connection
 from .exchange import Service
 from .scratch import owner_of
@@ -24,13 +24,7 @@ CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "ssl_mode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]},
     "ca_file": {"type": "path"},
     "connect_timeout_s": {"type": "int", "default": 10},
-    "container": {"type": "str", "default": ""},
-    "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
-    "pod": {"type": "str", "default": ""},
-    "pod_namespace": {"type": "str", "default": ""},
-    "pod_container": {"type": "str", "default": ""},
-    "kube_context": {"type": "str", "default": ""},
-    "tool_folder": {"type": "path"},
+    **PLACE_OPTIONS,
     "system_identifier": {"type": "str", "default": ""},
 }
 """Described by the documentation fragment sre.runbooks.postgresql."""
@@ -71,15 +65,6 @@ def connection_from(options: t.Mapping[str, t.Any]) -> Connection:
     Raises:
         BadInput: Both a container and a pod are named.
     """
-    place = Place(
-        container=options["container"],
-        engine=options["container_engine"],
-        pod=options["pod"],
-        namespace=options["pod_namespace"],
-        pod_container=options["pod_container"],
-        context=options["kube_context"],
-        tool_folder=options["tool_folder"] or "",
-    )
     return Connection(
         host=options["login_host"],
         port=options["login_port"],
@@ -89,5 +74,5 @@ def connection_from(options: t.Mapping[str, t.Any]) -> Connection:
         ssl_mode=options["ssl_mode"] or "",
         ca_file=options["ca_file"] or "",
         connect_timeout_s=options["connect_timeout_s"],
-        place=place,
+        place=place_from(options),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..command import Place
+from ..place import PLACE_OPTIONS, place_from
 from .client import Server
 from .discovery import Wishes
 
@@ -22,13 +22,7 @@ CONNECTION_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "ca_file": {"type": "path"},
     "verify_tls": {"type": "bool", "default": True},
     "timeout_s": {"type": "int", "default": 10},
-    "container": {"type": "str", "default": ""},
-    "container_engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
-    "pod": {"type": "str", "default": ""},
-    "pod_namespace": {"type": "str", "default": ""},
-    "pod_container": {"type": "str", "default": ""},
-    "kube_context": {"type": "str", "default": ""},
-    "tool_folder": {"type": "path"},
+    **PLACE_OPTIONS,
 }
 """Described by the documentation fragment sre.runbooks.redis."""
 
@@ -42,23 +36,6 @@ FILE_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "start_timeout_s": {"type": "int", "default": 600},
 }
 """Described by the documentation fragment sre.runbooks.redis_data_folder."""
-
-
-def place_from(options: t.Mapping[str, t.Any]) -> Place:
-    """Where the programs and files of the server are.
-
-    Raises:
-        BadInput: Both a container and a pod are named.
-    """
-    return Place(
-        container=options["container"],
-        engine=options["container_engine"],
-        pod=options["pod"],
-        namespace=options["pod_namespace"],
-        pod_container=options["pod_container"],
-        context=options["kube_context"],
-        tool_folder=options["tool_folder"] or "",
-    )
 
 
 def server_from(options: t.Mapping[str, t.Any]) -> Server:
