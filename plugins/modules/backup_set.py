@@ -33,7 +33,8 @@ options:
     required: true
   operation:
     description:
-      - V(verify) reads every file, compares it with the manifest, and lets the store's own tool look at it.
+      - V(verify) reads every file, compares it with the manifest, and lets the store's own tool look at it. Where that tool is missing,
+        or older than the set, the proof says so.
       - V(mark) writes down what else was found out, see O(state).
       - V(prune) removes the sets that no rule keeps. The newest proven set and the newest good one of every store and method always stay,
         and so does a set that is being verified, copied or restored, and one that another is built on.

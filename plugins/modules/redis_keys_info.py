@@ -56,7 +56,7 @@ matching:
   returned: success
   type: int
 prefixes:
-  description: The most frequent beginnings of their names up to the first colon, with the number of keys.
+  description: The most frequent beginnings of their names up to the first colon, ids left out, that several keys have; with the number of keys.
   returned: success
   type: dict
 sampled_types:

@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import BadInput
 from ..files import tree_bytes
+from ..restoring.kept import parted, removal, stamp_at_end
 from ..restoring.result import told
 from .request import FilesStore
 from .swap import (
@@ -87,26 +88,15 @@ def prune(store: FilesStore, keep: int, *, dry_run: bool = False) -> t.Dict[str,
         BadInput: `keep` is negative.
         LeaseHeld: A restore of these paths is running.
     """
-    if keep < 0:
-        raise BadInput(f"{keep} replaced ones cannot be kept", next_step="say 0 or more (restore_keep_replaced)")
     lives = [os.path.realpath(path) for path in store.sources()]
     with nobody_else_at([live for live in lives if os.path.isdir(os.path.dirname(live))]):
         if not dry_run:
             complete_interrupted(lives)
-        found = [(at, path) for live in lives for word in WORDS for at, path in derived_from(live, word).items()]
-        staying = sorted({at for at, _path in found}, reverse=True)[:keep]
-        kept = [path for at, path in sorted(found, reverse=True) if at in staying]
-        superfluous = [path for at, path in sorted(found, reverse=True) if at not in staying]
+        found = [path for live in lives for word in WORDS for path in derived_from(live, word).values()]
+        kept, superfluous = parted(found, keep, stamp_at_end)
         sizes = {path: tree_bytes(path) if os.path.isdir(path) else os.lstat(path).st_size for path in superfluous}
         leftovers = remove_leftovers(lives, dry_run=dry_run)
         if not dry_run:
             for path in superfluous:
                 remove(path)
-    return {
-        "changed": bool(superfluous or leftovers),
-        "dropped": superfluous,
-        "kept": kept,
-        "freed_bytes": sum(sizes.values()),
-        "plan": [f"remove {path} ({sizes[path] / 1e6:.0f} MB)" for path in superfluous],
-        "diff": {"before": "".join(f"{name}\n" for name in [*kept, *superfluous]), "after": "".join(f"{name}\n" for name in kept)},
-    }
+    return {**removal("remove", superfluous, kept, sizes), "changed": bool(superfluous or leftovers)}

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import typing as t
+from contextlib import nullcontext
 from dataclasses import replace
 
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
+from ..restoring.kept import parted, removal, stamp_at_end
 from ..restoring.names import names_derived_from
 from .connection import Connection, identifier
 from .exchange import Service, nobody_else_in
@@ -42,14 +44,15 @@ def prune_databases(
     """
     guard_identity(server_info(connection), expected_identifier, connection)
     known = databases(connection)
-    kept, superfluous = _parted((name for word in _WORDS for name in names_derived_from(database, word, known)), keep)
+    kept, superfluous = parted((name for word in _WORDS for name in names_derived_from(database, word, known)), keep, stamp_at_end)
     used = [f"{name}: {known[name]['connections']} connections" for name in superfluous if known[name]["connections"]]
     if used:
         raise _in_use(used, str(connection))
     if not dry_run:
         for name in superfluous:
             connection.do(f"DROP DATABASE {identifier(name)}")
-    return _result("database", superfluous, kept, {name: int(known[name]["size_bytes"] or 0) for name in superfluous})
+    sizes = {name: int(known[name]["size_bytes"] or 0) for name in superfluous}
+    return removal("drop the replaced database", superfluous, kept, sizes)
 
 
 def prune_folders(service: Service, keep: int, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
@@ -60,8 +63,8 @@ def prune_folders(service: Service, keep: int, *, dry_run: bool = False) -> t.Di
         LeaseHeld: A restore of the data folder is running.
     """
     live = os.path.abspath(service.data_folder)
-    with nobody_else_in(live):
-        kept, superfluous = _parted((path for word in _WORDS for path in folders_derived_from(live, word)), keep)
+    with nullcontext() if dry_run else nobody_else_in(live):
+        kept, superfluous = parted((path for word in _WORDS for path in folders_derived_from(live, word)), keep, stamp_at_end)
         used = [path for path in superfluous if replace(service, data_folder=path).is_running()]
         if used:
             raise _in_use(used, live)
@@ -69,15 +72,7 @@ def prune_folders(service: Service, keep: int, *, dry_run: bool = False) -> t.Di
         if not dry_run:
             for path in superfluous:
                 remove_tree(path)
-    return _result("data folder", superfluous, kept, sizes)
-
-
-def _parted(found: t.Iterable[str], keep: int) -> t.Tuple[t.List[str], t.List[str]]:
-    """What stays and what goes, both the newest first; the names end with their time, such as 20261121T020000Z."""
-    if keep < 0:
-        raise BadInput(f"{keep} replaced ones cannot be kept", next_step="say 0 or more (restore_keep_replaced)")
-    newest_first = sorted(found, key=lambda name: name[-16:], reverse=True)
-    return newest_first[:keep], newest_first[keep:]
+    return removal("drop the replaced data folder", superfluous, kept, sizes)
 
 
 def _in_use(used: t.Sequence[str], where: str) -> BadInput:
@@ -87,14 +82,3 @@ def _in_use(used: t.Sequence[str], where: str) -> BadInput:
         why="; ".join(used),
         next_step="end those clients or servers, or keep more (restore_keep_replaced)",
     )
-
-
-def _result(what: str, superfluous: t.Sequence[str], kept: t.Sequence[str], sizes: t.Mapping[str, int]) -> t.Dict[str, t.Any]:
-    return {
-        "changed": bool(superfluous),
-        "dropped": list(superfluous),
-        "kept": list(kept),
-        "freed_bytes": sum(sizes.values()),
-        "plan": [f"drop the replaced {what} {name} ({sizes[name] / 1e6:.0f} MB)" for name in superfluous],
-        "diff": {"before": "".join(f"{name}\n" for name in [*kept, *superfluous]), "after": "".join(f"{name}\n" for name in kept)},
-    }

@@ -17,6 +17,7 @@ from ..backup_set.prune import remove_set
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput
 from ..progress import Progress
+from ..restoring.kept import parted
 from ..restoring.result import told
 from .backup import BackupRequest, safety_store, take_safety_set
 from .names import KEPT, derived_name, is_kept_alias, names_derived_from, service_aliases, stamp, stamp_of
@@ -214,13 +215,11 @@ def prune(
     Raises:
         BadInput: A kept collection serves under another alias; nothing was removed.
     """
-    if keep < 0:
-        raise BadInput(f"{keep} replaced ones cannot be kept", next_step="say 0 or more (restore_keep_replaced)")
     _guard(server, expected_peer_id)
     with only_one(backup_folder, server):
         found, aliases, known = kept_on(server, backup_folder, store, collections), server.aliases(), server.collections()
-        gone = found[keep:]
-        staying = {aliases[alias] for one in found[:keep] for alias in one.aliases}
+        here, gone = parted(found, keep, lambda one: one.at)
+        staying = {aliases[alias] for one in here for alias in one.aliases}
         doomed = [aliases[alias] for one in gone for alias in one.aliases if aliases[alias] not in staying]
         used = [f"{real} is {', '.join(service_aliases(real, aliases))}" for real in doomed if service_aliases(real, aliases)]
         if used:
@@ -240,7 +239,7 @@ def prune(
             for one in gone:
                 if one.safety is not None:
                     remove_set(one.safety)
-    dropped, kept = [name for one in gone for name in one.names], [name for one in found[:keep] for name in one.names]
+    dropped, kept = [name for one in gone for name in one.names], [name for one in here for name in one.names]
     plan = [f"remove {name}, which a restore replaced" for name in dropped]
     plan += [f"remove the leftover {name} of a run that was killed" for name in [*left, *abandoned]]
     return {

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
+from ..restoring.kept import parted, removal, stamp_at_end
 from ..restoring.names import stamp
 from ..restoring.result import told
 from .client import Server
@@ -78,23 +79,14 @@ def prune(server: Server, wishes: Wishes, keep: int, *, dry_run: bool = False) -
         BadInput: `keep` is negative.
         LeaseHeld: A restore is running.
     """
-    if keep < 0:
-        raise BadInput(f"{keep} replaced ones cannot be kept", next_step="say 0 or more (restore_keep_replaced)")
     service = find(server, wishes).service
     folder = service.data_folder
     with nullcontext() if dry_run else nobody_else_in(folder):
         note = "" if dry_run else complete_interrupted(service)
-        newest_first = folders_called(folder, "before", "undone")
-        kept, superfluous = newest_first[:keep], newest_first[keep:]
+        kept, superfluous = parted(folders_called(folder, "before", "undone"), keep, stamp_at_end)
         sizes = {path: tree_bytes(path) for path in superfluous}
         if not dry_run:
             for path in superfluous:
                 remove_tree(path)
-    return {
-        "changed": bool(superfluous or note),
-        "dropped": superfluous,
-        "kept": kept,
-        "freed_bytes": sum(sizes.values()),
-        "plan": [*([note] if note else []), *(f"remove the replaced data {path} ({sizes[path] / 1e6:.0f} MB)" for path in superfluous)],
-        "diff": {"before": "".join(f"{path}\n" for path in newest_first), "after": "".join(f"{path}\n" for path in kept)},
-    }
+    result = removal("remove the replaced data", superfluous, kept, sizes)
+    return {**result, "changed": True, "plan": [note, *result["plan"]]} if note else result

@@ -159,7 +159,7 @@ def _not_loaded(path: str, status: int, said: str) -> RunbookError:
     return too_old("redis-server", path, said) or CommandFailed(
         "A server of its own could not load the file",
         where=path,
-        why="; ".join((telling or lines)[-3:])[-600:] or f"it ended with {status}, without a word",
+        why="; ".join([f"it ended with status {status}", *(telling or lines)[-3:]])[-600:],
         next_step="use another set; the live server is as it was" if of_file else "look what ended it; the set may be in order",
         facts={"tool": "redis-server", "loads": not of_file},
     )
