@@ -175,6 +175,21 @@ def test_a_disk_that_fills_up_is_named_and_changes_nothing(tmp_path: Path) -> No
         assert not [path.name for path in disk.iterdir() if "restoring" in path.name]
 
 
+@pytest.mark.needs_root
+def test_what_only_the_folder_in_use_has_needs_room_beside_it_before_it_is_copied(tmp_path: Path) -> None:
+    with small_disk(200) as disk:
+        tree = disk / "tree"
+        tree.mkdir()
+        (tree / "settings").write_text("old")
+        one = read_set(back_up(FilesBackup(store(tree), str(tmp_path / "sets")))["backup_set"]["folder"])
+        (tree / "only here").write_bytes(random.Random(1).randbytes(80_000_000))
+        before = picture(tree)
+        with pytest.raises(NoSpace):
+            restore_files(FilesRestore(store(tree), one, replace=False))
+        assert picture(tree) == before
+        assert not [path.name for path in disk.iterdir() if "restoring" in path.name]
+
+
 def test_a_flipped_byte_anywhere_in_a_set_is_found_before_anything_is_replaced(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     small_tree(tree, 30)

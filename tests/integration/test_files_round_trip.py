@@ -108,6 +108,44 @@ def test_without_replace_what_only_the_folder_in_use_has_stays(tmp_path: Path) -
     assert {name: now[name] for name in added} == added
 
 
+def test_what_only_the_folder_in_use_has_stays_though_it_is_being_written(tmp_path: Path) -> None:
+    top = tmp_path / "app"
+    top.mkdir()
+    (top / "settings").write_text("old")
+    one = take(store(top), tmp_path / "sets")
+    log = top / "logs" / "app.log"
+    log.parent.mkdir()
+    log.write_bytes(b"x" * 30_000_000)
+    over = threading.Event()
+
+    def write() -> None:
+        with log.open("ab", buffering=0) as stream:
+            while not over.is_set():
+                stream.write(b"y" * 1000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        result = restore_files(FilesRestore(store(top), one, replace=False))
+    finally:
+        over.set()
+        writer.join()
+    assert log.stat().st_size >= 30_000_000
+    assert any("app.log" in note and "changed while they were copied" in note for note in result["notes"])
+
+
+def test_a_single_file_that_is_named_by_a_link_comes_back_behind_the_link(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    real, link = tmp_path / "secrets" / "app.env", tmp_path / ".env"
+    real.write_text("COLOUR=blue\n")
+    link.symlink_to("secrets/app.env")
+    one = take(store(link), tmp_path / "sets")
+    real.write_text("COLOUR=red\n")
+    restore_files(FilesRestore(store(link), one))
+    assert link.is_symlink()
+    assert real.read_text() == "COLOUR=blue\n"
+
+
 def test_patterns_say_what_goes_in_and_sets_never_hold_sets(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     for name in ("a.log", "b.txt", "cache/c.txt", "data/d.log", "data/old/e.log", "data/old/f.tmp"):

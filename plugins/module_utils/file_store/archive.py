@@ -210,6 +210,28 @@ def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str)
     keep_reserve(into)  # what was unpacked between two looks counts, too
 
 
+def copy(tools: Tools, folder: bytes, names: t.Iterable[bytes], into: str) -> Told:
+    """Copy files from one folder into another with all that tar keeps; what changes or goes meanwhile is told, as in a backup.
+
+    Raises:
+        CommandFailed: A program failed, or could not read a file that is there.
+        NoSpace: The disk is nearly full.
+    """
+    watch, written = _watching(into), 0
+
+    def pass_on(block: bytes) -> None:
+        nonlocal written
+        unpacking.stdin.write(block)
+        written += len(block)
+        watch(written)
+
+    with Pipeline(tools.unpacking(into), stdin=subprocess.PIPE) as unpacking, reading(tools, folder, names) as (reader, told):
+        reader.on_block = pass_on
+        for _entry in reader:
+            pass
+    return told
+
+
 def contents_lines(tools: Tools, path: str, encrypted: bool, key_folder: str) -> t.Iterator[bytes]:
     """The lines of a list of contents."""
     with opened(tools, path, encrypted, key_folder) as pipes:

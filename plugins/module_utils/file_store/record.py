@@ -98,6 +98,7 @@ def manifest_of(
                 {
                     "path": shown(os.fsencode(source.path)),
                     "type": "folder" if source.walk.is_folder else "file",
+                    "member": "" if source.walk.is_folder else shown(os.path.basename(source.walk.top)),
                     **source.tally.told(),
                     "parts": source.parts,
                 }

@@ -7,22 +7,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 import typing as t
 
 from ..backup_set.sets import BackupSet
-from ..command import Command
 from ..errors import CommandFailed, NotTheSame
-from ..files import free_bytes, no_space_or
-from ..pipeline import Pipeline
+from ..files import free_bytes, no_space_or, require_space
 from ..progress import Progress
 from ..restoring.result import Clock, told
-from .contents import Comparison
+from .archive import copy
+from .contents import SHOWN, Comparison, shown
 from .restore_plan import FilesPlan, FilesRestore, matched, plan_restore
 from .swap import Member, complete_interrupted, exchange_paths, nobody_else_at, remove, remove_leftovers
 from .tools import Tools
 from .unpacked import compare_source, key_for, paths_of, unpack_source
+
+_ST_BLOCK = 512
+"""Bytes in which stat(2) counts what a file occupies; holes count nothing."""
 
 
 def describe_restore(request: FilesRestore) -> t.Dict[str, t.Any]:
@@ -63,7 +64,7 @@ def restore_files(request: FilesRestore) -> t.Dict[str, t.Any]:
         remove_leftovers(lives)
         comparison = Comparison()
         try:
-            _prepare(request, ready, comparison, clock, progress)
+            notes += _prepare(request, ready, comparison, clock, progress)
         except BaseException as error:
             for target in ready.targets:
                 remove(target.staging)
@@ -90,8 +91,8 @@ def restore_files(request: FilesRestore) -> t.Dict[str, t.Any]:
     }
 
 
-def _prepare(request: FilesRestore, ready: FilesPlan, comparison: Comparison, clock: Clock, progress: Progress) -> None:
-    """Unpack and compare everything, before anything changes places."""
+def _prepare(request: FilesRestore, ready: FilesPlan, comparison: Comparison, clock: Clock, progress: Progress) -> t.List[str]:
+    """Unpack and compare everything, before anything changes places; returns what the reader should know."""
     tools = Tools(request.store.tool_folder, request.store.encryption)
     with key_for(tools, [target.source for target in ready.targets]) as key_folder:
         for target in ready.targets:
@@ -110,31 +111,37 @@ def _prepare(request: FilesRestore, ready: FilesPlan, comparison: Comparison, cl
             next_step="choose another set; the files in use are as they were",
             facts={"comparison": comparison.told()},
         )
+    notes = []
     if not request.replace:
         for target in ready.targets:
             if target.kept_as and target.source.is_folder:
-                _keep_others(tools, target.live, target.staging)
+                notes += _keep_others(tools, target.live, target.staging)
         clock.lap("keep_others")
+    return notes
 
 
-def _keep_others(tools: Tools, live: str, staging: str) -> None:
-    """Copy what only the live folder has."""
+def _keep_others(tools: Tools, live: str, staging: str) -> t.List[str]:
+    """Copy what only the live folder has; returns what the reader should know about it."""
     names = list(_only_in(os.fsencode(live), os.fsencode(staging), b""))
     if not names:
-        return
-    creating = tools.creating(os.fsencode(live))
-    argv = ["--recursion" if part == "--no-recursion" else part for part in creating.argv]
-    with Pipeline(Command(argv), tools.unpacking(staging), stdin=subprocess.PIPE) as pipes:
-        pipes.stdin.write(b"".join(name + b"\0" for name in names))
+        return []
+    require_space(staging, sum(os.lstat(os.path.join(os.fsencode(live), name)).st_blocks * _ST_BLOCK for name in names))
+    told = copy(tools, os.fsencode(live), names, staging)
+    if not told.changed:
+        return []
+    return [f"changed while they were copied from {live}: {', '.join(shown(name) for name in told.changed[:SHOWN])}"]
 
 
 def _only_in(live: bytes, staging: bytes, prefix: bytes) -> t.Iterator[bytes]:
+    """Names that the other folder lacks, a folder before what is in it."""
     with os.scandir(live) as found:
         for entry in found:
-            other = os.path.join(staging, entry.name)
+            other, is_folder = os.path.join(staging, entry.name), entry.is_dir(follow_symlinks=False)
             if not os.path.lexists(other):
                 yield prefix + entry.name
-            elif entry.is_dir(follow_symlinks=False) and os.path.isdir(other) and not os.path.islink(other):
+            elif not os.path.isdir(other) or os.path.islink(other):
+                continue
+            if is_folder:
                 yield from _only_in(entry.path, other, prefix + entry.name + b"/")
 
 

@@ -48,7 +48,7 @@ class Target:
     @property
     def new(self) -> str:
         """What takes the place of `live`: the staging folder, or the one file in it."""
-        return self.staging if self.source.is_folder else os.path.join(self.staging, os.path.basename(self.source.path))
+        return self.staging if self.source.is_folder else os.path.join(self.staging, self.source.member)
 
 
 @dataclass
@@ -104,7 +104,7 @@ def plan_restore(request: FilesRestore) -> FilesPlan:
     if not create:
         for live in lives:
             _require_exchangeable(live, one)
-        _require_room(pairs, request.replace)
+        _require_room(pairs)
     now = free_stamp(lives)
     targets = [
         Target(source, live, beside(live, "restoring", now), beside(live, "before", now) if os.path.lexists(live) else "")
@@ -161,7 +161,7 @@ def _require_exchangeable(live: str, one: BackupSet) -> None:
         raise BadInput("Nothing can be put there", where=live, why=f"no permission at {probe}", next_step="let the procedure run as root")
 
 
-def _require_room(pairs: t.Sequence[t.Tuple[SourcePath, str]], replace: bool) -> None:
+def _require_room(pairs: t.Sequence[t.Tuple[SourcePath, str]]) -> None:
     needed: t.Dict[int, t.Tuple[str, int]] = {}
     for source, live in pairs:
         probe = os.path.dirname(live)

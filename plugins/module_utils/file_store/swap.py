@@ -147,9 +147,24 @@ def _complete(journal: t.Mapping[str, t.Any]) -> None:
         if member["kept_as"] and os.path.lexists(member["other"]):
             os.rename(member["other"], member["kept_as"])
         fsync_path(os.path.dirname(member["live"]))
-    if volume:
+    try:
+        if volume:
+            _start_again(volume, containers)
+    finally:
+        _forget(members)
+
+
+def _start_again(volume: Volume, containers: t.Sequence[str]) -> None:
+    """Start the containers on what was restored; one that does not start takes nothing back."""
+    try:
         volume.start(containers)
-    _forget(members)
+    except RunbookError as error:
+        error.changed = True
+        error.next_step = (
+            f"the files have changed places and what was replaced is kept; mend the cause and start {', '.join(containers)}, "
+            "or go back with restore_undo"
+        )
+        raise
 
 
 def _has_changed(member: t.Mapping[str, t.Any]) -> bool:

@@ -27,12 +27,14 @@ class SourcePath(t.NamedTuple):
 
     Attributes:
         path: Where it was.
+        member: Name of a single file in its archive: where the path is a link, that of what it led to.
         is_folder: Whether it was a folder.
         size_bytes: Sum of its files' sizes.
         parts: Its archives, in the order in which they are unpacked: `archive`, `contents`, `encrypted`.
     """
 
     path: str
+    member: str
     is_folder: bool
     size_bytes: int
     parts: t.Sequence[t.Mapping[str, t.Any]]
@@ -50,7 +52,13 @@ def paths_of(one: BackupSet) -> t.List[SourcePath]:
     if one.manifest.get("kind") not in ("files", "volume") or one.manifest.get("method") != "archive":
         raise BadInput(f"{one.id} is no set of files", where=one.folder, next_step="choose a set of a store of files, or of a volume")
     return [
-        SourcePath(path["path"], path["type"] == "folder", int(path["size_bytes"]), path["parts"])
+        SourcePath(
+            path["path"],
+            path.get("member") or os.path.basename(path["path"]),
+            path["type"] == "folder",
+            int(path["size_bytes"]),
+            path["parts"],
+        )
         for path in one.manifest["content"]["paths"]
     ]
 
