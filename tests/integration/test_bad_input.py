@@ -145,8 +145,7 @@ def test_programs_older_than_the_server(profile: Profile, server: PostgresqlServ
     assert "Next: install the PostgreSQL 17 client programs, or name their folder" in message
 
 
-@pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+@pytest.mark.needs_root("mounting a small file system needs root")
 def test_too_little_room_for_the_set(profile: Profile, server: PostgresqlServer) -> None:
     profile.backups = profile.folder / "small"
     profile.backups.mkdir()
