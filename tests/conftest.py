@@ -30,6 +30,8 @@ settings.load_profile("repository")
 
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000
+FOLDER_PREFIX = "sre-"
+"""Behind it the number of the process that runs the tests."""
 
 
 def has_room(folder: Path) -> bool:
@@ -40,11 +42,19 @@ def has_room(folder: Path) -> bool:
     return found.f_bavail * found.f_frsize > ROOM_BYTES and not found.f_flag & (os.ST_NOEXEC | os.ST_NODEV)
 
 
+def remove_old_folders(memory: Path) -> None:
+    """Remove what earlier runs left in memory, but for the newest, which somebody may want to look at."""
+    old = [one for one in memory.glob(f"{FOLDER_PREFIX}*") if not Path("/proc", one.name.split("-")[1]).exists()]
+    for folder in sorted(old, key=lambda one: one.stat().st_mtime)[:-1]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # The hundreds of small servers of a whole run wait for the disk most of their time. Memory survives kill -9 as the page cache does.
 # The folder's name is short, since sockets lie in it: their paths hold at most 107 characters.
 FOLDER_OF_RUN: Path | None = None
 if "TMPDIR" not in os.environ and has_room(IN_MEMORY):
-    FOLDER_OF_RUN = Path(tempfile.mkdtemp(prefix="sre-", dir=IN_MEMORY))
+    remove_old_folders(IN_MEMORY)
+    FOLDER_OF_RUN = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-", dir=IN_MEMORY))
     FOLDER_OF_RUN.chmod(0o1777)  # as every folder for temporary files: a database server has an account of its own
     os.environ["TMPDIR"] = tempfile.tempdir = str(FOLDER_OF_RUN)
 
@@ -54,6 +64,13 @@ def pytest_sessionfinish(exitstatus: int) -> None:
     """What killed programs left in memory goes with a run that was well; after a failure it stays, to be looked at."""
     if FOLDER_OF_RUN is not None and exitstatus == pytest.ExitCode.OK:
         shutil.rmtree(FOLDER_OF_RUN, ignore_errors=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs root says what for, and is skipped without."""
+    mark = item.get_closest_marker("needs_root")
+    if mark is not None and os.geteuid() != 0:
+        pytest.skip(f"needs root: {mark.args[0]}" if mark.args else "needs root")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,15 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reference service with its stores, for test files that ask for it; each file has its own."""
+"""The reference service with its stores, of which each test file that asks has its own, and the Docker Engine that all share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from integration.containers import Docker
 from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
+from tools.engine import NoEngine, docker_engine
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +45,16 @@ def heal(service: ServiceProcess) -> None:
     for tool in service.get("/metrics.json").body["tools"]["circuit_states"]:
         service.ask("POST", f"/admin/reset-circuit/{tool}")
     wait_until("the service is ready", lambda: service.get("/ready").status == 200)
+
+
+@pytest.fixture(scope="module")
+def docker(cache: Path) -> Iterator[Docker]:
+    """The engine, in the environment of this process too."""
+    try:
+        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
+            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+                if name in environment:
+                    patch.setenv(name, environment[name])
+            yield Docker(environment)
+    except NoEngine as error:
+        pytest.skip(str(error))

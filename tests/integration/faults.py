@@ -210,18 +210,21 @@ class Series:
         The machine has other work, too. A moment that came after the operation's end comes again, sooner by as much as that run was
         faster than the first; half as many rounds more, or six, are spent on this at most.
         """
-        seen = []
+        seen, before = [], 0.0
         while undisturbed.runs:
+            now = undisturbed.elapsed()
             if self.victim(undisturbed):
-                seen.append(undisturbed.elapsed())
+                seen.append((before, now))
+            before = now
             time.sleep(SAMPLE_S)
         self._whole = undisturbed.elapsed()
         assert undisturbed.finish()[0] == "completed"
         # A busy machine looks seldom; that most kills hit something is required in the end.
         assert seen, f"{self.name}: no victim was seen in an undisturbed run"
-        self._span = (seen[0], seen[-1])
+        self._span = (seen[0][0], seen[-1][1])
         part = len(seen) / self.rounds
-        self._moments = [seen[min(int((number + self._random.random()) * part), len(seen) - 1)] for number in range(self.rounds)]
+        looks = [seen[min(int((number + self._random.random()) * part), len(seen) - 1)] for number in range(self.rounds)]
+        self._moments = [self._random.uniform(*look) for look in looks]
         self._random.shuffle(self._moments)
         return iter(self._moments)  # which grows while it is walked
 

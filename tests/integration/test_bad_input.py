@@ -157,8 +157,7 @@ def test_a_set_that_older_programs_cannot_read_is_not_called_damaged(server: Pos
     assert "no tool of the store has looked at it: pg_restore is older than the dump" in verified["proofs"][-1]["detail"]
 
 
-@pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+@pytest.mark.needs_root("mounting a small file system needs root")
 def test_too_little_room_for_the_set(profile: Profile, server: PostgresqlServer) -> None:
     profile.backups = profile.folder / "small"
     profile.backups.mkdir()

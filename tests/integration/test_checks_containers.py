@@ -17,8 +17,8 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Result
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import outcome, outcomes
-from tools.engine import NoEngine, docker_engine
-from tools.image import SYSTEMD_OPTIONS, postgresql_image, systemd_image
+from integration.containers import Docker
+from tools.image import SYSTEMD_OPTIONS
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 PROJECT = "sre-runbooks-checks"
@@ -26,39 +26,8 @@ SLEEP = ["sleep", "600"]
 PATIENT = {"timeout_s": 30}
 
 
-class Docker:
-    """The Docker Engine of this test.
-
-    Args:
-        environment: Environment in which `docker` works.
-        image: An image with Python.
-    """
-
-    def __init__(self, environment: dict[str, str], image: str) -> None:
-        self.environment, self.image = environment, image
-
-    def __call__(self, *arguments: str, folder: Path | None = None) -> str:
-        """What `docker` prints, run with these arguments."""
-        done = subprocess.run(["docker", *arguments], env=self.environment, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stderr}"
-        return done.stdout.strip()
-
-
 @pytest.fixture(scope="module")
-def engine(cache: Path) -> Iterator[Docker]:
-    """An engine, and this process's environment so that checks find it too."""
-    try:
-        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
-            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
-                if name in environment:
-                    patch.setenv(name, environment[name])
-            yield Docker(environment, postgresql_image(environment))
-    except NoEngine as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
-def project(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a project whose services are as their names say."""
     folder = tmp_path_factory.mktemp("project")
     probe = {"interval": "300ms", "timeout": "2s", "retries": 1, "start_period": "0s"}
@@ -73,13 +42,13 @@ def project(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for service in services.values():
         service.update(image="${IMAGE}", init=True, stop_grace_period="1s", pull_policy="never")
     (folder / "compose.yaml").write_text(json.dumps({"name": PROJECT, "services": services}))
-    (folder / ".env").write_text(f"IMAGE={engine.image}\nCOLOUR=none\n")
-    (folder / ".env.prod").write_text(f"IMAGE={engine.image}\nCOLOUR=blue\n")
-    engine("compose", "up", "--detach", folder=folder)
+    (folder / ".env").write_text(f"IMAGE={docker.image}\nCOLOUR=none\n")
+    (folder / ".env.prod").write_text(f"IMAGE={docker.image}\nCOLOUR=blue\n")
+    docker("compose", "up", "--detach", folder=folder)
     try:
         yield folder
     finally:
-        engine("compose", "--profile", "*", "down", "--timeout", "1", folder=folder)
+        docker("compose", "--profile", "*", "down", "--timeout", "1", folder=folder)
 
 
 def until(verdict: str, ask: Callable[[], Result]) -> Result:
@@ -116,14 +85,14 @@ def unhealthy(project: Path) -> Result:
     return result
 
 
-def test_a_paused_a_killed_and_a_restarted_container_are_seen(engine: Docker, project: Path) -> None:
+def test_a_paused_a_killed_and_a_restarted_container_are_seen(docker: Docker, project: Path) -> None:
     name = f"{PROJECT}-plain-1"
-    engine("pause", name)
+    docker("pause", name)
     paused = service(project, "plain")
-    engine("unpause", name)
-    engine("kill", name)
+    docker("unpause", name)
+    docker("kill", name)
     killed = service(project, "plain")
-    engine("start", name)
+    docker("start", name)
     assert (paused.verdict, killed.verdict) == ("fail", "fail")
     assert "is paused" in paused.reason
     assert "is exited (137)" in killed.reason
@@ -156,13 +125,13 @@ def test_what_cannot_be_asked_of_compose_is_unknown(project: Path, tmp_path: Pat
     assert "docker" in away.reason.lower()
 
 
-def test_memory_processor_disk_files_and_commands_of_a_container_are_measured(engine: Docker) -> None:
+def test_memory_processor_disk_files_and_commands_of_a_container_are_measured(docker: Docker) -> None:
     work = "import os; block = os.urandom(50_000_000); open('/tmp/app.log', 'w').write('x' * 42)\nwhile True: pass"
     name = f"{PROJECT}-busy"
-    engine("run", "--detach", "--init", "--name", name, "--memory=256m", "--network=none", engine.image, "python3", "-c", work)
+    docker("run", "--detach", "--init", "--name", name, "--memory=256m", "--network=none", docker.image, "python3", "-c", work)
     try:
-        time.sleep(2)
         inside = {"container": name, **PATIENT}
+        until("pass", lambda: outcome(type="log_freshness", path="/tmp/app.log", fail_above=300, **inside))
         memory, share, processor, disk, inodes, log, lost, command = outcomes(
             {"type": "memory", "measure": "used_bytes", **inside},
             {"type": "memory", "fail_above": 10, **inside},
@@ -185,11 +154,11 @@ def test_memory_processor_disk_files_and_commands_of_a_container_are_measured(en
         assert (log.verdict, log.observed["size_bytes"]) == ("pass", 42)
         assert (lost.verdict, lost.reason) == ("fail", "the file does not exist")
         assert command.verdict == "pass"
-        engine("kill", name)
+        docker("kill", name)
         stopped = outcomes(*({"type": kind, **inside} for kind in ("memory", "cpu", "disk")))
         assert [result.verdict for result in stopped] == ["unknown"] * 3, stopped
     finally:
-        engine("rm", "--force", name)
+        docker("rm", "--force", name)
     gone = outcomes({"type": "memory", **inside}, {"type": "command", "argv": ["true"], **inside})
     assert [result.verdict for result in gone] == ["unknown"] * 2, gone
 
@@ -208,37 +177,33 @@ UNITS = {
 }
 
 
-def told(engine: Docker, command: list[str]) -> str:
+def told(docker: Docker, command: list[str]) -> str:
     """What a command printed, whatever its exit status."""
-    return subprocess.run(command, env=engine.environment, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, env=docker.environment, capture_output=True, text=True, check=False).stdout.strip()
 
 
 @pytest.fixture(scope="module")
-def systemd(engine: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def systemd(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A container in which systemd is process 1 and has these units."""
     folder = tmp_path_factory.mktemp("units")
     for name, text in UNITS.items():
         (folder / name).write_text(text)
     name = f"{PROJECT}-systemd"
-    try:
-        image = systemd_image(engine.environment)
-    except NoEngine as error:
-        pytest.skip(str(error))
     volume = f"--volume={folder}:/etc/systemd/system.control:ro"
-    engine("run", "--detach", "--name", name, "--network=none", *SYSTEMD_OPTIONS, volume, image, "/lib/systemd/systemd")
+    docker("run", "--detach", "--name", name, "--network=none", *SYSTEMD_OPTIONS, volume, docker.systemd_image, "/lib/systemd/systemd")
     try:
         inside = ["docker", "exec", name, "systemctl"]
         give_up = time.monotonic() + 40
-        while told(engine, [*inside, "is-system-running"]) not in ("running", "degraded"):
+        while told(docker, [*inside, "is-system-running"]) not in ("running", "degraded"):
             if time.monotonic() > give_up:
-                pytest.skip(f"systemd does not start in a container here: {engine('logs', name)[-300:]}")
+                pytest.skip(f"systemd does not start in a container here: {docker('logs', name)[-300:]}")
             time.sleep(0.3)
         for unit in ("once.timer", "idle.timer", *(f"{name}.service" for name in ("good", "bad", "again", "waiting", "once", "wrong"))):
-            subprocess.run([*inside, "start", unit], env=engine.environment, capture_output=True, check=False)
+            subprocess.run([*inside, "start", unit], env=docker.environment, capture_output=True, check=False)
         time.sleep(3)
         yield name
     finally:
-        engine("rm", "--force", name)
+        docker("rm", "--force", name)
 
 
 def test_units_of_a_real_systemd_are_judged_by_their_state(systemd: str) -> None:
@@ -259,10 +224,10 @@ def test_units_of_a_real_systemd_are_judged_by_their_state(systemd: str) -> None
         assert (result.verdict, part in result.reason) == (verdict, True), (unit, result)
 
 
-def test_a_unit_that_is_stopped_is_seen_and_a_container_without_systemd_is_unknown(engine: Docker, systemd: str) -> None:
-    engine("exec", systemd, "systemctl", "stop", "good.service")
+def test_a_unit_that_is_stopped_is_seen_and_a_container_without_systemd_is_unknown(docker: Docker, systemd: str) -> None:
+    docker("exec", systemd, "systemctl", "stop", "good.service")
     stopped = outcome(type="systemd_unit", unit="good.service", container=systemd, **PATIENT)
-    engine("exec", systemd, "systemctl", "start", "good.service")
+    docker("exec", systemd, "systemctl", "start", "good.service")
     assert stopped.verdict == "fail"
     assert "is inactive" in stopped.reason
     gone = outcome(type="systemd_unit", unit="good.service", container=f"{systemd}-gone", **PATIENT)

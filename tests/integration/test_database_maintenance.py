@@ -173,13 +173,24 @@ def test_queries_of_the_service_are_not_held_up(server: PostgresqlServer, databa
     assert max(waits) < 1, "nothing waits for a lock of ours as long as it may hold one"
 
 
-def test_the_time_that_it_may_take_is_kept(server: PostgresqlServer, database: str) -> None:
-    told = maintain(replace(request_for(server), budget_s=1.2))
-    assert told["duration_s"] < 6
-    server.sql("DELETE FROM cases; SELECT 1", database)
-    over = maintain(replace(request_for(server), budget_s=0.5))
-    assert {step["outcome"] for step in over["steps"]} <= {"postponed"}
-    assert all("time" in step["why"] for step in over["steps"])
+def test_a_rebuild_that_cannot_end_in_time_is_ended_postponed_and_told_and_its_half_goes_with_the_next_run(
+    server: PostgresqlServer, database: str
+) -> None:
+    rebuilding = replace(request_for(server), rules=replace(RULES, steps=[REINDEX]))
+    with Session(server.connection, database, {}) as other:
+        other.ask("BEGIN; LOCK TABLE public.cases IN ROW EXCLUSIVE MODE")
+        told = maintain(replace(rebuilding, lock_timeout_s=4, budget_s=3))
+    assert 3 <= told["duration_s"] < 15
+    assert told["steps"] and {step["outcome"] for step in told["steps"]} == {"postponed"}
+    assert "its time was up" in told["steps"][0]["why"] and "stays until the next run drops it" in told["steps"][0]["why"]
+    maintain(rebuilding)
+    assert server.sql("SELECT count(*) FROM pg_class WHERE relname LIKE '%_ccnew%'", database) == "0"
+
+
+def test_what_there_is_no_time_for_is_not_begun(server: PostgresqlServer, database: str) -> None:
+    told = maintain(replace(request_for(server), budget_s=0.5))
+    assert told["steps"] and {step["outcome"] for step in told["steps"]} == {"postponed"}
+    assert all("time" in step["why"] for step in told["steps"])
 
 
 def test_one_run_at_a_time(server: PostgresqlServer, database: str) -> None:

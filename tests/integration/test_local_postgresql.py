@@ -75,8 +75,7 @@ def test_a_cluster_is_made_once_serves_and_asks_for_its_password(open_folder: Pa
         stop([server])
 
 
-@pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another account")
+@pytest.mark.needs_root("only root starts servers as another account")
 def test_programs_in_a_folder_that_the_servers_account_cannot_enter_are_copied_once(open_folder: Path) -> None:
     private = open_folder / "private"
     shutil.copytree(Path(tool_folder()).parent, private / "pginstall", symlinks=True)
@@ -96,8 +95,7 @@ def test_programs_in_a_folder_that_the_servers_account_cannot_enter_are_copied_o
         stop([server])
 
 
-@pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts servers as another account")
+@pytest.mark.needs_root("only root starts servers as another account")
 def test_a_folder_that_the_servers_account_cannot_enter_is_refused(open_folder: Path) -> None:
     open_folder.chmod(0o700)
     with pytest.raises(BadInput, match="cannot enter"):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +17,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.logs.operation import operate
-from tools.engine import NoEngine, docker_engine
-from tools.image import postgresql_image
+from integration.containers import Docker
 
 PROJECT = "sre-runbooks-logs"
 PROGRAM = (
@@ -49,43 +47,28 @@ def scanned(source: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
 
 
 @pytest.fixture(scope="module")
-def project(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Compose project whose one service has printed what it prints."""
     folder = tmp_path_factory.mktemp("project")
+    service: dict[str, t.Any] = {"image": docker.image, "command": ["sh", "-c", PROGRAM.replace("$", "$$")], "pull_policy": "never"}
+    service.update(init=True, stop_grace_period="1s")
+    (folder / "compose.yaml").write_text(json.dumps({"name": PROJECT, "services": {"app": service}}))
+    docker("compose", "up", "--detach", "--wait", folder=folder)
     try:
-        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
-            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
-                if name in environment:
-                    patch.setenv(name, environment[name])
-            service: dict[str, t.Any] = {
-                "image": postgresql_image(environment),
-                "command": ["sh", "-c", PROGRAM.replace("$", "$$")],
-                "pull_policy": "never",
-            }
-            service.update(init=True, stop_grace_period="1s")
-            (folder / "compose.yaml").write_text(json.dumps({"name": PROJECT, "services": {"app": service}}))
-            subprocess.run(["docker", "compose", "up", "--detach", "--wait"], cwd=folder, env=environment, check=True, capture_output=True)
-            try:
-                yield folder, environment
-            finally:
-                subprocess.run(
-                    ["docker", "compose", "down", "--timeout", "1"], cwd=folder, env=environment, check=True, capture_output=True
-                )
-    except NoEngine as error:
-        pytest.skip(str(error))
+        yield folder
+    finally:
+        docker("compose", "down", "--timeout", "1", folder=folder)
 
 
 @pytest.mark.docker
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_logs_of_a_container_a_service_and_the_engines_own_file_say_the_same(project: tuple[Path, dict[str, str]]) -> None:
-    folder, environment = project
+def test_logs_of_a_container_a_service_and_the_engines_own_file_say_the_same(docker: Docker, project: Path) -> None:
     container = f"{PROJECT}-app-1"
-    check(scanned({"compose_service": "app", "project_folder": str(folder)}))
+    check(scanned({"compose_service": "app", "project_folder": str(project)}))
     check(scanned({"container": container}, since="1h"))
     assert scanned({"container": container}, until="1h")["logs"][0]["lines"] == 0
-    command = ["docker", "inspect", "--format", "{{.LogPath}}", container]
-    path = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    path = docker("inspect", "--format", "{{.LogPath}}", container)
     if not os.access(path, os.R_OK):
         pytest.skip(f"the engine's file {path} cannot be read here")
     check(scanned({"path": [path]}))

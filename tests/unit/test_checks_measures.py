@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.postgresql_measures import MEASURES
-from ansible_collections.sre.runbooks.tests.unit.checks_servers import closed_port, outcome, outcomes
+from ansible_collections.sre.runbooks.tests.unit.checks_servers import outcome, outcomes
 from ansible_collections.sre.runbooks.tests.unit.checks_stores import NOBODY, Postgres, postgresql, running_postgres, wait_for_port
+from tools.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def test_without_a_standby_its_lag_is_unknown(postgres: Postgres) -> None:
 @contextlib.contextmanager
 def standby_of(primary: Postgres) -> Iterator[tuple[Postgres, subprocess.Popen[bytes]]]:
     """A standby that receives what the primary writes, and its process."""
-    folder, port = Path(tempfile.mkdtemp()), closed_port()
+    folder, port = Path(tempfile.mkdtemp()), free_port()
     account: dict[str, t.Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
     if account:
         os.chown(folder, NOBODY, NOBODY)
