@@ -21,8 +21,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import object_store
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, list_remote, remote_sets, upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import download, list_remote, remote_sets, upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, select
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
@@ -30,6 +32,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets impor
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged, SetNotFound, Unreachable
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
+from integration.cut_path import CutPath
 from integration.object_store import option, running_store
 from integration.playbook_runs import Profile, picture, server_picture
 from integration.postgresql_server import running_server
@@ -37,7 +40,8 @@ from tools.ports import free_port
 
 UPLOAD = """
 import json, sys
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 upload(ObjectStore(**json.loads(sys.argv[1])), read_set(sys.argv[2]))
 """
@@ -278,14 +282,69 @@ def test_what_is_proven_later_reaches_the_copy_but_no_copy_is_made_for_it(store:
     assert [(one.id, one.state) for one in remote_sets(store)] == [(copied.id, "failed")]
 
 
-def test_a_store_that_fails_during_the_comparison_is_not_called_a_damaged_copy(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("download_check", [False, True])
+def test_a_store_that_fails_during_the_comparison_is_not_called_a_damaged_copy(
+    store: ObjectStore, tmp_path: Path, download_check: bool
+) -> None:
     from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import _differences
 
     one = make_set(tmp_path)
     upload(store, one)
-    assert _differences(store, one, []) == []
+    md5: dict[str, str] = {}
+    assert one.problems(md5=md5) == []
+    assert _differences(store, one, md5, [], download_check=download_check) == []
     with pytest.raises(Unreachable):
-        _differences(replace(store, secret_key="wrong"), one, [])
+        _differences(replace(store, secret_key="wrong"), one, md5, [], download_check=download_check)
+
+
+@pytest.fixture
+def path(service: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[CutPath]:
+    """A network path to the service, one file on it at a time, and less patience with it than usual."""
+    monkeypatch.setenv("RCLONE_TRANSFERS", "1")
+    monkeypatch.setattr(object_store, "LONG_PATIENCE", ("--retries", "2", "--low-level-retries", "2"))
+    monkeypatch.setattr(object_store, "STALLED_S", 0.0)
+    one = CutPath(int(service.endpoint.rpartition(":")[2]))
+    yield one
+    one.cut()
+
+
+def test_a_network_that_breaks_in_the_middle_of_an_upload_is_named_and_the_next_run_sends_the_rest(
+    store: ObjectStore, tmp_path: Path, path: CutPath
+) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    path.left["up"] = 1_500_000
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{path.port}: connect: connection refused"):
+        upload(away, one)
+    partial = objects(store)
+    assert 0 < len(partial) < len(LARGE)
+    assert (list_remote(store), remote_sets(store)) == ([], [])
+    path.mend()
+    assert upload(away, one)["changed"] is True
+    assert list_remote(store) == [one.id]
+    after = objects(store)
+    assert {name: after[name] for name in partial} == partial, "what had arrived was sent again"
+
+
+def test_a_network_that_breaks_in_the_middle_of_a_download_is_named_and_leaves_nothing_that_looks_like_a_set(
+    store: ObjectStore, tmp_path: Path, path: CutPath
+) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    upload(store, one)
+    path.left["down"] = 1_500_000
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{path.port}: connect: connection refused"):
+        select(str(tmp_path / "away"), Wanted(store="reference"), away)
+    assert os.listdir(tmp_path / "away") == []
+    path.mend()
+    fetched = select(str(tmp_path / "away"), Wanted(store="reference"), away)
+    assert read_set(fetched["set_folder"]).problems() == []
+
+
+def test_what_is_damaged_on_its_way_is_fetched_again(store: ObjectStore, tmp_path: Path, path: CutPath) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    upload(store, one)
+    path.flip_at = 1_500_000
+    assert download(away, one.id, str(tmp_path / "away"), one.size_bytes).problems() == []
+    assert path.flipped
 
 
 def test_from_the_backup_to_the_restore_when_all_that_is_left_is_the_copy(store: ObjectStore, tmp_path: Path) -> None:

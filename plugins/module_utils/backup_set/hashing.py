@@ -64,8 +64,13 @@ def copy_hashed(
     return {"size_bytes": size, "sha256": digest.hexdigest()}
 
 
-def hash_file(path: str) -> t.Tuple[str, int]:
-    """SHA-256 (hexadecimal) and size in bytes of a file, read without keeping it in memory."""
+def hash_file(path: str, *also: t.Any) -> t.Tuple[str, int]:
+    """SHA-256 (hexadecimal) and size in bytes of a file, read without keeping it in memory.
+
+    Args:
+        path: The file.
+        also: Further hash objects of hashlib, which are fed the same bytes.
+    """
     digest, size = hashlib.sha256(), 0
     block = bytearray(BLOCK_BYTES)
     with open(path, "rb", buffering=0) as stream:
@@ -73,8 +78,21 @@ def hash_file(path: str) -> t.Tuple[str, int]:
             count = stream.readinto(block)
             if not count:
                 return digest.hexdigest(), size
-            digest.update(memoryview(block)[:count])
+            for one in (digest, *also):
+                one.update(memoryview(block)[:count])
             size += count
+
+
+def new_md5() -> t.Any:
+    """MD5, by which object stores tell what they hold (RFC 1321); it stands beside SHA-256 and protects nothing by itself."""
+    return hashlib.new("md5", usedforsecurity=False)
+
+
+def hash_md5(path: str) -> str:
+    """MD5 (hexadecimal) of a file."""
+    digest = new_md5()
+    hash_file(path, digest)
+    return str(digest.hexdigest())
 
 
 class _Growing:
@@ -225,6 +243,7 @@ def check_files(
     jobs: int = 2,
     on_bytes: t.Optional[t.Callable[[int], None]] = None,
     hashed: t.Optional[t.Mapping[str, str]] = None,
+    md5: t.Optional[t.Dict[str, str]] = None,
 ) -> t.List[str]:
     """Compare files with what a manifest says of them.
 
@@ -234,6 +253,7 @@ def check_files(
         jobs: How many to read at once.
         on_bytes: Called with the number of bytes checked so far.
         hashed: SHA-256 of files that were read already since they were written.
+        md5: Gets path -> MD5 of every file that is read, of the very bytes that have that SHA-256.
 
     Returns:
         One sentence for every file that is not as it should be; empty when all are. Files that the manifest does not know count too.
@@ -241,13 +261,20 @@ def check_files(
     known = {entry["path"] for entry in files}
     done = [0]
 
+    def read(name: str) -> str:
+        digests = [] if md5 is None else [new_md5()]
+        found = hash_file(os.path.join(folder, name), *digests)[0]
+        if md5 is not None:
+            md5[name] = digests[0].hexdigest()
+        return found
+
     def check(entry: t.Mapping[str, t.Any]) -> str:
         path = os.path.join(folder, entry["path"])
         try:
             size = os.lstat(path).st_size
             if size != entry["size_bytes"]:
                 return f"{entry['path']} has {size} bytes instead of {entry['size_bytes']}"
-            found = (hashed or {}).get(entry["path"]) or hash_file(path)[0]
+            found = (hashed or {}).get(entry["path"]) or read(entry["path"])
         except FileNotFoundError:
             return f"{entry['path']} is missing"
         except OSError as error:

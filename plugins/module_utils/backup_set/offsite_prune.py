@@ -15,7 +15,8 @@ import json
 import re
 import typing as t
 
-from .offsite import ObjectStore, remote_sets
+from .object_store import ObjectStore
+from .offsite import remote_sets
 from .operations import pruned
 from .prune import Keep, plan_prune
 

@@ -16,7 +16,8 @@ from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, non
 from .chain import base_of, chain_problems
 from .hashing import damaged, hash_file
 from .in_use import in_use, note_chosen
-from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload, upload_proof
+from .object_store import ObjectStore
+from .offsite import download, is_complete, remote_sets, require_room, upload, upload_proof
 from .prune import Keep, PrunePlan, plan_prune, remove_set
 from .service_sets import list_service_sets, remove_empty
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
@@ -156,7 +157,7 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
             }
         progress.say(f"fetching {one.id} from off-site")
         try:
-            fetched = download(offsite, one.id, backup_folder)
+            fetched = download(offsite, one.id, backup_folder, one.size_bytes)
             _fetch_bases(offsite, fetched, backup_folder)
         except (SetDamaged, SetNotFound) as error:
             here.passed_over.append(f"{one.id} off-site: {error.why}")

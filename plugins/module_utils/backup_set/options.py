@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import BadInput
-from .offsite import ObjectStore
+from .object_store import ObjectStore
 from .prune import Keep
 from .sets import BackupSet, read_set
 

@@ -112,10 +112,15 @@ class BackupSet:
             if self._held is not None:
                 weakref.finalize(self, os.close, self._held)
 
-    def problems(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.List[str]:
-        """Read every file and say what is not as the manifest has it; empty when all is well. The set is held from then on."""
+    def problems(
+        self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None, md5: t.Optional[t.Dict[str, str]] = None
+    ) -> t.List[str]:
+        """Read every file and say what is not as the manifest has it; empty when all is well. The set is held from then on.
+
+        `md5` gets path -> MD5 of what was read.
+        """
         self.hold()
-        return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes)
+        return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes, md5=md5)
 
     def require_whole(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> None:
         """Raise SetDamaged unless `problems` finds none. One that is not here is compared when it is fetched."""
