@@ -259,6 +259,20 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     assert prune_offsite(store, rules, now=tomorrow)["changed"] is False
 
 
+def test_without_a_rule_nothing_off_site_is_removed_and_that_is_said(store: ObjectStore, tmp_path: Path) -> None:
+    sets = [make_set(tmp_path, at=f"2020-0{month}-01T00:00:00Z") for month in (1, 2)]
+    for one in sets:
+        upload(store, one)
+    put(store, "20200101T000000Z-reference-logical-0000/dump/1.dat", b"half")
+    before = objects(store)
+    done = prune_offsite(store, Keep(0, 0), now=datetime.now(UTC) + timedelta(days=4000))
+    assert (done["changed"], done["removed"], done["leftovers"]) == (False, [], [])
+    assert done["decisions"] == [
+        "Nothing off-site is ever removed, as no rule says what may go (backup_offsite_keep_*); 2 copies are there"
+    ]
+    assert objects(store) == before
+
+
 def test_a_removal_that_is_cut_off_leaves_nothing_that_a_restore_takes(store: ObjectStore, tmp_path: Path) -> None:
     sets = [make_set(tmp_path, at=f"2020-0{month}-01T00:00:00Z") for month in (1, 2)]
     for one in sets:

@@ -29,7 +29,7 @@ INTERRUPTED_S = 86400.0
 def prune_offsite(
     store: ObjectStore, keep: Keep, *, dry_run: bool = False, now: t.Optional[datetime.datetime] = None
 ) -> t.Dict[str, t.Any]:
-    """Remove the copies that no rule keeps, and uploads and removals that were cut off a day ago or longer.
+    """Remove the copies that no rule keeps, and uploads and removals that were cut off a day ago or longer; without any rule nothing.
 
     Args:
         store: The store.
@@ -38,7 +38,7 @@ def prune_offsite(
         now: The time now; None for this machine's.
 
     Returns:
-        As the pruning of the sets here: `removed`, `leftovers`, `reasons`, `freed_bytes`, `listing`, `diff`.
+        As the pruning of the sets here: `removed`, `leftovers`, `reasons`, `freed_bytes`, `listing`, `diff`; and `decisions` for the report.
 
     Raises:
         Unreachable: The store failed; what had been removed is gone, and the rest is as it was.
@@ -46,13 +46,15 @@ def prune_offsite(
     moment = now or datetime.datetime.now(datetime.timezone.utc)
     sets = remote_sets(store)
     plan = plan_prune(sets, keep, moment)
-    leftovers = _interrupted(store, moment)
+    leftovers = _interrupted(store, moment) if keep.has_rule else []
     if not dry_run:
         for one in plan.remove:
             _remove(store, one.id)
         for name in leftovers:
             _remove(store, name, sealed=False)
-    return {**pruned(plan, sets, list(plan.remove), leftovers), "leftovers": leftovers}
+    unruled = f"Nothing off-site is ever removed, as no rule says what may go (backup_offsite_keep_*); {len(sets)} copies are there"
+    decisions = [] if keep.has_rule else [unruled]
+    return {**pruned(plan, sets, list(plan.remove), leftovers), "leftovers": leftovers, "decisions": decisions}
 
 
 def _remove(store: ObjectStore, name: str, *, sealed: bool = True) -> None:

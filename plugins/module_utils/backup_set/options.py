@@ -69,6 +69,11 @@ KEEP_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 """Described by the documentation fragment sre.runbooks.keep."""
 
+OFFSITE_KEEP_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    key: {**option, "default": 0} if option["type"] == "int" else option for key, option in KEEP_OPTIONS.items()
+}
+"""The same for copies off-site, which nothing removes by default."""
+
 
 def keep_from(options: t.Mapping[str, t.Any]) -> Keep:
     """The rules that the options describe."""
