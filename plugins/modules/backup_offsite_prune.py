@@ -69,6 +69,11 @@ listing:
   returned: success
   type: list
   elements: str
+service_sets:
+  description: Records of sets that were taken together, of which no copy is left, and which were removed.
+  returned: success
+  type: list
+  elements: str
 decisions:
   description: That nothing is ever removed, where there is no rule.
   returned: success

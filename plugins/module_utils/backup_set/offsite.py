@@ -5,7 +5,7 @@
 """Copies of backup sets in an object store, by rclone.
 
 A set lies under its name below the prefix. `manifest.json` is uploaded last, after the others were compared: a set without it is
-an interrupted upload, which the next upload completes and no restore ever takes.
+an interrupted upload, which the next upload completes and no restore ever takes. Which sets belong together is told in `services/`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from ..errors import SetDamaged
 from ..files import fsync_tree, no_space_or, require_space
 from ..progress import Progress
 from .arrivals import Arrivals, InBackground
-from .catalogue import list_sets
+from .catalogue import SERVICES, list_sets
 from .hashing import SEAL_FILES, check_files, damaged, hash_md5
 from .in_use import CHOSEN
 from .object_store import LONG_PATIENCE, ObjectStore
+from .service_sets import list_service_sets
 from .sets import BackupSet, SetWriter, read_set
 
 _SEALS = ("manifest.json.sha256", "manifest.json")
@@ -141,6 +142,18 @@ def remote_sets(store: ObjectStore) -> t.List[BackupSet]:
         seals = [flag for name in (*_SEALS, "proof.json") for flag in ("--include", f"/*/{name}")]
         store.call("copy", store.remote() + "/", folder, *seals)
         return [one for one in list_sets(folder) if os.path.exists(one.path("manifest.json"))]
+
+
+def upload_service_set(store: ObjectStore, path: str) -> None:
+    """Copy a record of which sets belong together."""
+    store.call("copyto", path, store.remote(SERVICES, os.path.basename(path)))
+
+
+def remote_service_sets(store: ObjectStore) -> t.List[t.Dict[str, t.Any]]:
+    """The records in the store of which sets belong together, the newest first."""
+    with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as folder:
+        store.call("copy", store.remote() + "/", folder, "--include", f"/{SERVICES}/*.json")
+        return [{key: value for key, value in one.items() if key != "path"} for one in list_service_sets(folder)]
 
 
 def require_room(one: BackupSet, backup_folder: str) -> None:
