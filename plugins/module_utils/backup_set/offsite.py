@@ -22,7 +22,8 @@ from ..files import fsync_tree, no_space_or, require_space
 from ..progress import Progress
 from .arrivals import Arrivals, InBackground
 from .catalogue import SERVICES, list_sets
-from .hashing import SEAL_FILES, check_files, damaged, hash_md5
+from .checking import SEAL_FILES, check_files, damaged
+from .hashing import hash_md5
 from .in_use import CHOSEN
 from .object_store import LONG_PATIENCE, ObjectStore
 from .service_sets import list_service_sets

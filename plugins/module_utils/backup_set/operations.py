@@ -14,7 +14,8 @@ from ..errors import BadInput, SetDamaged, SetNotFound
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
 from .chain import base_of, chain_problems
-from .hashing import damaged, hash_file
+from .checking import damaged
+from .hashing import hash_file
 from .in_use import in_use, note_chosen
 from .object_store import ObjectStore
 from .offsite import download, is_complete, remote_service_sets, remote_sets, require_room, upload, upload_proof, upload_service_set

@@ -131,8 +131,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         RunbookError: Something failed; the live server is as it was.
     """
     clock, service, one = Clock(), request.service, request.backup_set
-    live_folder = os.path.abspath(service.data_folder)
-    progress = Progress(f"Restoring the server in {service.data_folder}")
+    live_folder, progress = os.path.abspath(service.data_folder), Progress(f"Restoring the server in {service.data_folder}")
     with nobody_else_in(live_folder):
         note = complete_interrupted(service)
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
@@ -273,7 +272,6 @@ def system_identifier_of(folder: str, service: Service) -> str:
 
 
 def _guard_folder(request: FolderRequest, live: str) -> str:
-    """Raise unless the set and the programs fit this data folder; returns its system identifier, empty when there is none yet."""
     server = request.backup_set.manifest["server"]
     here = system_identifier_of(live, request.service) if os.path.exists(os.path.join(live, "global", "pg_control")) else ""
     wanted = request.expected_identifier or here
