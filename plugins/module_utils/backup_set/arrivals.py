@@ -14,7 +14,7 @@ from .hashing import hash_file
 
 _POLL_S = 0.1
 _UNFINISHED = ".partial"
-"""Ending of the names under which rclone writes files (rclone manual, `--inplace`: they are renamed once they are whole). Before 1.63 it had
+"""Ending of the names under which rclone writes files (rclone manual, `--inplace`: they are renamed when whole). Before 1.63 it had
 none, and a file may be hashed too early; `check_files` reads it again."""
 
 Result = t.TypeVar("Result")
