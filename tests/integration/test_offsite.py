@@ -26,8 +26,15 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import download, list_remote, remote_sets, upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, select
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import (
+    copy_offsite,
+    copy_proofs,
+    information,
+    note_service_set,
+    select,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.service_sets import describe
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged, SetNotFound, Unreachable
@@ -241,6 +248,12 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     sets[0].add_proof("proven")
     for one in sets:
         upload(store, one)
+    told_of = [
+        note_service_set(str(tmp_path), describe("clinic", [{"set": one.id, "consistent_at": one.consistent_at}]), store)["service_set"][
+            "id"
+        ]
+        for one in (sets[2], sets[4])
+    ]
     interrupted = "20200101T000000Z-reference-logical-0000"
     put(store, f"{interrupted}/dump/1.dat", b"half")
     put(store, "notes/2020.txt", b"somebody else's")
@@ -250,6 +263,10 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     assert objects(store) == before
     done = prune_offsite(store, rules)
     assert told["removed"] == done["removed"] == [sets[2].id, sets[1].id] and done["leftovers"] == []
+    assert told["service_sets"] == done["service_sets"] == told_of[:1]
+    listed = information(str(tmp_path / "elsewhere"), Wanted(store="reference"), store)
+    assert [one["id"] for one in listed["offsite_service_sets"]] == told_of[1:]
+    assert [one["id"] for one in listed["offsite_sets"]] == [sets[4].id, sets[3].id, sets[0].id] and listed["backup_sets"] == []
     assert list_remote(store) == sorted([sets[0].id, sets[3].id, sets[4].id], reverse=True)
     assert f"{interrupted}/dump/1.dat" in objects(store), "it may still be on its way"
     tomorrow = datetime.now(UTC) + timedelta(days=2)
