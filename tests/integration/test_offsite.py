@@ -248,12 +248,8 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     sets[0].add_proof("proven")
     for one in sets:
         upload(store, one)
-    told_of = [
-        note_service_set(str(tmp_path), describe("clinic", [{"set": one.id, "consistent_at": one.consistent_at}]), store)["service_set"][
-            "id"
-        ]
-        for one in (sets[2], sets[4])
-    ]
+    members = [{"set": one.id, "consistent_at": one.consistent_at} for one in (sets[2], sets[4])]
+    told_of = [note_service_set(str(tmp_path), describe("clinic", [one]), store)["service_set"]["id"] for one in members]
     interrupted = "20200101T000000Z-reference-logical-0000"
     put(store, f"{interrupted}/dump/1.dat", b"half")
     put(store, "notes/2020.txt", b"somebody else's")
