@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def raw(store: ObjectStore, *arguments: str, synced: str = "") -> float:
 def take_turns(service: ObjectStore, number: int, set_folder: str, folder: Path) -> dict[str, float]:
     """Seconds of each way, one after the other, with the disk at rest before each."""
     store, plain, plain_folder = replace(service, prefix=f"ours{number}"), service.remote(f"plain{number}"), str(folder / "plain")
-    ways = {
+    ways: dict[str, Callable[[], float]] = {
         "rclone up": lambda: raw(service, "copy", set_folder, plain),
         "ours up": lambda: ours("upload", store, set_folder),
         "rclone down": lambda: raw(service, "copy", plain, plain_folder),

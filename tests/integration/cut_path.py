@@ -17,7 +17,7 @@ class CutPath:
     Attributes:
         port: Where it listens.
         left: Bytes that still go through, by direction: `up` to the server, `down` from it; without an entry there is no limit.
-        flip_at: The how-manieth byte from the server arrives as another one; 0 for none.
+        flip_at: After how many bytes one arrives as another, by direction.
         flipped: Whether one did.
     """
 
@@ -25,7 +25,8 @@ class CutPath:
         self._target = target
         self._open: list[socket.socket] = []
         self.left: dict[str, int] = {}
-        self.flip_at, self.flipped = 0, False
+        self.flip_at: dict[str, int] = {}
+        self.flipped = False
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._listen()
@@ -50,15 +51,16 @@ class CutPath:
                     if self.left[way] < 0:
                         self.cut()
                         return
-                if way == "down" and self.flip_at > 0:
-                    data = self._flip(data)
+                if way in self.flip_at:
+                    data = self._flip(data, way)
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
 
-    def _flip(self, data: bytes) -> bytes:
-        self.flip_at -= len(data)
-        if self.flip_at > 0:
+    def _flip(self, data: bytes, way: str) -> bytes:
+        self.flip_at[way] -= len(data)
+        if self.flip_at[way] > 0:
             return data
+        del self.flip_at[way]
         self.flipped = True
         return data[:-1] + bytes([data[-1] ^ 1])
 

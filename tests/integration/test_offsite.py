@@ -366,11 +366,12 @@ def test_a_network_that_breaks_in_the_middle_of_a_download_is_named_and_leaves_n
     assert read_set(fetched["set_folder"]).problems() == []
 
 
-def test_what_is_damaged_on_its_way_is_fetched_again(store: ObjectStore, tmp_path: Path, path: CutPath) -> None:
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_what_is_damaged_on_its_way_is_sent_again(store: ObjectStore, tmp_path: Path, path: CutPath, way: str) -> None:
     one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
-    upload(store, one)
-    path.flip_at = 1_500_000
-    assert download(away, one.id, str(tmp_path / "away"), one.size_bytes).problems() == []
+    path.flip_at = {way: 1_500_000}
+    upload(away, one)
+    assert download(away, one.id, str(tmp_path / "away")).problems() == []
     assert path.flipped
 
 

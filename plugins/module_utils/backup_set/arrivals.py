@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import typing as t
 
-from .hashing import hash_file
+from ..files import fsync_path
+from .hashing import BLOCK_BYTES, feed
 
 _POLL_S = 0.1
-_UNFINISHED = ".partial"
-"""Ending of the names under which rclone writes files (rclone manual, `--inplace`: they are renamed when whole). Before 1.63 it had
-none, and a file may be hashed too early; `check_files` reads it again."""
 
 Result = t.TypeVar("Result")
 
@@ -45,27 +44,23 @@ class InBackground(t.Generic[Result]):
 
 
 class Arrivals:
-    """Hashes the files of a folder as they get their final names, and brings each to disk, while the block runs.
+    """Hashes the files of a folder while another program writes them, and brings them to disk, as long as the block runs.
 
-    Leaving the block without an error, all files have been hashed and synced.
-
-    Attributes:
-        sha256: Path below the folder -> SHA-256.
+    Files are followed by their inodes, as rclone gives each its name when it is whole. One that was not written front to back, or was
+    begun anew, gets a SHA-256 that is not its own: whoever compares it reads the file once more (`check_files`).
 
     Raises:
-        OSError: On leaving: a file could not be brought to disk.
+        OSError: On leaving the block without another error: a file could not be brought to disk.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._ended, self._cut, self._lock = threading.Event(), threading.Event(), threading.Lock()
-        self._taken: t.Set[str] = set()
+        self._ended, self._cut = threading.Event(), threading.Event()
+        self._known: t.Dict[int, t.Tuple[t.Any, int]] = {}
         self._workers: t.List[InBackground[None]] = []
-        self.sha256: t.Dict[str, str] = {}
 
     def __enter__(self) -> "Arrivals":
-        # While one waits for the disk the other one hashes.
-        self._workers = [InBackground(self._follow) for _number in range(2)]
+        self._workers = [InBackground(self._hash), InBackground(self._sync)]
         return self
 
     def __exit__(self, kind: t.Any, *_error: t.Any) -> None:
@@ -79,27 +74,54 @@ class Arrivals:
                 if kind is None:
                     raise
 
-    def _follow(self) -> None:
-        last = False
-        while not last:
-            last = self._ended.wait(_POLL_S)
-            for top, _folders, names in os.walk(self._folder):
-                for name in names:
-                    path = os.path.relpath(os.path.join(top, name), self._folder)
-                    if not name.endswith(_UNFINISHED) and not self._cut.is_set() and self._take(path):
-                        self._arrive(path)
+    def sha256(self) -> t.Dict[str, str]:
+        """When the block has ended: path below the folder -> SHA-256 of what was read of it."""
+        found = {os.path.relpath(path, self._folder): self._known.get(inode) for path, inode, _size in _files(self._folder)}
+        return {path: known[0].hexdigest() for path, known in found.items() if known is not None}
 
-    def _take(self, path: str) -> bool:
-        """Whether nobody has this file yet; it is the caller's from then on."""
-        with self._lock:
-            is_new = path not in self._taken
-            self._taken.add(path)
-        return is_new
+    def _rounds(self) -> t.Iterator[t.Iterator[t.Tuple[str, int, int]]]:
+        """The files, again and again, and once more when all have come."""
+        ended = False
+        while not ended:
+            ended = self._ended.wait(_POLL_S)
+            if not self._cut.is_set():
+                yield _files(self._folder)
 
-    def _arrive(self, path: str) -> None:
-        try:
-            with open(os.path.join(self._folder, path), "rb") as stream:
-                self.sha256[path] = hash_file(stream.name)[0]
-                os.fsync(stream.fileno())
-        except FileNotFoundError:  # it is being sent again
-            self._taken.discard(path)
+    def _hash(self) -> None:
+        block = bytearray(BLOCK_BYTES)
+        for files in self._rounds():
+            for path, inode, size in files:
+                digest, done = self._known.get(inode) or (hashlib.sha256(), 0)
+                if size <= done:
+                    continue
+                try:
+                    with open(path, "rb", buffering=0) as stream:
+                        stream.seek(done)
+                        done += feed(stream, block, digest)
+                except OSError:  # it has another name now, or is read again, and told, when all is there
+                    continue
+                self._known[inode] = (digest, done)
+
+    def _sync(self) -> None:
+        synced: t.Dict[int, int] = {}
+        for files in self._rounds():
+            for path, inode, size in files:
+                if synced.get(inode) == size:
+                    continue
+                try:
+                    fsync_path(path)
+                except FileNotFoundError:
+                    continue
+                synced[inode] = size
+
+
+def _files(folder: str) -> t.Iterator[t.Tuple[str, int, int]]:
+    """Path, inode and size of every file below a folder that is there by now."""
+    for top, _folders, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(top, name)
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                continue
+            yield path, status.st_ino, status.st_size

@@ -12,6 +12,7 @@ following each file as it grows, while its bytes are still in memory.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import queue
 import stat
@@ -70,16 +71,22 @@ def hash_file(path: str, *also: t.Any) -> t.Tuple[str, int]:
         path: The file.
         also: Further hash objects of hashlib, which are fed the same bytes.
     """
-    digest, size = hashlib.sha256(), 0
-    block = bytearray(BLOCK_BYTES)
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as stream:
-        while True:
-            count = stream.readinto(block)
-            if not count:
-                return digest.hexdigest(), size
-            for one in (digest, *also):
-                one.update(memoryview(block)[:count])
-            size += count
+        size = feed(stream, bytearray(BLOCK_BYTES), digest, *also)
+    return digest.hexdigest(), size
+
+
+def feed(stream: io.FileIO, block: bytearray, *digests: t.Any) -> int:
+    """Read a stream to its present end, by way of `block`, into hash objects; returns how many bytes that were."""
+    size = 0
+    while True:
+        count = stream.readinto(block)
+        if not count:
+            return size
+        for digest in digests:
+            digest.update(memoryview(block)[:count])
+        size += count
 
 
 def new_md5() -> t.Any:
@@ -100,13 +107,9 @@ class _Growing:
         self.digest, self.size = hashlib.sha256(), 0
 
     def advance(self, block: bytearray) -> int:
-        before = self.size
-        while True:
-            count = self.stream.readinto(block)
-            if not count:
-                return self.size - before
-            self.digest.update(memoryview(block)[:count])
-            self.size += count
+        read = feed(self.stream, block, self.digest)
+        self.size += read
+        return read
 
 
 class FollowingHasher:

@@ -97,13 +97,16 @@ class ObjectStore:
         except DeadlineExceeded as error:
             raise self.unreachable(f"it did not answer within {_QUESTION_S:g} s") from error
 
-    def transfer(self, progress: Progress, step: str, total: int, *arguments: str) -> None:
-        """Run a long rclone command, reporting its progress.
+    def transfer(
+        self, progress: Progress, step: str, total: int, *arguments: str, environment: t.Optional[t.Mapping[str, str]] = None
+    ) -> None:
+        """Run a long rclone command, reporting its progress; `environment` has further settings of rclone.
 
         Raises:
             Unreachable: The store failed, also when rclone would try it in vain with every file that is left.
         """
         command = self.command(*arguments, *LONG_PATIENCE, "--stats", "1s", "--use-json-log", "--stats-log-level", "NOTICE")
+        command = replace(command, environment={**command.environment, **(environment or {})})
         moved_bytes, moved_at = 0, time.monotonic()
 
         def look() -> None:

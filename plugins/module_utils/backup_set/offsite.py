@@ -33,6 +33,10 @@ _SEALS = ("manifest.json.sha256", "manifest.json")
 """What tells of a set; `manifest.json` is sent last of all."""
 _SEALS_BYTES = 1 << 20
 """Room for what is not among a set's files: manifest, its checksum, proofs."""
+_SINGLE_PART_BYTES = 200 << 20
+"""From this size on rclone uploads in parts (manual, `--s3-upload-cutoff`), and the store knows no MD5 but the one that rclone tells it."""
+_WITHOUT_MD5 = {"RCLONE_LOCAL_HASHES": "sha256"}
+"""Keeps rclone from reading every file for its MD5 before it sends it (`--local-hashes`; older versions do not know it and read)."""
 
 
 def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = False) -> t.Dict[str, t.Any]:
@@ -56,7 +60,8 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
     remote, location = store.remote(backup_set.id), f"s3://{store.path(backup_set.id)}"
     md5: t.Dict[str, str] = {}
     reading = InBackground(lambda: backup_set.problems(jobs=1, md5=md5))
-    there = "manifest.json" in _checksums(store, backup_set.id)
+    known = _checksums(store, backup_set.id)
+    there = "manifest.json" in known
     if there:  # what is there may be the better one of the two
         problems = reading.result()
         if problems:
@@ -65,15 +70,21 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
             upload_proof(store, backup_set)
             return {"changed": False, "location": location, "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
-    # --ignore-checksum, --s3-no-head: rclone need not compare each file with its copy by itself; that is done below, for all together.
-    fast = ("--checksum", "--ignore-checksum", "--s3-no-head")
-    store.transfer(progress, "uploading", backup_set.size_bytes, "copy", backup_set.folder, remote, *fast, *_excluding(["manifest.json"]))
+    send = ("copy", backup_set.folder, remote, *_excluding(["manifest.json"]))
+    # Our own comparison, of all files together, takes the place of rclone's, which has each file read twice more by itself.
+    ours = ("--ignore-checksum", "--s3-no-head", *(["--checksum"] if known else []))
+    small = all(entry["size_bytes"] < _SINGLE_PART_BYTES for entry in backup_set.manifest.get("files", []))
+    unhashed = _WITHOUT_MD5 if small and not known else {}
+    store.transfer(progress, "uploading", backup_set.size_bytes, *send, *ours, environment=unhashed)
     progress.say("comparing checksums")
     problems = reading.result()
     if problems:
         store.call("purge", remote)
         raise damaged(backup_set.folder, problems)
     differing = _differences(store, backup_set, md5, ["manifest.json"], download_check=download_check)
+    if differing:  # damaged on the way: rclone finds by itself what differs
+        store.transfer(progress, "uploading again what differs", backup_set.size_bytes, *send, "--checksum")
+        differing = _differences(store, backup_set, md5, ["manifest.json"], download_check=download_check)
     if differing:
         raise SetDamaged(
             f"The off-site copy of {backup_set.id} differs",
@@ -185,7 +196,7 @@ def download(store: ObjectStore, name: str, backup_folder: str, size_bytes: t.Op
             with Arrivals(writer.folder) as arrived:
                 # Every file is compared by SHA-256 as it comes; rclone's own comparison would only take processor time.
                 store.transfer(progress, "downloading", size, *fetch, "--ignore-checksum")
-            problems = _problems(writer.folder, arrived.sha256)
+            problems = _problems(writer.folder, arrived.sha256())
             if problems:  # on the way or in the store? What differs from the store's checksums is fetched again
                 store.transfer(progress, "downloading again what is damaged", size, *fetch, "--checksum")
                 problems = _problems(writer.folder)
