@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks, taken_together
 
 
 def recovery_plan(stores: t.Any, sets: t.Any, only: t.Any = (), method: str = "logical") -> t.List[t.Dict[str, t.Any]]:
@@ -27,6 +27,11 @@ def recovery_plan(stores: t.Any, sets: t.Any, only: t.Any = (), method: str = "l
     return plan_stores(wanted, list(sets or ()), method, datetime.now(timezone.utc))
 
 
+def recovery_together(plan: t.Any, records: t.Any) -> t.List[str]:
+    """Whether the sets of a plan were taken together."""
+    return taken_together(list(plan or ()), list(records or ()))
+
+
 def recovery_proofs(proofs: t.Any, stores: t.Any) -> t.List[t.Dict[str, t.Any]]:
     """Queries that must be true after a restore, as checks."""
     checks, problems = proofs_as_checks(list(proofs or ()), list(stores or ()))
@@ -40,4 +45,4 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
-        return {"recovery_plan": recovery_plan, "recovery_proofs": recovery_proofs}
+        return {"recovery_plan": recovery_plan, "recovery_together": recovery_together, "recovery_proofs": recovery_proofs}

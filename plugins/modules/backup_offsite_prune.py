@@ -12,7 +12,7 @@ module: backup_offsite_prune
 short_description: Remove the off-site copies that no rule keeps
 version_added: "0.1.0"
 description:
-  - Copies have rules of their own. The newest proven copy and the newest good one of every store and method always stay.
+  - Copies have rules of their own; without any of them (all are V(0)) nothing is removed. The newest proven copy and the newest good one of every store and method always stay.
   - A copy loses its manifest first, so that a removal that is cut off leaves nothing that looks like a set. What uploads and removals that
     were cut off a day ago or longer have left is cleared away too. Nothing that does not bear the name of a set is touched.
 author: The sre.runbooks authors (@sre-runbooks)
@@ -31,6 +31,10 @@ attributes:
 options:
   offsite:
     required: true
+  keep_last:
+    default: 0
+  keep_days:
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -65,6 +69,16 @@ listing:
   returned: success
   type: list
   elements: str
+service_sets:
+  description: Records of sets that were taken together, of which no copy is left, and which were removed.
+  returned: success
+  type: list
+  elements: str
+decisions:
+  description: That nothing is ever removed, where there is no rule.
+  returned: success
+  type: list
+  elements: str
 freed_bytes:
   description: Size of what was removed, in bytes.
   returned: success
@@ -75,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import (
-    KEEP_OPTIONS,
+    OFFSITE_KEEP_OPTIONS,
     OFFSITE_OPTION,
     keep_from,
     object_store_from,
@@ -85,7 +99,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclu
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"offsite": {**OFFSITE_OPTION, "required": True}, **KEEP_OPTIONS}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={"offsite": {**OFFSITE_OPTION, "required": True}, **OFFSITE_KEEP_OPTIONS}, supports_check_mode=True
+    )
     options = module.params
 
     def operation() -> dict:

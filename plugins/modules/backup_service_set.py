@@ -16,9 +16,11 @@ description:
     them were taken together, whose moment they show, what was held meanwhile, and which stores failed.
   - The record is C(consistent) when writes were held before the first set's moment and until after the last one's.
   - M(sre.runbooks.backup_set_info) lists the records.
+  - With O(offsite) the record is copied there too.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.offsite
 attributes:
   check_mode:
     support: full
@@ -109,7 +111,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.service_sets import describe, write
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import note_service_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import OFFSITE_OPTION, object_store_from
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.service_sets import describe
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 
@@ -125,6 +129,7 @@ def main() -> None:
             "held_at": {"type": "str", "default": ""},
             "released_at": {"type": "str", "default": ""},
             "run_id": {"type": "str", "default": ""},
+            "offsite": OFFSITE_OPTION,
         },
         supports_check_mode=True,
     )
@@ -140,7 +145,8 @@ def main() -> None:
             released_at=options["released_at"],
             run_id=options["run_id"],
         )
-        return write(options["backup_folder"], record, dry_run=module.check_mode)
+        store = object_store_from(options["offsite"])
+        return note_service_set(options["backup_folder"], record, store, dry_run=module.check_mode)
 
     conclude(module, operation)
 

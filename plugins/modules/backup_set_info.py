@@ -12,10 +12,11 @@ module: backup_set_info
 short_description: List backup sets and how far each is proven
 version_added: "0.1.0"
 description:
-  - Lists the finished backup sets of a folder, the newest first. Manifests are read, files are not.
+  - Lists the finished backup sets of a folder, and with O(offsite) the copies there, the newest first. Manifests are read, files are not.
 author: The sre.runbooks authors (@sre-runbooks)
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.offsite
 attributes:
   check_mode:
     support: full
@@ -74,6 +75,16 @@ service_sets:
   returned: success
   type: list
   elements: dict
+offsite_sets:
+  description: The copies off-site, as RV(backup_sets), without a folder.
+  returned: with O(offsite)
+  type: list
+  elements: dict
+offsite_service_sets:
+  description: Which sets were taken together, as it is written down off-site.
+  returned: with O(offsite)
+  type: list
+  elements: dict
 total_bytes:
   description: Size of all of them, in bytes.
   returned: success
@@ -84,6 +95,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import information
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import OFFSITE_OPTION, object_store_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
 
@@ -94,11 +106,13 @@ def main() -> None:
             "backup_folder": {"type": "path", "required": True},
             "store": {"type": "str", "default": ""},
             "method": {"type": "str", "default": ""},
+            "offsite": OFFSITE_OPTION,
         },
         supports_check_mode=True,
     )
     options = module.params
-    conclude(module, lambda: information(options["backup_folder"], Wanted(store=options["store"], method=options["method"])))
+    wanted = Wanted(store=options["store"], method=options["method"])
+    conclude(module, lambda: information(options["backup_folder"], wanted, object_store_from(options["offsite"])))
 
 
 if __name__ == "__main__":

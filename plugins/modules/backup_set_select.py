@@ -92,7 +92,7 @@ passed_over:
   elements: str
 backup_set:
   description: The set, its state and its proofs.
-  returned: success, unless it would have to be fetched in check mode
+  returned: success
   type: dict
 """
 

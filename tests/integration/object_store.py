@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from tools.ports import free_port

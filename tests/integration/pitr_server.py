@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.model import Archive, Repository
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set_up

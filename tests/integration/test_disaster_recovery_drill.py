@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The full drill: every store of the profile paralegal lost at once, recovered by one procedure, compared value for value, timed."""
+"""The full drill: every store of the profile paralegal and all its backup sets lost at once, recovered by one procedure from proven
+off-site copies, compared value for value, timed."""
 
 from __future__ import annotations
 
@@ -19,6 +20,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import remote_sets
+from integration.object_store import option, running_store
 from integration.playbook_runs import ROOT, Finished, picture
 from integration.postgresql_server import PostgresqlServer, running_server
 from integration.qdrant_server import QdrantServer, qdrant_server
@@ -31,8 +35,8 @@ DATABASE, CACHE, VECTORS, FILES = "paralegal_prod", "cache", "statutes_prod", "c
 class Stack:
     """PostgreSQL, Valkey, Qdrant and files, where the profile paralegal is pointed to."""
 
-    def __init__(self, folder: Path, database: PostgresqlServer, cache: RedisServer, vectors: QdrantServer) -> None:
-        self.folder, self.database, self.cache, self.vectors = folder, database, cache, vectors
+    def __init__(self, folder: Path, database: PostgresqlServer, cache: RedisServer, vectors: QdrantServer, offsite: ObjectStore) -> None:
+        self.folder, self.database, self.cache, self.vectors, self.offsite = folder, database, cache, vectors, offsite
         self.files, self.state, self.backups = folder / "configuration", folder / "state", folder / "backups"
 
     def fill(self) -> None:
@@ -57,11 +61,11 @@ class Stack:
         }
 
     def lose_everything(self) -> None:
-        """kill -9 of every server, and all its data gone."""
+        """kill -9 of every server, and all its data gone, with the backup sets."""
         self.database.kill()
         self.cache.stop()
         self.vectors.stop()
-        for folder in (self.database.data, self.cache.data, self.vectors.folder, self.files):
+        for folder in (self.database.data, self.cache.data, self.vectors.folder, self.files, self.backups):
             shutil.rmtree(folder)
 
     def provide_empty_servers(self) -> None:
@@ -92,7 +96,7 @@ class Stack:
             "service_cache_port": self.cache.port,
             "service_vector_url": self.vectors.url,
             "backup_folder": str(self.backups),
-            "backup_offsite": {},
+            "backup_offsite": option(self.offsite),
             "backup_stores": [
                 {**own, **server, "tool_folder": self.database.tools},
                 {
@@ -127,21 +131,34 @@ class Stack:
         done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, text=True, timeout=200, **streams)
         return Finished(done.returncode, done.stdout)
 
+    def told(self) -> list[str]:
+        """What the phases of the recovery say in its record."""
+        (record,) = self.state.glob("recoveries/*/recovery.json")
+        return [line for phase in json.loads(record.read_text())["phases"] for line in phase["told"]]
+
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """Running, and filled."""
-    with running_server() as database, running_redis() as cache, qdrant_server(tmp_path / "vectors") as vectors:
-        one = Stack(tmp_path, database, cache, vectors)
+    with (
+        running_server() as database,
+        running_redis() as cache,
+        qdrant_server(tmp_path / "vectors") as vectors,
+        running_store(tmp_path / "s3") as offsite,
+    ):
+        one = Stack(tmp_path, database, cache, vectors, offsite)
         one.fill()
         yield one
 
 
-def test_every_store_of_paralegal_lost_at_once_is_recovered_value_for_value_within_its_objectives(
+def test_every_store_of_paralegal_and_its_sets_lost_at_once_are_recovered_from_proven_copies_value_for_value_within_their_objectives(
     stack: Stack, tell: t.Callable[[str], None]
 ) -> None:
-    saved = stack.run("backup")
-    assert saved.status == 0, saved.output
+    for procedure, options in (("backup", ()), ("backup_verify", ("-e", "backup_verify_all=true", "-e", "backup_verify_prove=true"))):
+        saved = stack.run(procedure, *options)
+        assert saved.status == 0, saved.output
+    copies = {one.manifest["store"]: one for one in remote_sets(stack.offsite)}
+    assert {name: one.state for name, one in copies.items()} == dict.fromkeys([DATABASE, CACHE, VECTORS, FILES], "proven")
     before = stack.content()
     stack.lose_everything()
 
@@ -161,13 +178,20 @@ def test_every_store_of_paralegal_lost_at_once_is_recovered_value_for_value_with
     for part, was in before.items():
         assert after[part] == was, f"{part} are not what they were"
     records = [json.loads(path.read_text()) for path in (stack.state / "runs").glob("*/record.json")]
-    found = next(one for one in records if one["procedure"] == "disaster_recovery")["measurements"]
+    (recovery,) = (one for one in records if one["procedure"] == "disaster_recovery")
+    told = "\n".join(stack.told())
+    for name, one in copies.items():
+        assert f"{name}: {one.id} (proven, " in told, told
+        assert f"{name}: Took the set {one.id}: no set here will do; this one was fetched from s3://backups/" in told, told
+    assert "These sets were taken together (" in told
+    assert f"{DATABASE}: {copies[DATABASE].id} was taken on another server, 127.0.0.1:{stack.database.port} (system_identifier " in told
+    found = recovery["measurements"]
     for component in ("api", "database", "cache", "vector"):
         measured = found[f"rto_{component}_s"]
         assert measured["met"] is True, measured
         tell(f"disaster recovery of paralegal: {component} after {measured['value']:.1f} s, of {measured['target']:g} s (C18)")
     for path in stack.state.rglob("*"):
-        for secret in (stack.database.password, stack.cache.password, stack.vectors.api_key):
+        for secret in (stack.database.password, stack.cache.password, stack.vectors.api_key, stack.offsite.secret_key):
             assert not path.is_file() or secret.encode() not in path.read_bytes(), path
 
     report = stack.run("recovery_report")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import listener
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection

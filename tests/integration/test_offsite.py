@@ -21,15 +21,25 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import object_store
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, list_remote, remote_sets, upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import download, list_remote, remote_sets, upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, select
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import (
+    copy_offsite,
+    copy_proofs,
+    information,
+    note_service_set,
+    select,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.service_sets import describe
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.command import run
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import SetDamaged, SetNotFound, Unreachable
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
+from integration.cut_path import CutPath
 from integration.object_store import option, running_store
 from integration.playbook_runs import Profile, picture, server_picture
 from integration.postgresql_server import running_server
@@ -37,7 +47,8 @@ from tools.ports import free_port
 
 UPLOAD = """
 import json, sys
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import ObjectStore, upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import upload
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 upload(ObjectStore(**json.loads(sys.argv[1])), read_set(sys.argv[2]))
 """
@@ -237,6 +248,8 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     sets[0].add_proof("proven")
     for one in sets:
         upload(store, one)
+    members = [{"set": one.id, "consistent_at": one.consistent_at} for one in (sets[2], sets[4])]
+    told_of = [note_service_set(str(tmp_path), describe("clinic", [one]), store)["service_set"]["id"] for one in members]
     interrupted = "20200101T000000Z-reference-logical-0000"
     put(store, f"{interrupted}/dump/1.dat", b"half")
     put(store, "notes/2020.txt", b"somebody else's")
@@ -246,6 +259,10 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     assert objects(store) == before
     done = prune_offsite(store, rules)
     assert told["removed"] == done["removed"] == [sets[2].id, sets[1].id] and done["leftovers"] == []
+    assert told["service_sets"] == done["service_sets"] == told_of[:1]
+    listed = information(str(tmp_path / "elsewhere"), Wanted(store="reference"), store)
+    assert [one["id"] for one in listed["offsite_service_sets"]] == told_of[1:]
+    assert [one["id"] for one in listed["offsite_sets"]] == [sets[4].id, sets[3].id, sets[0].id] and listed["backup_sets"] == []
     assert list_remote(store) == sorted([sets[0].id, sets[3].id, sets[4].id], reverse=True)
     assert f"{interrupted}/dump/1.dat" in objects(store), "it may still be on its way"
     tomorrow = datetime.now(UTC) + timedelta(days=2)
@@ -253,6 +270,20 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     assert not [path for path in objects(store) if path.startswith((interrupted, sets[2].id))]
     assert "notes/2020.txt" in objects(store)
     assert prune_offsite(store, rules, now=tomorrow)["changed"] is False
+
+
+def test_without_a_rule_nothing_off_site_is_removed_and_that_is_said(store: ObjectStore, tmp_path: Path) -> None:
+    sets = [make_set(tmp_path, at=f"2020-0{month}-01T00:00:00Z") for month in (1, 2)]
+    for one in sets:
+        upload(store, one)
+    put(store, "20200101T000000Z-reference-logical-0000/dump/1.dat", b"half")
+    before = objects(store)
+    done = prune_offsite(store, Keep(0, 0), now=datetime.now(UTC) + timedelta(days=4000))
+    assert (done["changed"], done["removed"], done["leftovers"]) == (False, [], [])
+    assert done["decisions"] == [
+        "Nothing off-site is ever removed, as no rule says what may go (backup_offsite_keep_*); 2 copies are there"
+    ]
+    assert objects(store) == before
 
 
 def test_a_removal_that_is_cut_off_leaves_nothing_that_a_restore_takes(store: ObjectStore, tmp_path: Path) -> None:
@@ -278,14 +309,70 @@ def test_what_is_proven_later_reaches_the_copy_but_no_copy_is_made_for_it(store:
     assert [(one.id, one.state) for one in remote_sets(store)] == [(copied.id, "failed")]
 
 
-def test_a_store_that_fails_during_the_comparison_is_not_called_a_damaged_copy(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("download_check", [False, True])
+def test_a_store_that_fails_during_the_comparison_is_not_called_a_damaged_copy(
+    store: ObjectStore, tmp_path: Path, download_check: bool
+) -> None:
     from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import _differences
 
     one = make_set(tmp_path)
     upload(store, one)
-    assert _differences(store, one, []) == []
+    md5: dict[str, str] = {}
+    assert one.problems(md5=md5) == []
+    assert _differences(store, one, md5, [], download_check=download_check) == []
     with pytest.raises(Unreachable):
-        _differences(replace(store, secret_key="wrong"), one, [])
+        _differences(replace(store, secret_key="wrong"), one, md5, [], download_check=download_check)
+
+
+@pytest.fixture
+def path(service: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[CutPath]:
+    """A network path to the service, one file on it at a time, and less patience with it than usual."""
+    monkeypatch.setenv("RCLONE_TRANSFERS", "1")
+    monkeypatch.setattr(object_store, "LONG_PATIENCE", ("--retries", "2", "--low-level-retries", "2"))
+    monkeypatch.setattr(object_store, "STALLED_S", 0.0)
+    one = CutPath(int(service.endpoint.rpartition(":")[2]))
+    yield one
+    one.cut()
+
+
+def test_a_network_that_breaks_in_the_middle_of_an_upload_is_named_and_the_next_run_sends_the_rest(
+    store: ObjectStore, tmp_path: Path, path: CutPath
+) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    path.left["up"] = 1_500_000
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{path.port}: connect: connection refused"):
+        upload(away, one)
+    partial = objects(store)
+    assert 0 < len(partial) < len(LARGE)
+    assert (list_remote(store), remote_sets(store)) == ([], [])
+    path.mend()
+    assert upload(away, one)["changed"] is True
+    assert list_remote(store) == [one.id]
+    after = objects(store)
+    assert {name: after[name] for name in partial} == partial, "what had arrived was sent again"
+
+
+def test_a_network_that_breaks_in_the_middle_of_a_download_is_named_and_leaves_nothing_that_looks_like_a_set(
+    store: ObjectStore, tmp_path: Path, path: CutPath
+) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    upload(store, one)
+    path.left["down"] = 1_500_000
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{path.port}: connect: connection refused"):
+        select(str(tmp_path / "away"), Wanted(store="reference"), away)
+    assert os.listdir(tmp_path / "away") == []
+    path.mend()
+    fetched = select(str(tmp_path / "away"), Wanted(store="reference"), away)
+    assert read_set(fetched["set_folder"]).problems() == []
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_what_is_damaged_on_its_way_is_sent_again(store: ObjectStore, tmp_path: Path, path: CutPath, way: str) -> None:
+    one, away = make_set(tmp_path / "here", LARGE), replace(store, endpoint=f"http://127.0.0.1:{path.port}")
+    path.flip_at = {way: 1_500_000}
+    upload(away, one)
+    assert download(away, one.id, str(tmp_path / "away")).problems() == []
+    assert path.flipped
 
 
 def test_from_the_backup_to_the_restore_when_all_that_is_left_is_the_copy(store: ObjectStore, tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_a_set_of_another_server_is_refused_and_when_it_is_meant_the_roles_come_
     assert (other.names(), other.sql(roles)) == before
 
     result = restore_logically(replace(request, from_other_server=True))
+    (note,) = result["notes"]
+    assert note.startswith(f"{odd_set.id} was taken on another server, ") and odd_set.manifest["server"]["system_identifier"] in note
     assert result["created_roles"] == sorted(["b owner", OWNER, "Reader 'r' \\"])
     there, here = everything(other, ODD), everything(server, ODD)
     assert there == here

@@ -64,6 +64,7 @@ def test_a_physical_set_brings_the_whole_server_back_and_can_be_undone(tmp_path:
             server.stop()
             result = restore_folder(FolderRequest(stranger.service, taken, from_other_server=True))
             assert "not as in the replaced folder: postgresql.conf" in result["notes"][1]
+            assert f"{taken.id} was taken on another server, " in result["notes"][2]
             assert (server.content("reference"), server.content("second")) == before
 
 

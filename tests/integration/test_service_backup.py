@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.hashing import SEAL_FILES
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.checking import SEAL_FILES
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select, verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically

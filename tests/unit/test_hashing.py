@@ -17,14 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.hashing import (
-    FollowingHasher,
-    check_files,
-    copy_hashed,
-    damaged,
-    hash_file,
-    parallel,
-)
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.checking import check_files, damaged
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.hashing import FollowingHasher, copy_hashed, hash_file, parallel
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace, RunbookError
 
 

@@ -22,7 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.calls import Call, Ended, run_calls
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.operation import CONSTRAINTS, OPTIONS, operate
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks, taken_together
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.record import FILE, read
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -229,6 +229,21 @@ def test_a_store_is_restored_from_its_newest_proven_set_and_never_from_a_failed_
     assert [(one["store"], one["set"]) for one in planned] == [("cases", "b"), ("cache", "")]
     assert "MORE THAN may be lost" in planned[0]["said"]
     assert "no usable set here" in planned[1]["said"]
+
+
+def test_the_plan_says_what_is_off_site_from_which_server_and_whether_the_sets_were_taken_together() -> None:
+    cases = _set("c", "proven", "2026-11-21T11:30:00Z", folder="", server={"address": "db1:5432"})
+    cache = {**_set("k", "verified", "2026-11-21T11:29:00Z"), "store": "cache", "folder": "/backups/k"}
+    plan = plan_stores(STORES, [cases, cache], "logical", NOW)
+    assert plan[0]["said"].startswith("cases: c (proven, ") and ", off-site, from db1:5432" in plan[0]["said"]
+    assert "off-site" not in plan[1]["said"] and "from" not in plan[1]["said"]
+    record = {"id": "S", "members": [{"set": "c"}, {"set": "k"}, {"set": "x"}], "consistent": False, "spread_s": 60.0}
+    assert taken_together(plan, [record]) == ["These sets were taken together (S), their moments lie 60 s apart"]
+    held = {**record, "consistent": True, "consistent_at": "2026-11-21T11:29:00Z"}
+    assert taken_together(plan, [held]) == ["These sets were taken together (S), with writes held: they show 2026-11-21T11:29:00Z"]
+    (apart,) = taken_together(plan, [{**record, "members": [{"set": "c"}]}, {"id": "D", "damage": "it is not what was written"}])
+    assert apart.startswith("No record says that these sets were taken together: their moments lie up to")
+    assert taken_together(plan[:1], [record]) == []
 
 
 def test_proofs_become_checks_of_the_store_that_they_name() -> None:

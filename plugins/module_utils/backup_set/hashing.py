@@ -12,15 +12,15 @@ following each file as it grows, while its bytes are still in memory.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import queue
 import stat
 import threading
 import typing as t
 
-from ..errors import RunbookError, SetDamaged
+from ..errors import RunbookError
 from ..files import no_space_or
-from .in_use import CHOSEN
 
 BLOCK_BYTES = 1 << 20
 _POLL_S = 0.05
@@ -64,17 +64,41 @@ def copy_hashed(
     return {"size_bytes": size, "sha256": digest.hexdigest()}
 
 
-def hash_file(path: str) -> t.Tuple[str, int]:
-    """SHA-256 (hexadecimal) and size in bytes of a file, read without keeping it in memory."""
-    digest, size = hashlib.sha256(), 0
-    block = bytearray(BLOCK_BYTES)
+def hash_file(path: str, *also: t.Any) -> t.Tuple[str, int]:
+    """SHA-256 (hexadecimal) and size in bytes of a file, read without keeping it in memory.
+
+    Args:
+        path: The file.
+        also: Further hash objects of hashlib, which are fed the same bytes.
+    """
+    digest = hashlib.sha256()
     with open(path, "rb", buffering=0) as stream:
-        while True:
-            count = stream.readinto(block)
-            if not count:
-                return digest.hexdigest(), size
+        size = feed(stream, bytearray(BLOCK_BYTES), digest, *also)
+    return digest.hexdigest(), size
+
+
+def feed(stream: io.FileIO, block: bytearray, *digests: t.Any) -> int:
+    """Read a stream to its present end, by way of `block`, into hash objects; returns how many bytes that were."""
+    size = 0
+    while True:
+        count = stream.readinto(block)
+        if not count:
+            return size
+        for digest in digests:
             digest.update(memoryview(block)[:count])
-            size += count
+        size += count
+
+
+def new_md5() -> t.Any:
+    """MD5, by which object stores tell what they hold (RFC 1321); it stands beside SHA-256 and protects nothing by itself."""
+    return hashlib.new("md5", usedforsecurity=False)
+
+
+def hash_md5(path: str) -> str:
+    """MD5 (hexadecimal) of a file."""
+    digest = new_md5()
+    hash_file(path, digest)
+    return str(digest.hexdigest())
 
 
 class _Growing:
@@ -83,13 +107,9 @@ class _Growing:
         self.digest, self.size = hashlib.sha256(), 0
 
     def advance(self, block: bytearray) -> int:
-        before = self.size
-        while True:
-            count = self.stream.readinto(block)
-            if not count:
-                return self.size - before
-            self.digest.update(memoryview(block)[:count])
-            self.size += count
+        read = feed(self.stream, block, self.digest)
+        self.size += read
+        return read
 
 
 class FollowingHasher:
@@ -216,71 +236,3 @@ def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.An
     if errors:
         raise errors[0]
     return results
-
-
-def check_files(
-    folder: str,
-    files: t.Sequence[t.Mapping[str, t.Any]],
-    *,
-    jobs: int = 2,
-    on_bytes: t.Optional[t.Callable[[int], None]] = None,
-    hashed: t.Optional[t.Mapping[str, str]] = None,
-) -> t.List[str]:
-    """Compare files with what a manifest says of them.
-
-    Args:
-        folder: The set's folder.
-        files: Entries `path`, `size_bytes`, `sha256`.
-        jobs: How many to read at once.
-        on_bytes: Called with the number of bytes checked so far.
-        hashed: SHA-256 of files that were read already since they were written.
-
-    Returns:
-        One sentence for every file that is not as it should be; empty when all are. Files that the manifest does not know count too.
-    """
-    known = {entry["path"] for entry in files}
-    done = [0]
-
-    def check(entry: t.Mapping[str, t.Any]) -> str:
-        path = os.path.join(folder, entry["path"])
-        try:
-            size = os.lstat(path).st_size
-            if size != entry["size_bytes"]:
-                return f"{entry['path']} has {size} bytes instead of {entry['size_bytes']}"
-            found = (hashed or {}).get(entry["path"]) or hash_file(path)[0]
-        except FileNotFoundError:
-            return f"{entry['path']} is missing"
-        except OSError as error:
-            return f"{entry['path']} cannot be read: {error.strerror}"
-        done[0] += size
-        if on_bytes is not None:
-            on_bytes(done[0])
-        return (
-            ""
-            if found == entry["sha256"]
-            else f"{entry['path']} has another content (SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…)"
-        )
-
-    largest_first = sorted(files, key=lambda entry: -int(entry["size_bytes"]))
-    problems = [text for text in parallel([lambda e=entry: check(e) for entry in largest_first], jobs) if text]  # type: ignore[misc]
-    return problems + [f"{path} does not belong to the set" for path in sorted(_present(folder) - known)]
-
-
-def _present(folder: str) -> t.Set[str]:
-    return {os.path.relpath(os.path.join(top, name), folder) for top, _folders, names in os.walk(folder) for name in names} - SEAL_FILES
-
-
-SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json", CHOSEN})
-"""Files of a set that its manifest does not list: itself, its own checksum, the proofs that come later, and the note that it was chosen."""
-
-
-def damaged(folder: str, problems: t.Sequence[str]) -> SetDamaged:
-    """The error that names what is wrong with a set."""
-    shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-    return SetDamaged(
-        f"The backup set {os.path.basename(folder)} is damaged",
-        where=folder,
-        why=shown,
-        next_step="use another set (restore does so by itself unless one was named) or fetch the off-site copy",
-        facts={"problems": list(problems)},
-    )

@@ -15,7 +15,9 @@ import json
 import re
 import typing as t
 
-from .offsite import ObjectStore, remote_sets
+from .catalogue import SERVICES
+from .object_store import ObjectStore
+from .offsite import remote_service_sets, remote_sets
 from .operations import pruned
 from .prune import Keep, plan_prune
 
@@ -28,7 +30,7 @@ INTERRUPTED_S = 86400.0
 def prune_offsite(
     store: ObjectStore, keep: Keep, *, dry_run: bool = False, now: t.Optional[datetime.datetime] = None
 ) -> t.Dict[str, t.Any]:
-    """Remove the copies that no rule keeps, and uploads and removals that were cut off a day ago or longer.
+    """Remove the copies that no rule keeps, and uploads and removals that were cut off a day ago or longer; without any rule nothing.
 
     Args:
         store: The store.
@@ -37,7 +39,8 @@ def prune_offsite(
         now: The time now; None for this machine's.
 
     Returns:
-        As the pruning of the sets here: `removed`, `leftovers`, `reasons`, `freed_bytes`, `listing`, `diff`.
+        As the pruning of the sets here: `removed`, `leftovers`, `reasons`, `freed_bytes`, `listing`, `diff`;
+        `service_sets` (records of sets that are gone) and `decisions`.
 
     Raises:
         Unreachable: The store failed; what had been removed is gone, and the rest is as it was.
@@ -45,13 +48,25 @@ def prune_offsite(
     moment = now or datetime.datetime.now(datetime.timezone.utc)
     sets = remote_sets(store)
     plan = plan_prune(sets, keep, moment)
-    leftovers = _interrupted(store, moment)
+    leftovers = _interrupted(store, moment) if keep.has_rule else []
+    records = _without_copies(store, {one.id for one in sets} - {one.id for one in plan.remove}) if keep.has_rule else []
     if not dry_run:
         for one in plan.remove:
             _remove(store, one.id)
         for name in leftovers:
             _remove(store, name, sealed=False)
-    return {**pruned(plan, sets, list(plan.remove), leftovers), "leftovers": leftovers}
+        for name in records:
+            store.call("deletefile", store.remote(SERVICES, f"{name}.json"))
+    unruled = f"Nothing off-site is ever removed, as no rule says what may go (backup_offsite_keep_*); {len(sets)} copies are there"
+    decisions = [] if keep.has_rule else [unruled]
+    result = pruned(plan, sets, list(plan.remove), [*leftovers, *records])
+    return {**result, "leftovers": leftovers, "service_sets": records, "decisions": decisions}
+
+
+def _without_copies(store: ObjectStore, present: t.Container[str]) -> t.List[str]:
+    """Names of the records that tell of no copy that is still there."""
+    records = [one for one in remote_service_sets(store) if not one.get("damage")]
+    return [str(one["id"]) for one in records if not any(member["set"] in present for member in one["members"])]
 
 
 def _remove(store: ObjectStore, name: str, *, sealed: bool = True) -> None:

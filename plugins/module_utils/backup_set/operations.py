@@ -14,11 +14,14 @@ from ..errors import BadInput, SetDamaged, SetNotFound, ToolMissing
 from ..progress import Progress
 from .catalogue import Choice, Wanted, choose, in_order_of_trust, list_sets, none_found
 from .chain import base_of, chain_problems
-from .hashing import damaged, hash_file
+from .checking import damaged
+from .hashing import hash_file
 from .in_use import in_use, note_chosen
-from .offsite import ObjectStore, download, is_complete, remote_sets, require_room, upload, upload_proof
+from .object_store import ObjectStore
+from .offsite import download, is_complete, remote_service_sets, remote_sets, require_room, upload, upload_proof, upload_service_set
 from .prune import Keep, PrunePlan, plan_prune, remove_set
 from .service_sets import list_service_sets, remove_empty
+from .service_sets import write as write_service_set
 from .sets import BackupSet, SetWriter, read_set, remove_leftovers, utc_now
 
 
@@ -156,13 +159,14 @@ def select(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore],
                 "set_folder": "",
                 "set_id": one.id,
                 "set_manifest": one.manifest,
+                "backup_set": {**one.summary(), "folder": ""},
                 "reason": f"no set here will do; {one.id} would be fetched from {offsite}",
                 "passed_over": here.passed_over,
                 "diff": {"before": "", "after": f"{one.id} would be fetched from {offsite}, and then restored\n"},
             }
         progress.say(f"fetching {one.id} from off-site")
         try:
-            fetched = download(offsite, one.id, backup_folder)
+            fetched = download(offsite, one.id, backup_folder, one.size_bytes)
             _fetch_bases(offsite, fetched, backup_folder)
         except (SetDamaged, SetNotFound) as error:
             here.passed_over.append(f"{one.id} off-site: {error.why}")
@@ -219,15 +223,33 @@ def copy_proofs(store: ObjectStore, one: BackupSet, *, dry_run: bool = False) ->
     return {"changed": there, "location": f"s3://{store.path(one.id)}" if there else "", "bytes": 0}
 
 
-def information(backup_folder: str, wanted: Wanted) -> t.Dict[str, t.Any]:
-    """All sets of a kind, and which of all sets belong together, the newest first."""
+def note_service_set(
+    backup_folder: str, record: t.Mapping[str, t.Any], offsite: t.Optional[ObjectStore], *, dry_run: bool = False
+) -> t.Dict[str, t.Any]:
+    """Write down which sets belong together, here and off-site.
+
+    Raises:
+        Unreachable: It could not be copied; it is written here.
+    """
+    noted = write_service_set(backup_folder, record, dry_run=dry_run)
+    if offsite is not None and not dry_run:
+        upload_service_set(offsite, noted["service_set"]["path"])
+    return noted
+
+
+def information(backup_folder: str, wanted: Wanted, offsite: t.Optional[ObjectStore] = None) -> t.Dict[str, t.Any]:
+    """All sets of a kind, and which of all sets belong together, the newest first; the same of the copies off-site."""
     sets = [one.summary() for one in list_sets(backup_folder) if wanted.fits(one)]
-    return {
+    found = {
         "changed": False,
         "backup_sets": sets,
         "total_bytes": sum(one["size_bytes"] for one in sets),
         "service_sets": list_service_sets(backup_folder),
     }
+    if offsite is not None:
+        copies = [{**one.summary(), "folder": ""} for one in remote_sets(offsite) if wanted.fits(one)]
+        found.update(offsite_sets=copies, offsite_service_sets=remote_service_sets(offsite))
+    return found
 
 
 def open_set(backup_folder: str, name: str) -> BackupSet:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ..errors import BadInput
-from .offsite import ObjectStore
+from .object_store import ObjectStore
 from .prune import Keep
 from .sets import BackupSet, read_set
 
@@ -68,6 +68,11 @@ KEEP_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "time_zone": {"type": "str", "default": Keep.time_zone},
 }
 """Described by the documentation fragment sre.runbooks.keep."""
+
+OFFSITE_KEEP_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    key: {**option, "default": 0} if option["type"] == "int" else option for key, option in KEEP_OPTIONS.items()
+}
+"""The same for copies off-site, which nothing removes by default."""
 
 
 def keep_from(options: t.Mapping[str, t.Any]) -> Keep:

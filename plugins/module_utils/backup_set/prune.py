@@ -19,7 +19,7 @@ from .sets import BackupSet
 
 @dataclass(frozen=True)
 class Keep:
-    """What to keep of every store and method. A set stays when any of the rules keeps it.
+    """What to keep of every store and method. A set stays when any of the rules keeps it; without any rule (all are 0) everything stays.
 
     Attributes:
         last: So many of the newest sets.
@@ -36,6 +36,11 @@ class Keep:
     weekly: int = 0
     monthly: int = 0
     time_zone: str = "UTC"
+
+    @property
+    def has_rule(self) -> bool:
+        """Whether anything says what may go."""
+        return any(rule > 0 for rule in (self.last, self.days, *(getattr(self, name) for name in _PERIODS)))
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ def plan_prune(
         BadInput: There is no such time zone.
     """
     zone = _zone(keep.time_zone)
+    if not keep.has_rule:
+        return PrunePlan([], {one.id: "no rule says what may go" for one in sets})
     groups: t.Dict[t.Tuple[str, str, str], _Group] = {}
     for one in sorted(sets, key=lambda one: (one.consistent_at, one.id), reverse=True):
         if one.manifest:

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from ..errors import BadInput, NoSpace, SetNotFound
 from ..files import fsync_path, remove_tree, write_atomically
 from ..process_tree import end_all, writers_below
-from .hashing import check_files, damaged
+from .checking import check_files, damaged
 from .in_use import hold
 
 FORMAT = "sre.runbooks/backup-set/1"
@@ -112,10 +112,12 @@ class BackupSet:
             if self._held is not None:
                 weakref.finalize(self, os.close, self._held)
 
-    def problems(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> t.List[str]:
-        """Read every file and say what is not as the manifest has it; empty when all is well. The set is held from then on."""
+    def problems(
+        self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None, md5: t.Optional[t.Dict[str, str]] = None
+    ) -> t.List[str]:
+        """Read every file and say what is not as the manifest has it (`check_files`); empty when all is well. The set is then held."""
         self.hold()
-        return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes)
+        return list(self.damage) or check_files(self.folder, self.manifest["files"], jobs=jobs, on_bytes=on_bytes, md5=md5)
 
     def require_whole(self, jobs: int = 2, on_bytes: t.Optional[t.Callable[[int], None]] = None) -> None:
         """Raise SetDamaged unless `problems` finds none. One that is not here is compared when it is fetched."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ..backup_set.offsite import ObjectStore
+from ..backup_set.object_store import ObjectStore
 from ..backup_set.options import OFFSITE_OPTION
 from ..errors import RunbookError
 from ..profile.conformity import is_of_secrets

@@ -23,6 +23,7 @@ from ..files import require_space
 from ..progress import Progress
 from ..restoring.comparison import Comparison
 from ..restoring.names import derived_name, names_derived_from, stamp
+from ..restoring.origin import other_server
 from ..restoring.result import Clock, told
 from . import fingerprint
 from .comparison import compare
@@ -80,6 +81,7 @@ class RestorePlan:
     leftovers: t.Sequence[str]
     new_roles: t.Sequence[str]
     same_versions: bool
+    notes: t.Sequence[str] = ()
 
     def steps(self, request: RestoreRequest) -> t.List[str]:
         """The plan in sentences, for dry runs."""
@@ -129,6 +131,7 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
         kept_as=derived_name(request.database, "before", now) if live and request.swap else "",
         leftovers=names_derived_from(request.database, "restoring", known),
         new_roles=missing_roles(connection, manifest, named_roles(properties)),
+        notes=other_server(request.backup_set, "system_identifier", info.system_identifier),
         same_versions=info.major == manifest["server"]["version_num"] // 10000 and major == int(manifest["tools"]["pg_dump"].split(".")[0]),
     )
 
@@ -190,7 +193,7 @@ def restore_logically(request: RestoreRequest) -> t.Dict[str, t.Any]:
             session.ask(drop_statement(ready.restoring_name, ready.info.major))
     clock.lap("swap")
     serving_after_s, serving_at = clock.total(), time.time()
-    notes = []
+    notes = list(ready.notes)
     if request.swap and request.analyze:
         progress.say("gathering planner statistics")
         try:
@@ -218,7 +221,8 @@ def describe_restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
     """The result of a dry run: the set is read, everything is looked at, nothing is changed."""
     request.backup_set.require_whole()
     ready = plan_restore(request)
-    return {"changed": True, "database": request.database, "kept_as": ready.kept_as, **told(ready.steps(request))}
+    found = {"changed": True, "database": request.database, "kept_as": ready.kept_as, "notes": list(ready.notes)}
+    return {**found, **told(ready.steps(request))}
 
 
 def analyze(connection: Connection, database: str, jobs: int) -> None:

@@ -22,6 +22,7 @@ from ..errors import BadInput, CommandFailed, SetDamaged, WrongTarget
 from ..files import no_space_or, remove_tree, require_space
 from ..progress import Progress
 from ..restoring.names import stamp
+from ..restoring.origin import other_server
 from ..restoring.result import Clock, told
 from .dump import full_disk
 from .exchange import Service, complete_interrupted, exchange_folders, nobody_else_in
@@ -60,6 +61,7 @@ class FolderPlan:
     restoring: str
     kept_as: str
     leftovers: t.Sequence[str]
+    notes: t.Sequence[str] = ()
 
     def steps(self, request: FolderRequest) -> t.List[str]:
         """The plan in sentences, for dry runs."""
@@ -99,7 +101,7 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
     for archive in one.manifest["base_backup"]["archives"]:
         for program in [*decompressor(archive)[:1], "tar"]:
             Place().program(program)
-    _guard_folder(request, live)
+    here = _guard_folder(request, live)
     require_space(os.path.dirname(live), int(one.manifest["cluster_bytes"] * (2.2 if base_of(one) else 1.05)))
     now = stamp(lambda at: any(os.path.lexists(f"{live}_{word}_{at}") for word in ("restoring", "before")))
     return FolderPlan(
@@ -107,6 +109,7 @@ def plan_folder(request: FolderRequest) -> FolderPlan:
         restoring=f"{live}_restoring_{now}",
         kept_as=f"{live}_before_{now}",
         leftovers=folders_derived_from(live, "restoring"),
+        notes=other_server(one, "system_identifier", here),
     )
 
 
@@ -128,8 +131,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         RunbookError: Something failed; the live server is as it was.
     """
     clock, service, one = Clock(), request.service, request.backup_set
-    live_folder = os.path.abspath(service.data_folder)
-    progress = Progress(f"Restoring the server in {service.data_folder}")
+    live_folder, progress = os.path.abspath(service.data_folder), Progress(f"Restoring the server in {service.data_folder}")
     with nobody_else_in(live_folder):
         note = complete_interrupted(service)
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
@@ -152,7 +154,7 @@ def restore_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
             if isinstance(error, OSError):
                 raise no_space_or(error, ready.restoring) from error
             raise
-        notes = [*([note] if note else []), *notes_of(live_folder, ready.restoring)]
+        notes = [*([note] if note else []), *notes_of(live_folder, ready.restoring), *ready.notes]
         # From here on that name may be the replaced folder's: nothing is removed any more, the next run tidies up.
         progress.say("exchanging the data folders")
         cut_off_s = exchange_folders(service, ready.restoring, ready.kept_as)
@@ -197,6 +199,7 @@ def describe_folder(request: FolderRequest) -> t.Dict[str, t.Any]:
         "database": request.backup_set.manifest["database"],
         "kept_as": ready.kept_as if ready.live_exists else "",
         **told(ready.steps(request)),
+        "notes": list(ready.notes),
     }
 
 
@@ -268,7 +271,7 @@ def system_identifier_of(folder: str, service: Service) -> str:
     return found.group(1) if found else ""
 
 
-def _guard_folder(request: FolderRequest, live: str) -> None:
+def _guard_folder(request: FolderRequest, live: str) -> str:
     server = request.backup_set.manifest["server"]
     here = system_identifier_of(live, request.service) if os.path.exists(os.path.join(live, "global", "pg_control")) else ""
     wanted = request.expected_identifier or here
@@ -294,3 +297,4 @@ def _guard_folder(request: FolderRequest, live: str) -> None:
             why=f"the programs here are of version {major}",
             next_step="install that version, or use the logical method",
         )
+    return here

@@ -21,6 +21,7 @@ from ..errors import BadInput, LeaseHeld, RunbookError, WrongTarget
 from ..files import locked
 from ..progress import Progress
 from ..restoring.comparison import Comparison
+from ..restoring.origin import other_server
 from ..restoring.result import Clock, told
 from .backup import BackupRequest, safety_store, take_safety_set
 from .fingerprint import ESSENTIAL
@@ -118,6 +119,7 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
                 why=f"that one ({taken_on['address']}) has the peer id {taken_on['peer_id']}, this one {found}",
                 next_step="if it is meant to be restored here, say restore_from_other_server=true",
             )
+        notes += other_server(request.backup_set, "peer_id", found)
     chosen = places(entries, known, aliases)
     for place in chosen:
         if place.mode == IN_PLACE:

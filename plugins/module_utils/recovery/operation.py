@@ -141,10 +141,10 @@ def _restored(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Clean
     """What became of the restores: sentences, and the stores that are not back."""
     _look_up(recovery, cleaner)
     stores = recovery.content["stores"]
-    told = [
-        f"{name}: serves again since {one['serving_at']}" if one["status"] == RESTORED else f"{name}: not restored"
-        for name, one in stores.items()
-    ]
+    told = []
+    for name, one in stores.items():
+        told.append(f"{name}: serves again since {one['serving_at']}" if one["status"] == RESTORED else f"{name}: not restored")
+        told += [f"{name}: {decision}" for decision in one.get("decisions", [])]
     return {"told": told, "left": [name for name, one in stores.items() if one["status"] != RESTORED]}
 
 
@@ -163,6 +163,7 @@ def _look_up(recovery: Recovery, cleaner: Cleaner) -> None:
         entry["status"] = RESTORED if done else str(record["status"])
         entry["serving_at"] = serving_at(record) if done else ""
         entry["measurements"] = record["measurements"]
+        entry["decisions"] = [cleaner.text(str(one)) for one in record.get("decisions") or []]
         entry["problem"] = cleaner.text(str((record["error"] or {}).get("message") or ""))
 
 

@@ -24,13 +24,13 @@ def plan_stores(
 
     Args:
         stores: The stores that shall be recovered.
-        sets: What backup_set_info lists, the newest first.
+        sets: What backup_set_info lists, the newest first; one without a folder is off-site.
         method: The method of PostgreSQL sets, `logical` or `physical`; sets of other kinds have one method each.
         now: The time.
 
     Returns:
-        For each store `store`, `kind`, `component`, `confirm` (what its restore asks for), `set` and `state` (empty when there is none
-        here), `age_s` (None when unknown), and `said`.
+        For each store `store`, `kind`, `component`, `confirm` (what its restore asks for), `set` and `state` (empty when there is
+        none), `age_s` (None when unknown), and `said`.
     """
     found = []
     for store in stores:
@@ -45,7 +45,10 @@ def plan_stores(
         else:
             allowed = store.get("rpo_s")
             late = ", MORE THAN may be lost" if allowed is not None and age_s is not None and age_s > float(allowed) else ""
-            said = f"{name}: {best['id']} ({best['state']}, {'of unknown age' if age_s is None else span(age_s) + ' old'}{late})"
+            age = "of unknown age" if age_s is None else f"{span(age_s)} old"
+            server = (best.get("server") or {}).get("address")
+            origin = ("" if best.get("folder", "here") else ", off-site") + (f", from {server}" if server else "")
+            said = f"{name}: {best['id']} ({best['state']}, {age}{origin}{late})"
         found.append(
             {
                 "store": name,
@@ -59,6 +62,26 @@ def plan_stores(
             }
         )
     return found
+
+
+def taken_together(plan: t.Sequence[t.Mapping[str, t.Any]], records: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """Whether the sets of a plan show the service at one moment: a sentence, or none where fewer than two stores have a set.
+
+    Args:
+        plan: As `plan_stores` gives it.
+        records: The service sets (`service_sets` of backup_set_info), those off-site included.
+    """
+    chosen = {str(one["set"]) for one in plan if one["set"]}
+    if len(chosen) < 2:
+        return []
+    for record in records:
+        if chosen <= {str(member.get("set")) for member in record.get("members", [])}:
+            if record.get("consistent"):
+                return [f"These sets were taken together ({record['id']}), with writes held: they show {record.get('consistent_at')}"]
+            return [f"These sets were taken together ({record['id']}), their moments lie {float(record.get('spread_s') or 0):g} s apart"]
+    ages = [float(one["age_s"]) for one in plan if one["set"] and one["age_s"] is not None]
+    apart = f": their moments lie up to {span(max(ages) - min(ages))} apart" if ages else ""
+    return [f"No record says that these sets were taken together{apart}"]
 
 
 def restore_steps(
