@@ -172,5 +172,5 @@ def test_every_store_of_paralegal_lost_at_once_is_recovered_value_for_value_with
 
     report = stack.run("recovery_report")
     assert report.status != 0, "the daily dump of paralegal cannot keep its hour"
-    assert "loses up to" in report.message
+    assert "up to 24 h can be lost" in report.message
     assert DATABASE in report.message

@@ -18,6 +18,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.profile.operation imp
 PROCEDURES: dict[str, dict[str, t.Any]] = {
     "backup": {"changes": "changes", "required_variables": ["backup_stores", "backup_folder"]},
     "restore": {"changes": "destroys", "required_variables": ["backup_stores", "confirm"]},
+    "pitr_backup": {"changes": "changes", "required_variables": ["backup_stores"]},
     "restore_drill": {"changes": "changes", "required_variables": ["backup_stores"]},
     "morning_check": {"changes": "reads", "required_variables": ["health_checks"]},
     "alert_check": {"changes": "reads", "required_variables": []},
