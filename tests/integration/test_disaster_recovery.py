@@ -119,6 +119,36 @@ def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done
     tell(f"disaster recovery of a service with one small database: the database after {found['rto_database_s']['value']:.1f} s")
 
 
+def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_stops_before_anything_ran(service: Service) -> None:
+    account = service.server.account or "nobody"
+    with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
+        stream.write("elsewhere ansible_connection=local ansible_become=true ansible_become_method=su")
+        stream.write(f" ansible_become_user={account} ansible_python_interpreter=/usr/bin/python3\n")
+    step = {"name": "there", "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD; exit $STATUS"], "on_host": "elsewhere"}
+    step["environment"] = {"WORD": "okapi", "STATUS": "0"}
+    extra = service.folder / "hooks.yml"
+
+    def recover(**changed: t.Any) -> Finished:
+        (service.folder / "marks").unlink(missing_ok=True)
+        hooks = [*service.hook("marks"), {**step, **changed}]
+        extra.write_text(json.dumps({"recovery_infrastructure": hooks}).replace('"id -un', '!unsafe "id -un'))
+        return service.recover("-e", f"@{extra}", "-e", "recovery_confirmed=infrastructure")
+
+    lost = recover(on_host="nowhere")
+    assert "the inventory has no such host" in lost.message
+    assert service.marks("marks") == 0
+    failed = recover(environment={"WORD": "okapi", "STATUS": "7"})
+    assert "The step there failed" in failed.message
+    hung = recover(command=["sleep", "7193"], deadline_s=4)
+    assert "did not end within 4 s" in hung.message
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x007193" in path.read_bytes()]
+    done = recover()
+    assert "Nobody has confirmed the phase data" in done.message, done.output
+    logs = sorted((service.state / "recoveries").glob("REC-*/*-there.log"), key=lambda path: path.stat().st_mtime)
+    assert account in logs[-1].read_text()
+    assert "{{ no template }} okapi" in logs[-1].read_text()
+
+
 def test_without_anybody_who_says_go_it_stops_and_a_file_or_the_terminal_lets_it_go_on(service: Service) -> None:
     service.variables["recovery_infrastructure"] = service.hook("machines")
     stopped = service.recover()

@@ -76,6 +76,7 @@ CASES: list[tuple[str, Change, str]] = [
     ("a schedule for a store that is not there", lambda v: v["schedule_entries"][0].update(variables={"backup_store": "shop, shpo"}), r"ERROR .*schedule_entries names the store 'shpo', which backup_stores does not have \(did you mean 'shop'\?\)"),
     ("a schedule for an archive that is not there", lambda v: v["schedule_entries"][0].update(procedure="pitr_backup"), r"ERROR .*The schedule runs pitr_backup, and no store of backup_stores has `pitr`"),
     ("an archived log without a backup to build on", lambda v: v["backup_stores"][0].update(pitr={}), r"WARNING .*nothing of the schedule takes a backup on which the archived log of shop builds"),
+    ("a Redis server in a pod", lambda v: v["backup_stores"].append({"name": "cache", "kind": "redis", "pod": "cache-0"}), r"WARNING .*cache can be backed up and not restored: The files of a server in a pod"),
     ("two promises for the same data", lambda v: v["backup_stores"][0].update(rto_s=7200), r"ERROR .*'database' may be gone for 1 h \(RTO\), and its store for longer"),
     ("data that no store holds", lambda v: v["backup_stores"][0].pop("component"), r"WARNING .*'database' may lose 2 h \(RPO\), and no store"),
     ("an RTO over the service level", lambda v: v["service_components"][1].update(availability=0.9999), r"WARNING .*'database' may be gone for 1 h \(RTO\), and 99.9900% availability leaves 4.32 min"),

@@ -13,6 +13,7 @@ from ..backup_set.options import KEEP_OPTIONS
 from ..backup_set.planned import Log, Rules, judge_plan, plan_of, times_of
 from ..checks.model import FAIL, PASS
 from ..pitr.model import Archive
+from ..redis.discovery import IN_A_POD
 from ..schedule.timetable import DAY_S, FORMS, longest_gap_s
 from .finding import Finding, Findings, Path, Where, clip, items, mapping, near, number, spoken_s
 
@@ -91,6 +92,10 @@ def _backups(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
             if one.verdict != PASS:
                 note = found.error if one.verdict == FAIL else found.warning
                 note(kinds.get(key, key), places.get(key, ("backup_keep_last",)), one.said, "", one.step)
+        if store.get("kind") == "redis" and store.get("pod"):
+            what = f"The store {plan.store} can be backed up and not restored"
+            step = "name it by the host on which the pod's volume is mounted (data_folder, server_stop_command, server_start_command)"
+            found.warning("restore", ("backup_stores", position, "pod"), what, IN_A_POD, step)
         proofs = sorted(times_of("restore_drill", name, proving) + times_of("backup_verify", name, proving))
         if plan.kept_s is not None and proofs and plan.kept_s < proofs[0][0]:
             what = f"A set of {plan.store} is kept for {spoken_s(plan.kept_s)}, and one is proved every {spoken_s(proofs[0][0])}"
