@@ -228,6 +228,18 @@ def test_a_store_without_any_set_stops_it_before_anything_is_touched(service: Se
     assert service.marks("machines") == 0
 
 
+def test_the_recovery_report_is_made_though_a_host_cannot_be_reached_and_is_never_good_then(service: Service) -> None:
+    with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
+        stream.write("gone ansible_host=127.0.0.1 ansible_port=1\n")
+    service.store.update(on_host="gone", pitr={})
+    service.variables["schedule_entries"] = [{"procedure": "pitr_backup", "at": "every 60 min"}]
+    done = service.run("recovery_report")
+    assert done.status != 0
+    assert "nobody could ask how far the archived log of reference reaches" in done.message
+    assert "the backup sets of reference could not be looked at" in done.message
+    assert list((service.state / "reports").rglob("*_recovery_report.html"))
+
+
 def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says_go(server: PostgresqlServer, service: Service) -> None:
     server.load_reference("reference")
     content = server.content("reference")

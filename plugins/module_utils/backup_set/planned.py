@@ -69,8 +69,8 @@ class Log:
 
     Attributes:
         within_s: Seconds after which what was committed is archived.
-        problem: Why nothing can be built on it; empty when all is well.
-        is_known: Whether `problem` was found out, rather than that nobody could look.
+        problem: Why nothing can be built on it, or why nobody could find that out; empty when all is well.
+        is_known: Whether somebody could find it out.
     """
 
     within_s: float
@@ -155,9 +155,13 @@ def judge_plan(plan: Plan, rpo_s: t.Optional[float], took_s: float = 0.0, kind: 
     name = plan.store
     found = {"schedule": _judge_loss(plan, rpo_s, took_s, kind)}
     if plan.log is not None and plan.log.problem:
-        verdict = UNKNOWN if not plan.log.is_known else WARN if rpo_s is None else FAIL
-        step = f"Mend the archive of {name} (pitr_setup makes settings right, pitr_backup fills gaps)"
-        found["archive"] = Finding(verdict, f"nothing can be built on the archived log of {name}: {plan.log.problem}", step)
+        if plan.log.is_known:
+            step = f"Mend the archive of {name} (pitr_setup makes settings right, pitr_backup fills gaps)"
+            said = f"nothing can be built on the archived log of {name}: {plan.log.problem}"
+            found["archive"] = Finding(WARN if rpo_s is None else FAIL, said, step)
+        else:
+            said = f"nobody could ask how far the archived log of {name} reaches: {plan.log.problem.rstrip('.')}"
+            found["archive"] = Finding(UNKNOWN, said, f"See why the archive of {name} cannot be asked")
     if plan.log is not None and plan.is_scheduled and not plan.bases:
         said = f"nothing of the schedule takes a backup on which the archived log of {name} builds: a restore replays all of it"
         found["base"] = Finding(WARN, said, f"Add the procedure pitr_backup with pitr_store: {name} to schedule_entries")

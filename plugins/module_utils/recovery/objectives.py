@@ -127,7 +127,7 @@ def _log(archive: t.Optional[Mapping]) -> t.Optional[Log]:
     if archive is None:
         return None
     if "is_set_up" not in archive:
-        return Log(0.0, f"nobody could look: {archive.get('msg') or 'its host gave no answer'}", is_known=False)
+        return Log(0.0, str(archive.get("msg") or "its host gave no answer"), is_known=False)
     if not archive["is_set_up"]:
         return Log(0.0, "there is no archive of it: it was never set up (pitr_setup), or is lost")
     return Log(number(archive.get("archive_timeout_s")) or 0.0, str(archive.get("archive_problem") or ""))
