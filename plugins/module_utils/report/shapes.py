@@ -35,7 +35,7 @@ OBJECTIVE: Shape = {
     **dict.fromkeys(("objective", "window_days"), NUMBER),
 }
 CAPACITY: Shape = {**dict.fromkeys(("check", "metric", "title", "unit"), TEXT), "limit": NUMBER}
-STORE: Shape = {**dict.fromkeys(("name", "kind", "component"), TEXT), **dict.fromkeys(("rto_s", "rpo_s"), NUMBER)}
+STORE: Shape = {**dict.fromkeys(("name", "kind", "component"), TEXT), **dict.fromkeys(("rto_s", "rpo_s"), NUMBER), "pitr": {}}
 COMPONENT: Shape = {
     **dict.fromkeys(("name", "title"), TEXT),
     **dict.fromkeys(("rto_s", "rpo_s"), NUMBER),
