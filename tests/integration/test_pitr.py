@@ -217,6 +217,8 @@ def test_the_recovery_report_knows_the_loss_from_the_archive_and_fails_with_the_
         stopped = profile.run("recovery_report")
         assert stopped.status != 0
         assert "archive_command fails, and nothing was archived since 20" in stopped.message
+        server.sql("ALTER SYSTEM SET archive_command = ''; SELECT pg_reload_conf()")
+        until(lambda: "the server does not archive" in information(server.archive)["archive_problem"], 20)
         server.sql("ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf(); SELECT pg_switch_wal()")
         until(lambda: "and it is not there" in information(server.archive)["archive_problem"], 60)
     finally:
