@@ -124,7 +124,11 @@ def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_
     with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
         stream.write("elsewhere ansible_connection=local ansible_become=true ansible_become_method=su")
         stream.write(f" ansible_become_user={account} ansible_python_interpreter=/usr/bin/python3\n")
-    step = {"name": "there", "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD; exit $STATUS"], "on_host": "elsewhere"}
+    step: dict[str, t.Any] = {
+        "name": "there",
+        "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD; exit $STATUS"],
+        "on_host": "elsewhere",
+    }
     step["environment"] = {"WORD": "okapi", "STATUS": "0"}
     extra = service.folder / "hooks.yml"
 

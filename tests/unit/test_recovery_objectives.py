@@ -36,7 +36,7 @@ def one_set(seconds_ago: float = 600, state: str = "proven", took_s: float = 60,
 
 
 def judged(store: t.Mapping[str, t.Any] = STORE, **known: t.Any) -> Judged:
-    rules = {"schedule": [{"procedure": "backup", "at": "every 30 min"}], "windows": [], "keep": {"last": 7, "days": 30}}
+    rules: dict[str, t.Any] = {"schedule": [{"procedure": "backup", "at": "every 30 min"}], "windows": [], "keep": {"last": 7, "days": 30}}
     rules = {name: known.pop(name, value) for name, value in rules.items()}
     facts: dict[str, t.Any] = {
         "at": NOW, "rules": Rules(stores=["other", "cases"], archived=list(known.get("archives", ())), **rules),
@@ -107,7 +107,7 @@ def test_an_archive_on_which_nothing_can_be_built_is_told_with_its_reason_and_co
 
 
 def test_an_archive_is_proven_by_a_restore_from_it() -> None:
-    alone = {"schedule": DAILY[1:], "archives": {"cases": WELL}, "sets": []}
+    alone: dict[str, t.Any] = {"schedule": DAILY[1:], "archives": {"cases": WELL}, "sets": []}
     assert judged(**alone).findings["proof"].verdict == "warn"
     restored = [Measured(NOW - 9000, 120, "pitr_verify", "cases", "", "RUN-1")]
     assert judged(**alone, measured=restored).verdict == "pass"

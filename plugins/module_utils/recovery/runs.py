@@ -164,7 +164,7 @@ def _call(step: t.Mapping[str, t.Any], number: int, parameters: t.Mapping[str, t
     folder = step["folder"] or ""
     if step["on_host"]:
         there = {**step, "folder": folder, "environment": environment, "deadline_s": deadline_s}
-        variables = {"recovery_step_base64": base64.b64encode(json.dumps(there).encode()).decode()}
+        variables = {"recovery_step_host": step["on_host"], "recovery_step_base64": base64.b64encode(json.dumps(there).encode()).decode()}
         argv = _playbook({**step, "playbook": parameters["on_host_playbook"], "variables": variables}, number, parameters, private)
         environment, folder = {}, ""
     elif step["command"]:
