@@ -27,6 +27,7 @@ ROLES: dict[str, dict[str, t.Any]] = {
     "backup_folder": {"type": "path", "required": True},
     "backup_keep_last": {"type": "int", "default": 7},
     "backup_keep_days": {"type": "int", "default": 30},
+    "backup_keep_daily": {"type": "int", "default": 0},
     "backup_offsite": {"type": "dict", "default": {}},
     "health_timeout_s": {"type": "float", "default": 10},
     "load_test_requests": {"type": "list", "elements": "dict"},

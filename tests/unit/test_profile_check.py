@@ -107,6 +107,21 @@ def test_it_is_found(tmp_path: Path, change: Change, said: str) -> None:
     assert any(re.search(said, line) for line in told), "\n".join(told) or "nothing was found"
 
 
+KEPT: list[tuple[str, Change]] = [
+    ("sets that the calendar alone keeps", lambda v: v.update(backup_keep_last=1, backup_keep_days=0, backup_keep_daily=14)),
+    ("a second store, by an entry for all", lambda v: v["backup_stores"].append({"name": "cache", "kind": "redis", "rpo_s": 7200})),
+    ("an archived log", lambda v: [v["backup_stores"][0].update(pitr={}, rpo_s=300), v["schedule_entries"].__setitem__(0, {"procedure": "pitr_backup", "at": "daily 02:00"})]),
+    ("proofs by backup_verify", lambda v: [v.update(backup_keep_days=2), v["schedule_entries"].append({"procedure": "backup_verify", "at": "daily 05:00", "variables": {"backup_verify_prove": True}})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in KEPT])
+def test_what_keeps_a_promise_counts(tmp_path: Path, change: Change) -> None:
+    variables = good()
+    change(variables)
+    assert not [line for line in lines(tmp_path, variables) if "RPO" in line or "kept" in line or "proved" in line]
+
+
 def test_findings_have_file_and_line_and_the_next_step(tmp_path: Path) -> None:
     variables = good()
     variables["health_metrics"][0]["warn_above"] = 0.2
