@@ -54,7 +54,9 @@ def test_a_store_that_is_backed_up_often_proven_and_restored_in_time_passes() ->
 def test_a_daily_dump_is_caught_against_an_hour() -> None:
     found = judged(schedule=[{"procedure": "backup", "at": "daily 02:00", "variables": {"backup_store": "cases"}}])
     assert found.findings["schedule"].verdict == "fail"
-    assert found.findings["schedule"].said.startswith("cases may lose 1 h (RPO), and with its backups as planned (daily 02:00) up to 24 h")
+    assert found.findings["schedule"].said.startswith(
+        "the store cases may lose 1 h (RPO), and with its backups as planned (daily 02:00) up to 24 h"
+    )
 
 
 def test_what_a_backup_takes_is_lost_too() -> None:
@@ -126,7 +128,8 @@ def test_what_is_said_before_anything_runs_is_what_is_said_of_the_running_servic
     archives = {} if pitr is None else {"cases": {**WELL, "archive_timeout_s": pitr.get("archive_timeout_s", 60)}}
     after = judged(store, schedule=schedule, keep=keep, archives=archives, sets=[one_set(took_s=0)]).findings
     levels = {"fail": "error", "warn": "warning", "unknown": "warning"}
-    told = {(after[name].said, levels.get(after[name].verdict)) for name in ("schedule", "archive", "base", "retention") if name in after}
+    known = [after[name] for name in ("schedule", "archive", "base", "retention") if name in after]
+    told = {(one.said[0].upper() + one.said[1:], levels.get(one.verdict)) for one in known}
     assert before == {one for one in told if one[1]}
 
 

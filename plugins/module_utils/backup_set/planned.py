@@ -192,7 +192,7 @@ def _judge_loss(plan: Plan, rpo_s: t.Optional[float], took_s: float, kind: str) 
     name, loss_s = plan.store, plan.loss_s(took_s)
     if rpo_s is None:
         return Finding(PASS, f"nothing is promised about what {name} may lose")
-    promise = f"{name} may lose {span(rpo_s)} (RPO)"
+    promise = f"the store {name} may lose {span(rpo_s)} (RPO)"
     if loss_s is None and plan.log is not None:
         step = f"Take sets of {name} besides: procedure backup in schedule_entries"
         return Finding(FAIL if plan.log.is_known else UNKNOWN, f"{promise}, and has nothing but its archived log", step)

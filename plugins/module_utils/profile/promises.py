@@ -91,7 +91,7 @@ def _backups(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
         for key, one in judge_plan(plan, number(store.get("rpo_s")), kind=str(store.get("kind"))).items():
             if one.verdict != PASS:
                 note = found.error if one.verdict == FAIL else found.warning
-                note(kinds.get(key, key), places.get(key, ("backup_keep_last",)), one.said, "", one.step)
+                note(kinds.get(key, key), places.get(key, ("backup_keep_last",)), one.said[:1].upper() + one.said[1:], "", one.step)
         if store.get("kind") == "redis" and store.get("pod"):
             what = f"The store {plan.store} can be backed up and not restored"
             step = "name it by the host on which the pod's volume is mounted (data_folder, server_stop_command, server_start_command)"

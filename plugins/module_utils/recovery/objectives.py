@@ -155,7 +155,9 @@ def _now(found: Judged, known: Known, archive: t.Optional[Mapping]) -> None:
         what = "backup sets" if known.sets is None else "archive"
         found.findings["now"] = Finding(UNKNOWN, f"the {what} of {name} could not be looked at", f"See why the {what} cannot be read")
     elif found.loss_now_s is None:
-        found.findings["now"] = Finding(FAIL, f"{name} has no usable backup set", f"Back it up: playbook backup -e backup_store={name}")
+        found.findings["now"] = Finding(
+            FAIL, f"the store {name} has no usable backup set", f"Back it up: playbook backup -e backup_store={name}"
+        )
     elif found.rpo_s is not None and found.loss_now_s > found.rpo_s:
         said = f"lost now, {name} would lose {span(found.loss_now_s)}, and {span(found.rpo_s)} may be lost (RPO)"
         found.findings["now"] = Finding(FAIL, said, f"Back up {name} now, and find out why that was not done")
