@@ -17,6 +17,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.recovery.runs import 
 from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController, plain
 from ansible_collections.sre.runbooks.plugins.plugin_utils.profile import playbook_of, procedures
 
+_ON_HOST = Path(__file__).resolve().parent.parent.parent / "roles" / "recovery" / "files" / "on_host.yml"
 _PASSED_ON = (("remote_user", "--user"), ("private_key_file", "--private-key"), ("connection", "--connection"))
 
 
@@ -37,6 +38,8 @@ class ActionModule(OnController):
             **super().arguments(task_vars),
             "ansible_playbook": self._called(),
             "playbooks": {name: str(playbook_of(name)) for name in procedures()},
+            "on_host_playbook": str(_ON_HOST),
+            "hosts": [str(name) for name in task_vars.get("groups", {}).get("all", ())],
             "extra_vars": plain(load_extra_vars(self._loader)),
             "vault_secrets": self._vault(),
         }

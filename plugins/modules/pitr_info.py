@@ -64,9 +64,19 @@ newest_restorable_at:
   returned: success, without verify
   type: str
 rpo_s:
-  description: Seconds of work that would be lost if the server were lost now; null when it cannot be told.
+  description:
+    - Seconds of work that would be lost if the server were lost now; null when it cannot be told.
+    - Counted from the first commit that is not archived, or, when the server's own log is gone, from the last one that is.
   returned: success, without verify
   type: float
+archive_timeout_s:
+  description: Seconds after which the server hands a segment to the archive though it is not full; of the profile when it does not answer.
+  returned: when there is an archive
+  type: int
+archive_problem:
+  description: Why nothing can be built on the archive, as when archiving has stopped; empty when all is well.
+  returned: when there is an archive
+  type: str
 backups:
   description: The backups, the oldest first.
   returned: success

@@ -12,9 +12,10 @@ module: recovery_run
 short_description: Run commands, playbooks and procedures of a recovery, each with a deadline
 version_added: "0.1.0"
 description:
-  - Runs programs of your own (Terraform, scripts, playbooks) and procedures of this collection on the controller, several at once if wanted.
+  - Runs programs of your own (Terraform, scripts, playbooks) and procedures of this collection on the controller, several at once if wanted;
+    programs also on a host of the inventory.
   - A step that does not end in time is ended, with everything that it has started on this machine; servers that a procedure started to stay
-    are left alone.
+    are left alone. On another host its program is ended by C(timeout), at its deadline.
   - Playbooks get the inventory, the extra variables and the vault's passwords of the run around them, but not its confirmation. They have
     no terminal. The variables travel in a file that only the account can read, and that is removed at the end.
   - What a step prints goes into a file in the folder of the recovery.
@@ -57,6 +58,9 @@ options:
       procedure:
         description: Name of a procedure of this collection.
         type: str
+      on_host:
+        description: Host of the inventory on which the command runs, as Ansible reaches it. Default is the controller.
+        type: str
       variables:
         description: Extra variables of the playbook or procedure.
         type: dict
@@ -66,7 +70,7 @@ options:
         type: dict
         default: {}
       folder:
-        description: Working folder. Default is that of the run.
+        description: Working folder. Default is that of the run, on a host that of its account.
         type: path
       deadline_s:
         description: Seconds after which it is ended. Default is O(deadline_s).
@@ -101,6 +105,14 @@ options:
     description: Paths of the procedures' playbooks. Given by the controller.
     type: dict
     default: {}
+  on_host_playbook:
+    description: Path of the playbook that runs a command on a host. Given by the controller.
+    type: path
+  hosts:
+    description: The hosts of the inventory. Given by the controller.
+    type: list
+    elements: str
+    default: []
   extra_vars:
     description: Extra variables of the run. Given by the controller.
     type: dict
@@ -120,6 +132,7 @@ EXAMPLES = r"""
     steps:
       - {name: machines, command: [terraform, apply, -auto-approve, -input=false], folder: /srv/infrastructure, deadline_s: 1800}
       - {name: configuration, playbook: /srv/infrastructure/site.yml}
+      - {name: proxy, command: [systemctl, reload, haproxy], on_host: proxy1, deadline_s: 60}
 
 - name: Restore two stores at the same time
   sre.runbooks.recovery_run:

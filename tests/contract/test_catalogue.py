@@ -7,10 +7,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from .tree import PLAYBOOKS, REPOSITORY, capability_ids, catalogue, load, requirement_ids, status_rows
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.planned import WORKS_ON
+
+from .tree import PLAYBOOKS, REPOSITORY, capability_ids, catalogue, load, requirement_ids, status_rows, text_of
 
 STATES = {"open", "partly", "done"}
 needs_playbooks = pytest.mark.skipif(not PLAYBOOKS, reason="there is no playbook yet")
@@ -65,3 +68,12 @@ def test_a_requirement_is_claimed_by_a_procedure_or_open_and_never_both() -> Non
 
 def test_no_playbook_lies_in_a_sub_folder() -> None:
     assert not [path for path in (REPOSITORY / "playbooks").iterdir() if path.is_dir()]
+
+
+def test_what_promises_are_judged_by_is_how_the_playbooks_choose_their_stores() -> None:
+    texts = {name: text_of(Path(f"playbooks/{name}.yml")) for name in PLAYBOOKS}
+    chosen = {name: re.search(r"sre\.runbooks\.(stores_named|store)\((\w+) \|", text) for name, text in texts.items()}
+    assert {name: (found[2], found[1] == "stores_named") for name in WORKS_ON if (found := chosen[name])} == WORKS_ON
+    takes = {name for name, text in texts.items() if re.search(r"backup, tasks_from: take_all|pitr, tasks_from: backup", text)}
+    # pitr_setup takes the first one, once.
+    assert takes - {"pitr_setup"} <= set(WORKS_ON), "a procedure that takes backups has to count for what can be lost"

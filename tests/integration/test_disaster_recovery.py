@@ -119,6 +119,40 @@ def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done
     tell(f"disaster recovery of a service with one small database: the database after {found['rto_database_s']['value']:.1f} s")
 
 
+def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_stops_before_anything_ran(service: Service) -> None:
+    account = service.server.account or "nobody"
+    with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
+        stream.write("elsewhere ansible_connection=local ansible_become=true ansible_become_method=su")
+        stream.write(f" ansible_become_user={account} ansible_python_interpreter=/usr/bin/python3\n")
+    step: dict[str, t.Any] = {
+        "name": "there",
+        "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD; exit $STATUS"],
+        "on_host": "elsewhere",
+    }
+    step["environment"] = {"WORD": "okapi", "STATUS": "0"}
+    extra = service.folder / "hooks.yml"
+
+    def recover(**changed: t.Any) -> Finished:
+        (service.folder / "marks").unlink(missing_ok=True)
+        hooks = [*service.hook("marks"), {**step, **changed}]
+        extra.write_text(json.dumps({"recovery_infrastructure": hooks}).replace('"id -un', '!unsafe "id -un'))
+        return service.recover("-e", f"@{extra}", "-e", "recovery_confirmed=infrastructure")
+
+    lost = recover(on_host="nowhere")
+    assert "the inventory has no such host" in lost.message
+    assert service.marks("marks") == 0
+    failed = recover(environment={"WORD": "okapi", "STATUS": "7"})
+    assert "The step there failed" in failed.message
+    hung = recover(command=["sleep", "7193"], deadline_s=4)
+    assert "did not end within 4 s" in hung.message
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x007193" in path.read_bytes()]
+    done = recover()
+    assert "Nobody has confirmed the phase data" in done.message, done.output
+    logs = sorted((service.state / "recoveries").glob("REC-*/*-there.log"), key=lambda path: path.stat().st_mtime)
+    assert account in logs[-1].read_text()
+    assert "{{ no template }} okapi" in logs[-1].read_text()
+
+
 def test_without_anybody_who_says_go_it_stops_and_a_file_or_the_terminal_lets_it_go_on(service: Service) -> None:
     service.variables["recovery_infrastructure"] = service.hook("machines")
     stopped = service.recover()
@@ -196,6 +230,18 @@ def test_a_store_without_any_set_stops_it_before_anything_is_touched(service: Se
     assert "no usable backup set" in done.message
     assert "archive" in done.message
     assert service.marks("machines") == 0
+
+
+def test_the_recovery_report_is_made_though_a_host_cannot_be_reached_and_is_never_good_then(service: Service) -> None:
+    with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
+        stream.write("gone ansible_host=127.0.0.1 ansible_port=1\n")
+    service.store.update(on_host="gone", pitr={})
+    service.variables["schedule_entries"] = [{"procedure": "pitr_backup", "at": "every 60 min"}]
+    done = service.run("recovery_report")
+    assert done.status != 0
+    assert "nobody could ask how far the archived log of reference reaches" in done.message
+    assert "the backup sets of reference could not be looked at" in done.message
+    assert list((service.state / "reports").rglob("*_recovery_report.html"))
 
 
 def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says_go(server: PostgresqlServer, service: Service) -> None:

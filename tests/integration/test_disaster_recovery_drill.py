@@ -196,5 +196,5 @@ def test_every_store_of_paralegal_and_its_sets_lost_at_once_are_recovered_from_p
 
     report = stack.run("recovery_report")
     assert report.status != 0, "the daily dump of paralegal cannot keep its hour"
-    assert "loses up to" in report.message
+    assert "up to 24 h can be lost" in report.message
     assert DATABASE in report.message

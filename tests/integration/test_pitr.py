@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.replaced import prune_folders
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import undo_folder
-from integration.pitr_server import PASSPHRASE, ArchivedServer, archived_server, bucket_over_https
+from integration.pitr_server import PASSPHRASE, ArchivedServer, archived_server, bucket_over_https, until
 from integration.playbook_runs import Profile, picture
 
 pytestmark = pytest.mark.slow
@@ -192,6 +193,39 @@ def test_full_differential_and_incremental_backups_build_on_one_another_and_old_
     assert [one["type"] for one in information(sparing)["backups"]] == ["full"]
     with pytest.raises(BadInput, match="before the oldest"):
         describe_restore(sparing, utc(moment(told["backup"]["finished_at"]) - 5))
+
+
+def test_the_recovery_report_knows_the_loss_from_the_archive_and_fails_with_the_reason_when_archiving_has_stopped(
+    server: ArchivedServer, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    profile = Profile(tmp_path, server)
+    profile.store.update(pitr=server.option(), rto_s=None, rpo_s=300)
+    profile.variables = {"service_name": "reference", "schedule_entries": [{"procedure": "pitr_backup", "at": "every 60 min"}]}
+    take(server.archive, "full")
+    server.sql("CREATE TABLE reported (i int)", "reference")
+    time.sleep(1.1)
+    assert 1 <= information(server.archive)["rpo_s"] < 20, "it counts from the first commit that is not archived"
+    well = profile.run("recovery_report")
+    assert well.status == 0, well.output
+    (report,) = (json.loads(path.read_text()) for path in (profile.state / "reports").rglob("*recovery_report.json"))
+    assert "log archived continuously, backup into the archive every 60 min" in json.dumps(report)
+
+    server.sql("ALTER SYSTEM SET archive_command = '/bin/false'; SELECT pg_reload_conf(); SELECT pg_switch_wal()")
+    try:
+        until(lambda: information(server.archive)["archive_failing"], 60)
+        stopped = profile.run("recovery_report")
+        assert stopped.status != 0
+        assert "archive_command fails, and nothing was archived since 20" in stopped.message
+        server.sql("ALTER SYSTEM SET archive_command = ''; SELECT pg_reload_conf()")
+        until(lambda: "the server does not archive" in information(server.archive)["archive_problem"], 20)
+        server.sql("ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf(); SELECT pg_switch_wal()")
+        until(lambda: "and it is not there" in information(server.archive)["archive_problem"], 60)
+    finally:
+        set_up(server.archive, replace_archiving=True)
+    assert "is missing in the archive" in information(server.archive)["archive_problem"]
+    take(server.archive, "full")
+    assert information(server.archive)["archive_problem"] == ""
 
 
 def test_a_repository_in_an_object_store_over_https_serves_as_well() -> None:

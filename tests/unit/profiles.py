@@ -18,6 +18,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.profile.operation imp
 PROCEDURES: dict[str, dict[str, t.Any]] = {
     "backup": {"changes": "changes", "required_variables": ["backup_stores", "backup_folder"]},
     "restore": {"changes": "destroys", "required_variables": ["backup_stores", "confirm"]},
+    "pitr_backup": {"changes": "changes", "required_variables": ["backup_stores"]},
     "restore_drill": {"changes": "changes", "required_variables": ["backup_stores"]},
     "morning_check": {"changes": "reads", "required_variables": ["health_checks"]},
     "alert_check": {"changes": "reads", "required_variables": []},
@@ -26,6 +27,7 @@ ROLES: dict[str, dict[str, t.Any]] = {
     "backup_folder": {"type": "path", "required": True},
     "backup_keep_last": {"type": "int", "default": 7},
     "backup_keep_days": {"type": "int", "default": 30},
+    "backup_keep_daily": {"type": "int", "default": 0},
     "backup_offsite": {"type": "dict", "default": {}},
     "health_timeout_s": {"type": "float", "default": 10},
     "load_test_requests": {"type": "list", "elements": "dict"},

@@ -21,6 +21,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.pitr.choice import (
     kind_that_is_due,
     moment,
     reach,
+    segment_name,
     segment_number,
     utc,
 )
@@ -88,6 +89,7 @@ def test_segments_of_another_history_are_nobodys_gap() -> None:
 @given(st.integers(0, 3 * 256 * 4))
 def test_segments_are_counted_through_the_ends_of_log_files(number: int) -> None:
     assert segment_number(name(3, number)) == number
+    assert segment_name("00000003", number) == name(3, number)
 
 
 def test_a_backup_fits_a_history_only_up_to_the_switch() -> None:

@@ -69,16 +69,21 @@ CASES: list[tuple[str, Change, str]] = [
     ("escalation that ends", lambda v: v["incident_escalation_levels"][1].update(until_s=7200), r"ERROR .*After 2 h no escalation level is in charge"),
     ("a contact that is not there", lambda v: v["incident_escalation_levels"][0].update(contact="on-call"), r"names the contact 'on-call'.*did you mean 'on call'"),
     ("a level that is not there", lambda v: v["notify_channels"].pop("warning"), r"names the level 'warning', which notify_channels does not have"),
-    ("an RPO that no schedule meets", lambda v: v["schedule_entries"][0].update(at="daily 02:00"), r"ERROR .*'shop' may lose 2 h \(RPO\), and its backups \(daily 02:00\) are up to 24 h apart"),
-    ("an RPO that is just met", lambda v: v["schedule_entries"][0].update(at="every 2 h"), r"WARNING .*its backups \(every 2 h\) are just that far apart"),
-    ("a store that nothing backs up", lambda v: v["schedule_entries"].pop(0), r"ERROR .*'shop' may lose 2 h \(RPO\), and nothing backs it up"),
+    ("an RPO that no schedule meets", lambda v: v["schedule_entries"][0].update(at="daily 02:00"), r"ERROR .*shop may lose 2 h \(RPO\), and with its backups as planned \(daily 02:00\) up to 24 h can be lost"),
+    ("an RPO that is just met", lambda v: v["schedule_entries"][0].update(at="every 2 h"), r"WARNING .*with its backups as planned \(every 2 h\) just that can be lost"),
+    ("a store that nothing backs up", lambda v: v["schedule_entries"].pop(0), r"ERROR .*shop may lose 2 h \(RPO\), and nothing of the schedule backs it up"),
+    ("a backup that is switched off", lambda v: v["schedule_entries"][0].update(enabled=False), r"ERROR .*shop may lose 2 h \(RPO\), and nothing of the schedule backs it up"),
+    ("a schedule for a store that is not there", lambda v: v["schedule_entries"][0].update(variables={"backup_store": "shop, shpo"}), r"ERROR .*schedule_entries names the store 'shpo', which backup_stores does not have \(did you mean 'shop'\?\)"),
+    ("a schedule for an archive that is not there", lambda v: v["schedule_entries"][0].update(procedure="pitr_backup"), r"ERROR .*The schedule runs pitr_backup, and no store of backup_stores has `pitr`"),
+    ("an archived log without a backup to build on", lambda v: v["backup_stores"][0].update(pitr={}), r"WARNING .*Nothing of the schedule takes a backup on which the archived log of shop builds"),
+    ("a Redis server in a pod", lambda v: v["backup_stores"].append({"name": "cache", "kind": "redis", "pod": "cache-0"}), r"WARNING .*cache can be backed up and not restored: The files of a server in a pod"),
     ("two promises for the same data", lambda v: v["backup_stores"][0].update(rto_s=7200), r"ERROR .*'database' may be gone for 1 h \(RTO\), and its store for longer"),
     ("data that no store holds", lambda v: v["backup_stores"][0].pop("component"), r"WARNING .*'database' may lose 2 h \(RPO\), and no store"),
     ("an RTO over the service level", lambda v: v["service_components"][1].update(availability=0.9999), r"WARNING .*'database' may be gone for 1 h \(RTO\), and 99.9900% availability leaves 4.32 min"),
     ("an RTO before anybody answers", lambda v: v["incident_severities"][0].update(respond_within_s=3600, escalate_after_s=None), r"WARNING .*'api' must be back within 1 h \(RTO\), and nobody has to answer sooner than 1 h"),
     ("alerts that come after the deadline", lambda v: v["schedule_entries"][2].update(at="every 15 min"), r"WARNING .*answered within 15 min, and alerts are evaluated every 15 min"),
-    ("one backup alone", lambda v: v.update(backup_keep_last=1, backup_keep_days=0), r"ERROR .*there is never more than one"),
-    ("backups that are gone before a rehearsal", lambda v: v.update(backup_keep_days=2), r"WARNING .*kept for 2 days, and restores are rehearsed every 7 days"),
+    ("one backup alone", lambda v: v.update(backup_keep_last=1, backup_keep_days=0), r"ERROR .*Only one set of shop is ever kept"),
+    ("backups that are gone before a rehearsal", lambda v: v.update(backup_keep_days=2), r"WARNING .*shop is kept for 2 days, and one is proved every 7 days"),
     ("an objective that is missed unnoticed", lambda v: v["service_objectives"][0].update(objective=0.005), r"WARNING .*'errors' is 0.005, and the metric warns only above 0.01"),
     ("a rollback on what is only a warning", lambda v: v.update(deploy_rollback_when=[{"metric": "error_rate", "above": 0.01}]), r"WARNING .*taken back when 'error_rate' is above 0.01, which is only a warning otherwise"),
     ("a schedule for no procedure", lambda v: v["schedule_entries"][0].update(procedure="backups"), r"ERROR .*The schedule runs 'backups', which is no procedure \(did you mean 'backup'\?\)"),
@@ -100,6 +105,21 @@ def test_it_is_found(tmp_path: Path, change: Change, said: str) -> None:
     change(variables)
     told = lines(tmp_path, variables)
     assert any(re.search(said, line) for line in told), "\n".join(told) or "nothing was found"
+
+
+KEPT: list[tuple[str, Change]] = [
+    ("sets that the calendar alone keeps", lambda v: v.update(backup_keep_last=1, backup_keep_days=0, backup_keep_daily=14)),
+    ("a second store, by an entry for all", lambda v: v["backup_stores"].append({"name": "cache", "kind": "redis", "rpo_s": 7200})),
+    ("an archived log", lambda v: [v["backup_stores"][0].update(pitr={}, rpo_s=300), v["schedule_entries"].__setitem__(0, {"procedure": "pitr_backup", "at": "daily 02:00"})]),
+    ("proofs by backup_verify", lambda v: [v.update(backup_keep_days=2), v["schedule_entries"].append({"procedure": "backup_verify", "at": "daily 05:00", "variables": {"backup_verify_prove": True}})]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [pytest.param(change, id=name) for name, change in KEPT])
+def test_what_keeps_a_promise_counts(tmp_path: Path, change: Change) -> None:
+    variables = good()
+    change(variables)
+    assert not [line for line in lines(tmp_path, variables) if "RPO" in line or "kept" in line or "proved" in line]
 
 
 def test_findings_have_file_and_line_and_the_next_step(tmp_path: Path) -> None:

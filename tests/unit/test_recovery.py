@@ -18,12 +18,15 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NotConfirmed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.calls import Call, Ended, run_calls
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.operation import CONSTRAINTS, OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks, taken_together
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.record import FILE, read
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Server
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes, find
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 STORES: list[dict[str, t.Any]] = [
@@ -157,6 +160,15 @@ def test_a_rehearsal_writes_nothing_and_asks_nobody(tmp_path: Path) -> None:
     assert len(trial.do("restores", plan=plan, check_mode=True)["steps"]) == 2
     trial.do("close", components=[], stores=STORES, check_mode=True)
     assert not trial.state.exists()
+
+
+def test_a_store_that_no_set_can_restore_is_told_before_anything_is_touched() -> None:
+    in_a_pod = {**STORES[1], "pod": "cache-0", "pod_namespace": "prod"}
+    (cases, cache) = plan_stores([STORES[0], in_a_pod], [], "logical", NOW)
+    assert (cases["obstacle"], "pod cannot be exchanged" in cache["obstacle"]) == ("", True)
+    assert cache["said"].startswith("cache: CANNOT BE RESTORED")
+    with pytest.raises(BadInput, match="in a pod cannot be exchanged"):
+        find(Server(place=Place(pod="cache-0")), Wishes())
 
 
 @pytest.mark.parametrize("name", ["../other", "", ".hidden", "a/b"])

@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.reports import NOW, make, report_of, section
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.planned import Rules, kept_s
+from ansible_collections.sre.runbooks.plugins.module_utils.profile.promises import mistakes
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.measured import Measured, measured, records, sizes
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.objectives import Judged, Known, judge, kept_s
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery.objectives import Judged, Known, judge
 
 STORE: dict[str, t.Any] = {"name": "cases", "kind": "postgresql", "component": "database", "rto_s": 3600, "rpo_s": 3600}
 
@@ -34,8 +36,10 @@ def one_set(seconds_ago: float = 600, state: str = "proven", took_s: float = 60,
 
 
 def judged(store: t.Mapping[str, t.Any] = STORE, **known: t.Any) -> Judged:
+    rules: dict[str, t.Any] = {"schedule": [{"procedure": "backup", "at": "every 30 min"}], "windows": [], "keep": {"last": 7, "days": 30}}
+    rules = {name: known.pop(name, value) for name, value in rules.items()}
     facts: dict[str, t.Any] = {
-        "at": NOW, "schedule": [{"procedure": "backup", "at": "every 30 min"}], "windows": [], "keep": {"last": 7, "days": 30},
+        "at": NOW, "rules": Rules(stores=["other", "cases"], archived=list(known.get("archives", ())), **rules),
         "sets": [one_set()], "archives": {}, "measured": [Measured(NOW - 9000, 120, "restore_drill", "cases", "", "RUN-1")],
     }  # fmt: skip
     return judge(store, Known(**{**facts, **known}))
@@ -50,7 +54,9 @@ def test_a_store_that_is_backed_up_often_proven_and_restored_in_time_passes() ->
 def test_a_daily_dump_is_caught_against_an_hour() -> None:
     found = judged(schedule=[{"procedure": "backup", "at": "daily 02:00", "variables": {"backup_store": "cases"}}])
     assert found.findings["schedule"].verdict == "fail"
-    assert "24 h" in found.findings["schedule"].said and "1 h may be lost" in found.findings["schedule"].said
+    assert found.findings["schedule"].said.startswith(
+        "the store cases may lose 1 h (RPO), and with its backups as planned (daily 02:00) up to 24 h"
+    )
 
 
 def test_what_a_backup_takes_is_lost_too() -> None:
@@ -60,19 +66,71 @@ def test_what_a_backup_takes_is_lost_too() -> None:
 
 
 def test_a_backup_of_another_store_does_not_count_and_one_of_several_or_of_all_does() -> None:
-    for named, verdict in (("other", "fail"), ("other, cases", "pass"), ("", "pass"), (None, "pass")):
+    cases = (
+        ("other", "fail"),
+        ("other, cases", "pass"),
+        (["other", "cases"], "pass"),
+        ("", "pass"),
+        (None, "pass"),
+        ("cases, none", "fail"),
+    )
+    for named, verdict in cases:
         entry = {"procedure": "backup", "at": "every 30 min", "variables": {"backup_store": named}}
         assert judged(schedule=[entry]).findings["schedule"].verdict == verdict, named
 
 
-def test_an_archived_log_makes_minutes_of_a_daily_backup_but_not_while_it_fails() -> None:
-    daily = [{"procedure": "backup", "at": "daily 02:00"}]
-    archive = {"is_set_up": True, "rpo_s": 45.0, "archive_failing": False}
-    old = [one_set(40_000)]
-    found = judged(schedule=daily, archives={"cases": archive}, sets=old)
-    assert (found.findings["schedule"].verdict, found.findings["now"].verdict, found.loss_now_s) == ("pass", "pass", 45.0)
-    failing = judged(schedule=daily, archives={"cases": {**archive, "archive_failing": True, "rpo_s": 9000.0}}, sets=old)
-    assert (failing.findings["schedule"].verdict, failing.findings["now"].verdict) == ("fail", "fail")
+WELL = {"is_set_up": True, "rpo_s": 45.0, "archive_timeout_s": 60, "archive_problem": ""}
+DAILY = [{"procedure": "backup", "at": "daily 02:00"}, {"procedure": "pitr_backup", "at": "every 12 h"}]
+
+
+def test_an_archived_log_makes_minutes_of_a_daily_backup() -> None:
+    found = judged(schedule=DAILY, archives={"cases": WELL}, sets=[one_set(40_000)])
+    assert found.verdict == "pass", found.findings
+    assert (found.best_loss_s, found.loss_now_s) == (60, 45.0)
+    assert found.planned == "daily 02:00; log archived continuously, backup into the archive every 12 h"
+
+
+@pytest.mark.parametrize(
+    ("changed", "verdicts", "said"),
+    [
+        ({"archive_problem": "archive_command fails", "rpo_s": 9000.0}, ("fail", "fail", "fail"), "archive_command fails"),
+        ({"archive_problem": "the archive holds no backup", "rpo_s": None}, ("fail", "fail", "fail"), "holds no backup"),
+        ({"is_set_up": False}, ("fail", "fail", "pass"), "there is no archive of it"),
+        ({"is_set_up": None, "msg": "its host is gone"}, ("unknown", "fail", "pass"), "its host is gone"),
+    ],
+)
+def test_an_archive_on_which_nothing_can_be_built_is_told_with_its_reason_and_counts_for_nothing(
+    changed: dict[str, t.Any], verdicts: tuple[str, str, str], said: str
+) -> None:
+    archive = {name: value for name, value in {**WELL, **changed}.items() if value is not None}
+    found = judged(schedule=DAILY, archives={"cases": archive}, sets=[one_set(40_000)])
+    assert tuple(found.findings[name].verdict for name in ("archive", "schedule", "now")) == verdicts
+    assert said in found.findings["archive"].said
+
+
+def test_an_archive_is_proven_by_a_restore_from_it() -> None:
+    alone: dict[str, t.Any] = {"schedule": DAILY[1:], "archives": {"cases": WELL}, "sets": []}
+    assert judged(**alone).findings["proof"].verdict == "warn"
+    restored = [Measured(NOW - 9000, 120, "pitr_verify", "cases", "", "RUN-1")]
+    assert judged(**alone, measured=restored).verdict == "pass"
+    assert judged(**{**alone, "schedule": DAILY[:1]}, measured=restored).findings["base"].verdict == "warn"
+
+
+@pytest.mark.parametrize("schedule", [[], DAILY, DAILY[1:], [{"procedure": "backup", "at": "daily 02:00", "enabled": False}]])
+@pytest.mark.parametrize("pitr", [None, {}, {"archive_timeout_s": 3600}, {"archive_timeout_s": 7200}])
+@pytest.mark.parametrize("keep", [{}, {"last": 1, "days": 0}, {"last": 1, "days": 0, "daily": 3}])
+def test_what_is_said_before_anything_runs_is_what_is_said_of_the_running_service(
+    schedule: list[dict[str, t.Any]], pitr: dict[str, t.Any] | None, keep: dict[str, int]
+) -> None:
+    store = STORE if pitr is None else {**STORE, "pitr": pitr}
+    variables = {"backup_stores": [store], "schedule_entries": schedule, **{f"backup_keep_{rule}": value for rule, value in keep.items()}}
+    before = {(one.what, one.level) for one in mistakes(variables, {}, lambda path: "") if one.path[0] != "schedule_entries"}
+    archives = {} if pitr is None else {"cases": {**WELL, "archive_timeout_s": pitr.get("archive_timeout_s", 60)}}
+    after = judged(store, schedule=schedule, keep=keep, archives=archives, sets=[one_set(took_s=0)]).findings
+    levels = {"fail": "error", "warn": "warning", "unknown": "warning"}
+    known = [after[name] for name in ("schedule", "archive", "base", "retention") if name in after]
+    told = {(one.said[0].upper() + one.said[1:], levels.get(one.verdict)) for one in known}
+    assert before == {one for one in told if one[1]}
 
 
 @pytest.mark.parametrize(
@@ -89,7 +147,7 @@ def test_an_archived_log_makes_minutes_of_a_daily_backup_but_not_while_it_fails(
         ({"schedule": []}, "schedule", "unknown"),
         ({"schedule": [{"procedure": "morning_check", "at": "daily 09:00"}]}, "schedule", "fail"),
         ({"schedule": [{"procedure": "backup", "at": "when I like"}]}, "schedule", "fail"),
-        ({"keep": {"last": 1, "days": 0}}, "retention", "warn"),
+        ({"keep": {"last": 1, "days": 0}}, "retention", "fail"),
     ],
 )
 def test_what_cannot_be_kept_is_told_and_what_nobody_knows_is_never_good(changed: dict[str, t.Any], finding: str, verdict: str) -> None:
@@ -105,14 +163,14 @@ def test_nothing_is_asked_of_a_store_without_promises_but_that_it_has_a_set() ->
 
 
 @given(
-    st.fixed_dictionaries({}, optional={name: st.integers(0, 100) for name in ("last", "days", "daily", "weekly", "monthly")}),
+    st.fixed_dictionaries({name: st.integers(0, 100) for name in ("last", "days", "daily", "weekly", "monthly")}),
     st.floats(60, 1e7),
 )
 def test_keeping_more_never_reaches_back_less(keep: dict[str, int], gap_s: float) -> None:
     reach = kept_s(keep, gap_s)
     assert reach >= 0
     for name in ("last", "days", "daily", "weekly", "monthly"):
-        assert kept_s({**keep, name: keep.get(name, 0) + 1}, gap_s) >= reach
+        assert kept_s({**keep, name: keep[name] + 1}, gap_s) >= reach
 
 
 def record(run_id: str, procedure: str, seconds_ago: float, status: str = "succeeded", **more: t.Any) -> dict[str, t.Any]:

@@ -148,6 +148,10 @@ def test_a_store_without_a_set_of_the_day_fails_the_evening_and_one_with_passes(
         made = make(state, "evening_summary", stores=[{"name": "cases", "rpo_s": 3600}], backups={"backup_sets": [{**good, **changed}]})
         assert section(report_of(made), "Backups")["verdict"] == verdict, changed
         assert any("Back up cases" in step for step in made["next_steps"])
+    archived = [{"name": "cases", "rpo_s": 60, "pitr": {"stanza": "cases"}}]
+    for sets, verdict in (([{**good, "consistent_at": "2026-11-18T10:00:00Z"}], "pass"), ([], "unknown")):
+        made = make(state, "evening_summary", stores=archived, backups={"backup_sets": sets})
+        assert section(report_of(made), "Backups")["verdict"] == verdict, "what its log may lose only its archive can tell"
     unread = make(state, "evening_summary", stores=[{"name": "cases"}], backups={"msg": "no such folder"})
     assert section(report_of(unread), "Backups")["verdict"] == "unknown"
 

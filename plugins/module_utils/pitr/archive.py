@@ -15,11 +15,11 @@ import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
-from ..command import Command, Place, run
+from ..command import Command, Place, end, run
 from ..errors import BadInput, CommandFailed, SetNotFound, WrongTarget
 from ..pipeline import Pipeline
 from ..postgresql.restore_folder import system_identifier_of
-from .choice import WAL_SEGMENT_BYTES, History, fits, history_of, reach
+from .choice import WAL_SEGMENT_BYTES, History, fits, history_of, reach, segment_name, segment_number
 from .model import Archive, Backup
 from .program import call, command, explain
 
@@ -236,16 +236,32 @@ def _last_commit(archive: Archive, path: str, target: str) -> float:
                 pass
         except CommandFailed as error:
             raise explain(archive, error) from error
-    waldump = Place(tool_folder=archive.service.tool_folder).program("pg_waldump")
     # The last record goes on in the next segment, which is not there: that is no failure.
-    reading = Command([waldump, "--rmgr=Transaction", target], environment={"TZ": "UTC"})
-    process, last = reading.start(stdout=subprocess.PIPE), 0.0
-    for line in t.cast("t.IO[bytes]", process.stdout):
-        at = _COMMIT.search(line.decode(errors="replace"))
-        if at:
-            last = max(last, _seconds(at["at"]))
-    process.wait()
-    return last
+    return max(_commits(archive, target), default=0.0)
+
+
+def first_commit_after(archive: Archive, segment: str) -> t.Optional[float]:
+    """Time (seconds since 1970) of the first commit in the server's own log behind a segment: 0.0 for none, None when that log is gone."""
+    size, folder = segment_bytes(archive), os.path.join(archive.service.data_folder, "pg_wal")
+    number = segment_number(segment, size) + 1
+    if not os.path.exists(os.path.join(folder, segment_name(segment[:8], number, size))):
+        return None
+    where = [f"--path={folder}", f"--timeline={int(segment[:8], 16)}", f"--start={number * size >> 32:X}/{number * size & 0xFFFFFFFF:X}"]
+    found = _commits(archive, *where, account=archive.service.account)
+    return next(found, 0.0)
+
+
+def _commits(archive: Archive, *which: str, account: str = "") -> t.Iterator[float]:
+    """Times of the commits that pg_waldump finds, in seconds since 1970, in the log's order."""
+    waldump = Place(tool_folder=archive.service.tool_folder).program("pg_waldump")
+    process = Command([waldump, "--rmgr=Transaction", *which], environment={"TZ": "UTC"}, account=account).start(stdout=subprocess.PIPE)
+    try:
+        for line in t.cast("t.IO[bytes]", process.stdout):
+            at = _COMMIT.search(line.decode(errors="replace"))
+            if at:
+                yield _seconds(at["at"])
+    finally:
+        end(process)
 
 
 def _seconds(text: str) -> float:

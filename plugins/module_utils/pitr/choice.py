@@ -66,6 +66,12 @@ def segment_number(name: str, segment_bytes: int = WAL_SEGMENT_BYTES) -> int:
     return int(name[8:16], 16) * (0x100000000 // segment_bytes) + int(name[16:24], 16)
 
 
+def segment_name(timeline: str, number: int, segment_bytes: int = WAL_SEGMENT_BYTES) -> str:
+    """The name of a segment of a timeline (eight hexadecimal digits) that `segment_number` gives this number."""
+    per_log = 0x100000000 // segment_bytes
+    return f"{timeline}{number // per_log:08X}{number % per_log:08X}"
+
+
 def history_of(timeline: int, text: str) -> History:
     """A timeline's history from its history file (lines: ancestor, position, reason); empty text for the first timeline.
 
@@ -110,8 +116,7 @@ def reach(start: str, segments: t.Iterable[str], history: History, segment_bytes
     later = [one for one in best if one > number]
     if not later:
         return row, ""
-    per_log = 0x100000000 // segment_bytes
-    return row, f"{best[min(later)][:8]}{number // per_log:08X}{number % per_log:08X}"
+    return row, segment_name(best[min(later)][:8], number, segment_bytes)
 
 
 def choose_backup(backups: t.Sequence[Backup], history: History, target: t.Optional[float]) -> t.Optional[Backup]:

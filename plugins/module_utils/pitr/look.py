@@ -11,14 +11,13 @@ import time
 import typing as t
 
 from ..errors import BadInput, SetDamaged
-from .archive import history, holdings, live_timeline, require_stanza, segment_bytes, window
+from ..readable import span
+from .archive import Window, first_commit_after, history, holdings, live_timeline, require_stanza, segment_bytes, window
 from .choice import position, reach, segment_number, utc
 from .model import Archive
 from .program import call
 from .server import archiver, is_failing
 
-_NOTHING_YET_BYTES = 8192
-"""What a segment holds before anybody writes: its header, and a checkpoint's own records."""
 _TROUBLE = re.compile(
     "invalid checksum|invalid result|invalid size|file missing|missing file|unable to|status: invalid|no (?:backup|archive)s? exist"
 )
@@ -29,12 +28,15 @@ def information(archive: Archive) -> t.Dict[str, t.Any]:
 
     Returns:
         `oldest_restorable_at`, `newest_restorable_at` (UTC ISO 8601, empty when there is none), `backups`, `missing_segment`,
-        `server_answers`, `archive_failing`, `last_archived_at`, `last_failed_at`, `waiting_segments`, `unarchived_bytes`, and
-        `rpo_s`: seconds of work that would be lost if the server were lost now; null when it cannot be told.
+        `server_answers`, `archive_failing`, `last_archived_at`, `last_failed_at`, `waiting_segments`, `unarchived_bytes`,
+        `archive_timeout_s` (of the server when it answers, else of the profile), `archive_problem` (why nothing can be built on the
+        archive; empty when all is well), and `rpo_s`: seconds of work that would be lost if the server were lost now, counted from the
+        first commit that is not archived, or from the last one that is when the server's own log is gone; null when it cannot be told.
 
     Raises:
         RunbookError: The archive cannot be read.
     """
+    told = archiver(archive)  # asked first: what it calls archived is there when the archive is listed
     found = holdings(archive)
     if not found.exists:
         return {"changed": False, "is_set_up": False, "backups": [], "oldest_restorable_at": "", "newest_restorable_at": "", "rpo_s": None}
@@ -42,7 +44,6 @@ def information(archive: Archive) -> t.Dict[str, t.Any]:
     live = live_timeline(archive)
     along = history(archive, found, live if live == 1 or live in found.histories else 0)
     whole = window(archive, found, along)
-    told = archiver(archive)
     result: t.Dict[str, t.Any] = {
         "changed": False,
         "is_set_up": True,
@@ -58,25 +59,56 @@ def information(archive: Archive) -> t.Dict[str, t.Any]:
         "notes": [],
     }
     now = time.time()
-    lost_since: t.Optional[float] = now - whole.last if whole.last else None
+    lost_since: t.Optional[float] = whole.last or None
     if told is not None:
-        behind = _unarchived_bytes(told, whole.newest_segment)
         result.update(
             archive_failing=is_failing(told),
             last_archived_at=utc(told["last_archived_at"]) if told["last_archived_at"] else "",
             last_failed_at=utc(told["last_failed_at"]) if told["last_failed_at"] else "",
             waiting_segments=int(told["waiting"]),
-            unarchived_bytes=behind,
+            unarchived_bytes=_unarchived_bytes(told, whole.newest_segment),
         )
         if is_failing(told):
             result["notes"].append(
                 f"the server cannot archive its log since {result['last_archived_at'] or 'it was set up'}; {told['waiting']} segments wait"
             )
-        if lost_since is not None and behind <= _NOTHING_YET_BYTES:
-            lost_since = 0.0
+    first = first_commit_after(archive, whole.newest_segment) if lost_since and not whole.missing else None
+    lost_since = lost_since if first is None else first or now
     if whole.missing:
         result["notes"].append(f"segment {whole.missing} is missing in the archive: take a full backup now")
-    return {**result, "rpo_s": None if lost_since is None else round(max(lost_since, 0.0), 1)}
+    result["rpo_s"] = None if lost_since is None else round(max(now - lost_since, 0.0), 1)
+    result["archive_timeout_s"] = archive.archive_timeout_s if told is None else told["timeout_s"]
+    result["archive_problem"] = _problem(archive, told, whole, found.files, result["rpo_s"])
+    return result
+
+
+def _problem(
+    archive: Archive,
+    told: t.Optional[t.Mapping[str, t.Any]],
+    whole: Window,
+    archived: t.Container[str],
+    lag_s: t.Optional[float],
+) -> str:
+    """Why nothing can be built on the archive; empty when all is well, or nobody can tell since the server does not answer."""
+    if whole.oldest is None:
+        return "the archive holds no backup"
+    if whole.missing:
+        return f"segment {whole.missing} is missing in the archive, and nothing behind it can be restored"
+    if told is None:
+        return ""
+    last, since = told["last_archived"][:24], utc(told["last_archived_at"]) if told["last_archived_at"] else "it was set up"
+    if told["mode"] == "off" or told["command"] in ("", "(disabled)"):
+        return f"the server does not archive (archive_mode is {told['mode']}, archive_command {told['command']!r})"
+    if is_failing(told):
+        return f"archive_command fails, and nothing was archived since {since} ({told['waiting']} segments wait)"
+    if len(last) == 24 and last not in archived:
+        return f"the server counts {last} as archived, and it is not there (archive_command is {told['command']!r})"
+    if not told["timeout_s"]:
+        return "archive_timeout is 0, so a segment is archived only when it is full"
+    enough_s = told["timeout_s"] + archive.wal_wait_s
+    if lag_s is not None and lag_s > enough_s:
+        return f"what was committed {span(lag_s)} ago is not archived, and {span(enough_s)} are enough for that"
+    return ""
 
 
 def _unarchived_bytes(told: t.Mapping[str, t.Any], newest_segment: str) -> int:

@@ -19,6 +19,7 @@ SELECT json_build_object(
     'last_failed_at', extract(epoch FROM last_failed_time), 'now', extract(epoch FROM clock_timestamp()),
     'waiting', (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'),
     'mode', current_setting('archive_mode'), 'command', current_setting('archive_command'),
+    'timeout_s', (SELECT setting::int FROM pg_settings WHERE name = 'archive_timeout'),
     'position', (CASE WHEN pg_is_in_recovery() THEN '0/0' ELSE pg_current_wal_insert_lsn()::text END))
 FROM pg_stat_archiver
 """

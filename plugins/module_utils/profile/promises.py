@@ -7,21 +7,25 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
+from ..backup_set.options import KEEP_OPTIONS
+from ..backup_set.planned import Log, Rules, judge_plan, plan_of, times_of
+from ..checks.model import FAIL, PASS
+from ..pitr.model import Archive
+from ..redis.discovery import IN_A_POD
 from ..schedule.timetable import DAY_S, FORMS, longest_gap_s
-from .finding import Finding, Findings, Where, clip, items, mapping, near, number, spoken_s, texts
+from .finding import Finding, Findings, Path, Where, clip, items, mapping, near, number, spoken_s
 
 _MONTH_DAYS = 30
-_BACKUPS = ("backup",)
-"""Procedures that take a backup."""
 
 
 def mistakes(variables: t.Mapping[str, t.Any], procedures: t.Mapping[str, t.Mapping[str, t.Any]], where: Where) -> t.List[Finding]:
     """What cannot be kept, and what of the schedule cannot run."""
     found = _schedule(variables, procedures, where)
+    found += _backups(variables, where)
     found += _losses(variables, where)
     found += _outages(variables, where)
-    found += _retention(variables, where)
     return found + _objectives(variables, where)
 
 
@@ -51,6 +55,9 @@ def _schedule(variables: t.Mapping[str, t.Any], procedures: t.Mapping[str, t.Map
         elif mapping(procedures.get(name)).get("changes") == "destroys":
             what = f"The schedule runs {name}, which destroys and asks for confirmation"
             found.error("unattended", path, what, "nobody is there to confirm it", "take it out of the schedule")
+        elif name in ("pitr_backup", "pitr_verify") and not any("pitr" in store for _p, store in items(variables.get("backup_stores"))):
+            what = f"The schedule runs {name}, and no store of backup_stores has `pitr`"
+            found.error("no_such_store", path, what, "there is no archive on which it could work", "add `pitr` to the store")
     return found
 
 
@@ -65,55 +72,61 @@ def _known_zone(name: str) -> bool:
     return not known or name in known
 
 
-def _backups_of(variables: t.Mapping[str, t.Any], store: t.Mapping[str, t.Any]) -> t.List[t.Tuple[float, str]]:
-    """How far apart, at most, the backups of a store are, for everything that takes one; each with its time as it is written."""
-    first = next((item for _p, item in items(variables.get("backup_stores")) if item.get("kind") == "postgresql"), None)
-    found = []
-    for _position, entry in items(variables.get("schedule_entries")):
-        if str(entry.get("procedure")) in _BACKUPS:
-            named = mapping(entry.get("variables")).get("backup_store") or (first or {}).get("name")
-            gap = longest_gap_s(entry.get("at"))
-            if gap is not None and named == store.get("name"):
-                found.append((gap, str(entry.get("at"))))
-    for _position, window in items(variables.get("backup_windows")):
-        gap, stores = longest_gap_s(window.get("at")), texts(window.get("stores"))
-        if gap is not None and (str(store.get("name")) in stores):
-            found.append((gap, str(window.get("at"))))
-    return sorted(found)
+def _backups(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
+    """Recovery point objectives that no plan can meet, and rules of retention that leave nothing to go back to or to prove."""
+    found, stores = Findings(where), items(variables.get("backup_stores"))
+    rules = Rules(
+        stores=[str(store.get("name")) for _position, store in stores],
+        archived=[str(store.get("name")) for _position, store in stores if _log(store)],
+        schedule=[entry for _position, entry in items(variables.get("schedule_entries"))],
+        windows=[window for _position, window in items(variables.get("backup_windows"))],
+        keep={option[len("keep_") :]: number(variables.get(f"backup_{option}")) for option in KEEP_OPTIONS},
+    )
+    proving = replace(rules, schedule=[entry for entry in rules.schedule if _proves(entry)])
+    for position, store in stores:
+        name = str(store.get("name"))
+        plan = replace(plan_of(name, rules, _log(store)), store=clip(name, 60))
+        places: t.Mapping[str, Path] = {"schedule": ("backup_stores", position, "rpo_s"), "base": ("backup_stores", position, "pitr")}
+        kinds = {"schedule": "rpo", "base": "archive"}
+        for key, one in judge_plan(plan, number(store.get("rpo_s")), kind=str(store.get("kind"))).items():
+            if one.verdict != PASS:
+                note = found.error if one.verdict == FAIL else found.warning
+                note(kinds.get(key, key), places.get(key, ("backup_keep_last",)), one.said[:1].upper() + one.said[1:], "", one.step)
+        if store.get("kind") == "redis" and store.get("pod"):
+            what = f"The store {plan.store} can be backed up and not restored"
+            step = "name it by the host on which the pod's volume is mounted (data_folder, server_stop_command, server_start_command)"
+            found.warning("restore", ("backup_stores", position, "pod"), what, IN_A_POD, step)
+        proofs = sorted(times_of("restore_drill", name, proving) + times_of("backup_verify", name, proving))
+        if plan.kept_s is not None and proofs and plan.kept_s < proofs[0][0]:
+            what = f"A set of {plan.store} is kept for {spoken_s(plan.kept_s)}, and one is proved every {spoken_s(proofs[0][0])}"
+            step = "keep them longer, or rehearse more often"
+            found.warning("retention", ("backup_keep_days",), what, "most sets are removed before any is proved", step)
+    return found
+
+
+def _log(store: t.Mapping[str, t.Any]) -> t.Optional[Log]:
+    """The archived log of a store, taken to work as the profile says."""
+    if store.get("kind") != "postgresql" or not isinstance(store.get("pitr"), t.Mapping):
+        return None
+    given = number(store["pitr"].get("archive_timeout_s"))
+    return Log(Archive.archive_timeout_s if given is None else given)
+
+
+def _proves(entry: t.Mapping[str, t.Any]) -> bool:
+    """Whether an entry of the schedule restores sets elsewhere; backup_verify reads them back only, unless it is told to."""
+    return entry.get("procedure") == "restore_drill" or mapping(entry.get("variables")).get("backup_verify_prove") is True
 
 
 def _losses(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
-    """Recovery point objectives that no schedule can meet."""
+    """Recovery point objectives of components that no store keeps."""
     found = Findings(where)
     covered: t.Dict[str, float] = {}
-    for position, store in items(variables.get("backup_stores")):
+    for _position, store in items(variables.get("backup_stores")):
         rpo = number(store.get("rpo_s"))
         if store.get("component"):
             covered[str(store["component"])] = min(
                 rpo if rpo is not None else float("inf"), covered.get(str(store["component"]), float("inf"))
             )
-        if rpo is None:
-            continue
-        path, name = ("backup_stores", position, "rpo_s"), clip(store.get("name"), 60)
-        backups = _backups_of(variables, store)
-        if not backups:
-            what = f"The store {name!r} may lose {spoken_s(rpo)} (RPO), and nothing backs it up"
-            step = "add the procedure backup with `variables: {backup_store: ...}` to schedule_entries"
-            planned = variables.get("schedule_entries") or variables.get("backup_windows")
-            # Without any schedule here something else may start the procedures.
-            note = found.error if planned else found.warning
-            note("rpo", path, what, "neither schedule_entries nor backup_windows names it", step)
-            continue
-        gap, at = backups[0]
-        if gap > rpo:
-            what = f"The store {name!r} may lose {spoken_s(rpo)} (RPO), and its backups ({at}) are up to {spoken_s(gap)} apart"
-            why = f"what was written after the last backup is lost, up to {spoken_s(gap)} of it"
-            step = f"back it up at least every {spoken_s(rpo)}, archive the database's log continuously, or promise less"
-            found.error("rpo", path, what, why, step)
-        elif gap == rpo:
-            what = f"The store {name!r} may lose {spoken_s(rpo)} (RPO), and its backups ({at}) are just that far apart"
-            why = "a backup is of use only when it has ended, so a little more can be lost"
-            found.warning("rpo", path, what, why, "back it up a little more often")
     for position, component in items(variables.get("service_components")):
         rpo, name = number(component.get("rpo_s")), str(component.get("name"))
         if rpo is None or component.get("stateless") or component.get("external"):
@@ -168,37 +181,6 @@ def _outages(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
         path = ("schedule_entries", position, "at")
         what = f"The gravest incident is answered within {spoken_s(soonest)}, and alerts are evaluated every {spoken_s(gap)}"
         found.warning("deadline", path, what, "the time can be over before anybody knows", "evaluate them more often")
-    return found
-
-
-def _retention(variables: t.Mapping[str, t.Any], where: Where) -> t.List[Finding]:
-    """What is removed before it has been proved, and what leaves nothing to go back to."""
-    found = Findings(where)
-    last, days = number(variables.get("backup_keep_last")), number(variables.get("backup_keep_days"))
-    stores = [item for _position, item in items(variables.get("backup_stores"))]
-    if last is None or days is None or not stores:
-        return []
-    gaps = [backups[0][0] for store in stores for backups in [_backups_of(variables, store)] if backups]
-    if gaps:
-        kept_s = max(days * DAY_S, (last - 1) * min(gaps))
-        if kept_s < max(gaps) and last < 2:
-            path: t.Tuple[t.Union[str, int], ...] = ("backup_keep_days",)
-            what = f"Backups are up to {spoken_s(max(gaps))} apart and kept for {spoken_s(max(days * DAY_S, 0))}, the last {last:g} always"
-            found.error(
-                "retention", path, what, "there is never more than one, and when it is damaged there is none", "keep at least the last two"
-            )
-        drills = [
-            gap
-            for _position, entry in items(variables.get("schedule_entries"))
-            for gap in [longest_gap_s(entry.get("at"))]
-            if entry.get("procedure") == "restore_drill" and gap is not None
-        ]
-        if drills and min(drills) > kept_s:
-            path = ("backup_keep_days",)
-            what = f"A backup is kept for {spoken_s(kept_s)}, and restores are rehearsed every {spoken_s(min(drills))}"
-            found.warning(
-                "retention", path, what, "most backups are removed before any is proved", "keep them longer, or rehearse more often"
-            )
     return found
 
 

@@ -51,6 +51,8 @@ _STEP = {
     "script": "script",
     "contact": "contact",
 }
+_OF_A_RUN = ("backup_store", "pitr_store", "recovery_store", "restore_store")
+"""Variables of an entry of the schedule that name stores."""
 _SINGLE = {"deploy_health_check": "check", "security_log_question": "log question"}
 
 
@@ -84,9 +86,15 @@ def _uses(variables: t.Mapping[str, t.Any]) -> t.Iterator[t.Tuple[Path, str, str
         yield from _of(("remediation_ladders", position, "when"), mapping(ladder.get("when")), _CONDITION)
         for step_position, step in items(ladder.get("steps")):
             yield from _of(("remediation_ladders", position, "steps", step_position), step, _STEP)
+    for position, entry in items(variables.get("schedule_entries")):
+        yield from _of(("schedule_entries", position, "variables"), _stores_of_a_run(entry), dict.fromkeys(_OF_A_RUN, "store"))
     for variable, kind in _SINGLE.items():
         if isinstance(variables.get(variable), str):
             yield (variable,), "", kind, variables[variable]
+
+
+def _stores_of_a_run(entry: t.Mapping[str, t.Any]) -> t.Dict[str, t.List[str]]:
+    return {name: texts(value) for name, value in mapping(entry.get("variables")).items() if name in _OF_A_RUN}
 
 
 def _of(path: Path, item: t.Mapping[str, t.Any], keys: t.Mapping[str, str]) -> t.Iterator[t.Tuple[Path, str, str, str]]:

@@ -16,7 +16,7 @@ from ..errors import RunbookError
 from ..run_record import Runs
 from ..state import spoken
 
-RESTORES = ("restore", "restore_drill", "restore_point_in_time", "disaster_recovery", "data_corruption")
+RESTORES = ("restore", "restore_drill", "restore_point_in_time", "pitr_verify", "disaster_recovery", "data_corruption")
 _OF_INTEREST = (*RESTORES, "backup")
 _MADE_UP = re.compile(r"RUN-\d{8}T\d{6}Z-([a-z0-9_]+)-[0-9a-f]+")
 """The form of ids that nobody asked for: the procedure is in them, so that most records need not be read."""

@@ -10,6 +10,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from ..readable import span
+from ..redis.discovery import IN_A_POD
 
 _RANK = {"proven": 0, "verified": 1, "written": 2}
 _UNSOUND = "failed"
@@ -29,8 +30,8 @@ def plan_stores(
         now: The time.
 
     Returns:
-        For each store `store`, `kind`, `component`, `confirm` (what its restore asks for), `set` and `state` (empty when there is
-        none), `age_s` (None when unknown), and `said`.
+        For each store `store`, `kind`, `component`, `confirm` (what its restore asks for), `set` and `state` (empty when there is none
+        here), `age_s` (None when unknown), `obstacle` (why it cannot be restored from any set; empty when it can), and `said`.
     """
     found = []
     for store in stores:
@@ -40,7 +41,10 @@ def plan_stores(
             own = [one for one in own if one.get("method") == method]
         best = min(own, key=lambda one: _RANK.get(str(one.get("state")), 3), default=None)  # the first of a rank is its newest
         age_s = _age(best, now)
-        if best is None:
+        obstacle = IN_A_POD if kind == "redis" and store.get("pod") else ""
+        if obstacle:
+            said = f"{name}: CANNOT BE RESTORED: {obstacle}"
+        elif best is None:
             said = f"{name}: no usable set here"
         else:
             allowed = store.get("rpo_s")
@@ -58,6 +62,7 @@ def plan_stores(
                 "set": str(best["id"]) if best else "",
                 "state": str(best["state"]) if best else "",
                 "age_s": age_s,
+                "obstacle": obstacle,
                 "said": said,
             }
         )

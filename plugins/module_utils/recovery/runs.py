@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ _STEP: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "command": {"type": "list", "elements": "str"},
     "playbook": {"type": "path"},
     "procedure": {"type": "str"},
+    "on_host": {"type": "str"},
     "variables": {"type": "dict", "default": {}},
     "environment": {"type": "dict", "default": {}},
     "folder": {"type": "path"},
@@ -36,7 +38,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
         "elements": "dict",
         "required": True,
         "options": _STEP,
-        "mutually_exclusive": [("command", "playbook", "procedure")],
+        "mutually_exclusive": [("command", "playbook", "procedure"), ("on_host", "playbook"), ("on_host", "procedure")],
         "required_one_of": [("command", "playbook", "procedure")],
     },
     "recovery": {"type": "str", "required": True},
@@ -48,6 +50,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     # What only the controller knows; given by the action plugin.
     "ansible_playbook": {"type": "list", "elements": "str", "default": []},
     "playbooks": {"type": "dict", "default": {}},
+    "on_host_playbook": {"type": "path"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
     "extra_vars": {"type": "dict", "default": {}, "no_log": True},
     "vault_secrets": {"type": "dict", "default": {}, "no_log": True},
 }
@@ -79,6 +83,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     name = parameters["recovery"]
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise BadInput(f"{name!r} is no id of a recovery", next_step="give the one that recovery_state returned")
+    _require_hosts(parameters)
     commands = [step for step in parameters["steps"] if step["command"] is not None]
     told = [{**_told(step), "skipped": check_mode and step in commands} for step in parameters["steps"]]
     wanted = [step for step in parameters["steps"] if not (check_mode and step in commands)]
@@ -104,6 +109,18 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     found = {one.name: {**one.as_dict(), "problem": cleaner.text(one.problem)} for one in ended}
     steps = [{**one, **found.get(one["name"], {})} for one in told]
     return _result(steps, [one for one in ended if not one.ok], found, wanted, check_mode)
+
+
+def _require_hosts(parameters: t.Mapping[str, t.Any]) -> None:
+    """Ansible says nothing of a host that it does not know, and ends well."""
+    for step in parameters["steps"]:
+        if step["on_host"] and step["on_host"] not in parameters["hosts"]:
+            raise BadInput(
+                f"The step {step['name']!r} cannot be run",
+                where=step["on_host"],
+                why="the inventory has no such host",
+                next_step="correct on_host of the step; nothing was begun",
+            )
 
 
 def _result(
@@ -132,21 +149,29 @@ def _result(
 def _told(step: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     what = f"the procedure {step['procedure']}" if step["procedure"] else f"the playbook {step['playbook']}" if step["playbook"] else ""
     what = what or f"the command {step['command'][0]}" if step["command"] or what else "nothing"
+    what += f" on {step['on_host']}" if step["on_host"] else ""
     return {"name": step["name"], "title": step["title"] or step["name"], "said": f"{step['title'] or step['name']}: runs {what}"}
 
 
-def _call(step: t.Mapping[str, t.Any], number: int, parameters: t.Mapping[str, t.Any], folder: str, private: str) -> Call:
+def _call(step: t.Mapping[str, t.Any], number: int, parameters: t.Mapping[str, t.Any], logs: str, private: str) -> Call:
     if step["command"] is not None and not step["command"]:
         raise BadInput(f"The step {step['name']!r} has an empty command", next_step="name a program and its arguments")
-    argv = list(step["command"] or ())
-    if not argv:
-        argv = _playbook(step, number, parameters, private)
-    log = os.path.join(folder, f"{utc_now():%Y%m%dT%H%M%S.%fZ}-{slug(step['name'], 40) or 'step'}.log")
-    environment = {str(key): str(value) for key, value in step["environment"].items()}
     deadline_s = step["deadline_s"] if step["deadline_s"] is not None else parameters["deadline_s"]
     if not 0 < deadline_s < 1e7:
         raise BadInput(f"The step {step['name']!r} has the deadline {deadline_s:g} s", next_step="give it some seconds or hours")
-    return Call(step["name"], argv, deadline_s, log, step["folder"] or "", environment, _NOT_INHERITED)
+    environment = {str(key): str(value) for key, value in step["environment"].items()}
+    log = os.path.join(logs, f"{utc_now():%Y%m%dT%H%M%S.%fZ}-{slug(step['name'], 40) or 'step'}.log")
+    folder = step["folder"] or ""
+    if step["on_host"]:
+        there = {**step, "folder": folder, "environment": environment, "deadline_s": deadline_s}
+        variables = {"recovery_step_host": step["on_host"], "recovery_step_base64": base64.b64encode(json.dumps(there).encode()).decode()}
+        argv = _playbook({**step, "playbook": parameters["on_host_playbook"], "variables": variables}, number, parameters, private)
+        environment, folder = {}, ""
+    elif step["command"]:
+        argv = list(step["command"])
+    else:
+        argv = _playbook(step, number, parameters, private)
+    return Call(step["name"], argv, deadline_s, log, folder, environment, _NOT_INHERITED)
 
 
 def _playbook(step: t.Mapping[str, t.Any], number: int, parameters: t.Mapping[str, t.Any], private: str) -> t.List[str]:

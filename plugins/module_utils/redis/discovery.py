@@ -18,6 +18,8 @@ from .exchange import read_journal
 from .programs import Programs, mounted_folder, programs_in_image, programs_on_host
 from .service import Files, Service, no_start
 
+IN_A_POD = "The files of a server in a pod cannot be exchanged from outside"
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -73,7 +75,7 @@ def find(server: Server, wishes: Wishes, append_only: bool = False) -> Found:
     """
     if server.place.pod:
         raise BadInput(
-            "The files of a server in a pod cannot be exchanged from outside",
+            IN_A_POD,
             where=str(server),
             next_step="run the restore where the pod's volume is mounted, with data_folder, server_stop_command and server_start_command",
         )

@@ -132,8 +132,9 @@ def backups(known: Gathered) -> Section:
 
 
 def _judge_backup(known: Gathered, own: t.Sequence[t.Mapping[str, t.Any]], store: t.Mapping[str, t.Any]) -> t.Tuple[str, str]:
+    archived = "pitr" in store  # how far its log reaches only its archive can tell
     if not own:
-        return FAIL, "there is no set"
+        return (UNKNOWN, "there is no set; recovery_report tells how far its archive reaches") if archived else (FAIL, "there is no set")
     newest, at = own[0], _moment(own[0])
     if newest.get("damage"):
         return FAIL, "; ".join(str(one) for one in newest["damage"][:3])
@@ -144,7 +145,7 @@ def _judge_backup(known: Gathered, own: t.Sequence[t.Mapping[str, t.Any]], store
     age, allowed = max(0.0, known.at - at), store.get("rpo_s")
     if age > max(known.window_s, _DAY_S):
         return FAIL, f"the newest set is {span(age)} old"
-    if allowed and age > float(allowed):
+    if allowed and age > float(allowed) and not archived:
         return WARN, f"{span(age)} old; no more than {span(float(allowed))} may be lost (RPO)"
     if newest.get("state") == "written":
         return WARN, f"{span(age)} old, but nobody has verified it yet"

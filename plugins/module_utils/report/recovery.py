@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ..backup_set.planned import Finding, Rules
 from ..checks.conditions import number
 from ..checks.model import FAIL, PASS, SEVERITY, UNKNOWN, WARN, worst
 from ..readable import size, span
 from ..recovery.measured import Measured, measured, sizes
-from ..recovery.objectives import Finding, Judged, Known, judge, judge_time
+from ..recovery.objectives import Judged, Known, judge, judge_time
 from .document import Block, Cell, Section, cell, chart, not_configured, section, table, text, verdict_cell
 from .gathered import Gathered
 
@@ -30,15 +31,16 @@ def recovery(known: Gathered) -> t.List[Section]:
     given = known.recovery
     every = measured(known.runs)
     sets = (known.backups or {}).get("backup_sets")
-    facts = Known(
-        at=known.at,
+    archives = given.get("archives") or {}
+    names = [str(store.get("name") or "") for store in known.stores]
+    rules = Rules(
+        stores=names,
+        archived=[name for name in names if name in archives],
         schedule=given.get("schedule") or (),
         windows=given.get("windows") or (),
         keep=given.get("keep") or {},
-        sets=sets if isinstance(sets, list) else None,
-        archives=given.get("archives") or {},
-        measured=every,
     )
+    facts = Known(at=known.at, rules=rules, sets=sets if isinstance(sets, list) else None, archives=archives, measured=every)
     stores = [judge(store, facts) for store in known.stores]
     return [
         _objectives(given.get("components") or (), stores, every),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ..backup_set.planned import WORKS_ON
 from ..checks.conditions import number
 
 Shape = t.Any
@@ -34,17 +35,22 @@ OBJECTIVE: Shape = {
     **dict.fromkeys(("objective", "window_days"), NUMBER),
 }
 CAPACITY: Shape = {**dict.fromkeys(("check", "metric", "title", "unit"), TEXT), "limit": NUMBER}
-STORE: Shape = {**dict.fromkeys(("name", "kind", "component"), TEXT), **dict.fromkeys(("rto_s", "rpo_s"), NUMBER)}
+STORE: Shape = {**dict.fromkeys(("name", "kind", "component"), TEXT), **dict.fromkeys(("rto_s", "rpo_s"), NUMBER), "pitr": {}}
 COMPONENT: Shape = {
     **dict.fromkeys(("name", "title"), TEXT),
     **dict.fromkeys(("rto_s", "rpo_s"), NUMBER),
     **dict.fromkeys(("stateless", "external"), FLAG),
 }
-PLANNED: Shape = {"name": TEXT, "procedure": TEXT, "at": TEXT, "stores": TEXTS, "variables": SCALARS}
+PLANNED: Shape = {
+    **dict.fromkeys(("name", "procedure", "at"), TEXT),
+    "enabled": FLAG,
+    "stores": TEXTS,
+    "variables": {variable: TEXTS for variable, _all in WORKS_ON.values()},
+}
 ARCHIVE: Shape = {
-    **dict.fromkeys(("oldest_restorable_at", "newest_restorable_at", "msg"), TEXT),
-    **dict.fromkeys(("is_set_up", "archive_failing"), FLAG),
-    "rpo_s": NUMBER,
+    **dict.fromkeys(("archive_problem", "msg"), TEXT),
+    "is_set_up": FLAG,
+    **dict.fromkeys(("archive_timeout_s", "rpo_s"), NUMBER),
 }
 CONTACT: Shape = {
     **dict.fromkeys(("name", "title", "for", "phone", "email", "hours"), TEXT),

@@ -120,6 +120,7 @@ RECOVERY_HOOK = record(
     command=words("Program and arguments."),
     playbook=name(),
     procedure=name(),
+    on_host=text("Host of the inventory on which the command runs, where it is not the controller."),
     variables=table(anything(), "Extra variables."),
     environment=table(text(), "Further environment."),
     folder=text("Working folder."),
