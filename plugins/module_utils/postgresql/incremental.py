@@ -58,7 +58,7 @@ def lineage(connection: Connection) -> str:
 
 
 def find_base(request: BackupRequest, ready: BackupPlan) -> t.Tuple[t.Optional[BackupSet], str]:
-    """The newest set that an incremental one can be built on, or why there is none.
+    """The newest set that an incremental one can be built on, or why there is none. Retention spares it as long as it is held.
 
     Returns:
         The set, and an empty reason; or None and the reason, for a full set in its place.
@@ -81,6 +81,7 @@ def find_base(request: BackupRequest, ready: BackupPlan) -> t.Tuple[t.Optional[B
             continue
         if manifest.get("lineage") != present:
             continue
+        one.hold()
         if not os.path.exists(one.path("base", "backup_manifest")):
             continue
         try:
