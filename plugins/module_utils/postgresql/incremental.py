@@ -15,7 +15,7 @@ from ..backup_set.catalogue import list_sets
 from ..backup_set.chain import chain
 from ..backup_set.hashing import hash_file
 from ..backup_set.sets import BackupSet
-from ..command import Command, Place
+from ..command import Command, Place, was_killed
 from ..errors import CommandFailed, RunbookError, SetDamaged
 from ..files import keep_reserve, tree_bytes
 from ..pipeline import Pipeline
@@ -121,6 +121,7 @@ def combine(one: BackupSet, folder: str, untar: t.Callable[[BackupSet, str], Non
 
     Raises:
         SetDamaged: They do not fit together.
+        CommandFailed: pg_combinebackup was killed, or found no room.
     """
     work = os.path.join(folder, ".parts")
     os.mkdir(work, 0o700)
@@ -140,7 +141,7 @@ def combine(one: BackupSet, folder: str, untar: t.Callable[[BackupSet, str], Non
         with Pipeline(command) as pipeline:
             pipeline.watch(look, interval_s=0.1)
     except CommandFailed as error:
-        if "No space left" in error.why:
+        if "No space left" in error.why or was_killed(error.facts.get("exit_status")):
             raise
         raise SetDamaged(
             f"pg_combinebackup cannot put {one.id} and its bases together", where=folder, why=error.why, next_step="use another set"

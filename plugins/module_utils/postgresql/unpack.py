@@ -14,7 +14,7 @@ import typing as t
 from ..backup_set.chain import base_of
 from ..backup_set.hashing import parallel
 from ..backup_set.sets import BackupSet
-from ..command import Command, Place, run
+from ..command import Command, Place, run, was_killed
 from ..errors import CommandFailed, SetDamaged, ToolMissing
 from ..files import fsync_path, keep_reserve, tree_bytes
 from ..pipeline import Pipeline
@@ -67,6 +67,8 @@ def _verify(one: BackupSet, folder: str, service: Service) -> None:
     try:
         run(Command([program, "--quiet", "--no-parse-wal", folder]))
     except CommandFailed as error:
+        if was_killed(error.facts.get("exit_status")):
+            raise
         raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
 
 

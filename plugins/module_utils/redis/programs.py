@@ -13,8 +13,8 @@ import tempfile
 import typing as t
 from dataclasses import dataclass
 
-from ..command import Command, Place, run
-from ..errors import BadInput, ToolMissing
+from ..command import Command, Place, run, was_killed
+from ..errors import BadInput, CommandFailed, ToolMissing
 from .client import Client
 
 _SERVERS = ("redis-server", "valkey-server")
@@ -98,6 +98,7 @@ class Programs:
 
         Raises:
             ToolMissing: Neither the checker nor a server is there.
+            CommandFailed: It was killed.
         """
         folder, name = os.path.split(os.path.abspath(path))
         if self.image:
@@ -116,6 +117,10 @@ class Programs:
 
 
 def _judged(said: str, status: int, tool: str) -> Checked:
+    if was_killed(status):
+        raise CommandFailed(
+            f"{tool} was killed", next_step="see whether memory was short, then try it again", facts={"exit_status": status}
+        )
     keys = re.search(r"\[info\] (\d+) keys read", said)
     if status == 0 and "RDB looks OK" in said:
         return Checked("", int(keys.group(1)) if keys else -1, tool)

@@ -17,7 +17,7 @@ import time
 import typing as t
 from contextlib import contextmanager
 
-from ..command import Command
+from ..command import Command, was_killed
 from ..command import end as end_process
 from ..errors import CommandFailed, DeadlineExceeded, NoSpace, RunbookError
 from ..files import keep_reserve
@@ -101,7 +101,7 @@ def scratch_server(
             def look() -> None:
                 keep_reserve(folder)
                 if process.poll() is not None:
-                    raise _not_loaded(folder, _end_of(said))
+                    raise _not_loaded(folder, _end_of(said), process.returncode)
 
             client = _loaded(server, timeout_s, look, folder)
             try:
@@ -149,7 +149,10 @@ def _end_of(said: t.IO[bytes]) -> str:
     return os.pread(said.fileno(), 4000, max(0, size - 4000)).decode("utf-8", "replace")
 
 
-def _not_loaded(folder: str, said: str) -> CommandFailed:
+def _not_loaded(folder: str, said: str, status: int) -> CommandFailed:
+    if was_killed(status):
+        step = "see whether memory was short, then try it again; the live server is as it was"
+        return CommandFailed("A server of its own was killed while it loaded the file", where=folder, next_step=step)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line for word in ("rror", "atal", "FATAL", "ailed", "rong", "xpected", "denied"))]
     of_file = any(word in said for word in ("RDB", "rdb"))
