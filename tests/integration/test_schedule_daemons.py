@@ -182,7 +182,9 @@ def test_systemd_starts_the_run_of_the_minute_takes_changes_and_forgets_what_is_
     try:
         wait_for("systemd started nothing", lambda: read_status(str(jobs), "tick").get("status") == "succeeded")
     except AssertionError as error:
-        error.add_note(machine.run("sh", "-c", "date; journalctl --no-pager --unit='sre-runbooks-shop--*' | tail -30; systemctl list-timers --all"))
+        error.add_note(
+            machine.run("sh", "-c", "date; journalctl --no-pager --unit='sre-runbooks-shop--*' | tail -30; systemctl list-timers --all")
+        )
         error.add_note(str(sorted(path.name for path in jobs.iterdir())))
         raise
     status = read_status(str(jobs), "tick")

@@ -54,7 +54,7 @@ def main(arguments: t.Sequence[str]) -> int:
         sys.stderr.write("usage: start JOBS NAME\n")
         return BAD_INPUT
     try:
-        return start(*arguments)
+        return start(arguments[0], arguments[1])
     except RunbookError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
