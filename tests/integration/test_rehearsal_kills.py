@@ -13,6 +13,7 @@ import tempfile
 import threading
 import typing as t
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Set]]:
         for method in ("logical", "physical", "incremental"):
             told = back_up(BackupRequest(server.connection, "reference", "reference", folder), method)
             one = read_set(told["backup_set"]["folder"])
-            found[method] = Set(one, lambda work, one=one: rehearse(one, work, tools))
+            found[method] = Set(one, partial(rehearse, one, tool_folder=tools))
         redis.fill(60_000)
         cache = read_set(redis_backup.back_up(redis_backup.BackupRequest(redis.server, "cache", folder))["backup_set"]["folder"])
         found["redis"] = Set(cache, lambda work: redis_rehearsal.rehearse(cache, redis.server.place, work))

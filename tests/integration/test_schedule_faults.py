@@ -24,13 +24,13 @@ from ansible_collections.sre.runbooks.plugins.module_utils.schedule.set_up impor
 from integration.test_disk_full import free, small_disk
 
 THEIRS = "# root's own\n5 4 * * * root /usr/local/bin/own-work\n"
-OLD = [
+OLD: list[dict[str, Any]] = [
     {"procedure": "backup", "name": "stays", "at": "daily 07:00"},
     {"procedure": "backup", "name": "other", "at": "daily 07:10", "variables": {"schedule": "old"}},
     {"procedure": "backup", "name": "later", "at": "daily 07:20, 19:20"},
     {"procedure": "backup", "name": "goes", "at": "daily 07:30"},
 ]
-NEW = [
+NEW: list[dict[str, Any]] = [
     OLD[0],
     {**OLD[1], "procedure": "backup_verify", "variables": {"schedule": "new"}},
     {**OLD[2], "at": "Mon-Fri 08:20"},
@@ -142,7 +142,7 @@ def test_a_set_up_that_is_killed_at_whichever_step_leaves_the_old_schedule_or_th
     new = one.set_up(NEW)
     clean = one.files()
     old = one.set_up(OLD)
-    became = []
+    became: list[int] = []
     while one.killed(NEW, len(became)):
         became.append(one_of(one.runs(), old, new))
         one.theirs()
@@ -174,7 +174,8 @@ def test_a_disk_that_becomes_full_at_whichever_file_leaves_the_old_schedule_or_t
         one = Host(disk, scheduler)
         new = one.set_up(NEW)
         old = one.set_up(OLD)
-        page, outcomes, room = os.sysconf("SC_PAGE_SIZE"), [], 0
+        page, room = os.sysconf("SC_PAGE_SIZE"), 0
+        outcomes: list[str] = []
         while not outcomes or outcomes[-1] != "completed":
             assert one.set_up(OLD) == old
             with (disk / "ballast").open("wb") as ballast:

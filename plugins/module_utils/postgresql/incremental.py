@@ -15,10 +15,11 @@ from ..backup_set.catalogue import list_sets
 from ..backup_set.chain import chain
 from ..backup_set.hashing import hash_file
 from ..backup_set.sets import BackupSet
-from ..command import Command, Place, was_killed
+from ..command import Command, Place
 from ..errors import CommandFailed, RunbookError, SetDamaged
 from ..files import keep_reserve, tree_bytes
 from ..pipeline import Pipeline
+from ..process_tree import was_killed
 from ..progress import Progress
 from .connection import Connection
 from .dump import BackupPlan, BackupRequest

@@ -11,9 +11,9 @@ import typing as t
 
 from ..backup_set.chain import base_of, require_whole_chain
 from ..backup_set.sets import BackupSet
-from ..command import was_killed
 from ..errors import RunbookError
 from ..files import require_space
+from ..process_tree import was_killed
 from ..progress import Progress
 from ..restoring.result import Clock
 from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder

@@ -14,10 +14,11 @@ import typing as t
 from ..backup_set.chain import base_of
 from ..backup_set.hashing import parallel
 from ..backup_set.sets import BackupSet
-from ..command import Command, Place, run, was_killed
+from ..command import Command, Place, run
 from ..errors import CommandFailed, SetDamaged, ToolMissing
 from ..files import fsync_path, keep_reserve, tree_bytes
 from ..pipeline import Pipeline
+from ..process_tree import was_killed
 from ..progress import Progress
 from .exchange import Service
 from .incremental import combine

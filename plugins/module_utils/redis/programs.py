@@ -13,8 +13,9 @@ import tempfile
 import typing as t
 from dataclasses import dataclass
 
-from ..command import Command, Place, run, was_killed
+from ..command import Command, Place, run
 from ..errors import BadInput, CommandFailed, ToolMissing
+from ..process_tree import was_killed
 from .client import Client
 
 _SERVERS = ("redis-server", "valkey-server")

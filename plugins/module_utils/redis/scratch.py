@@ -17,10 +17,11 @@ import time
 import typing as t
 from contextlib import contextmanager
 
-from ..command import Command, was_killed
+from ..command import Command
 from ..command import end as end_process
 from ..errors import CommandFailed, DeadlineExceeded, NoSpace, RunbookError
 from ..files import keep_reserve
+from ..process_tree import was_killed
 from .client import Client, Server
 from .programs import Programs
 
