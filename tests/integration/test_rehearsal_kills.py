@@ -117,9 +117,9 @@ def said_when_killed(rehearse: Rehearsal, victim: str, work: Path) -> str:
     [
         ("logical", "pg_restore"),
         ("logical", "postgres: postgres reference"),
-        ("logical", "bin/postgres"),
+        ("logical", "bin/postgres -D"),
         ("physical", "pg_verifybackup"),
-        ("physical", "bin/postgres"),
+        ("physical", "bin/postgres -D"),
         ("incremental", "pg_combinebackup"),
         ("redis", "check-rdb"),
         ("redis", "valkey-server"),
