@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -27,6 +27,8 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / "collections")
 # How fast a busy machine makes up examples, and how long one takes on it, says nothing about what is tested.
 settings.register_profile("repository", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 settings.load_profile("repository")
+MOST_EXAMPLES = "SRE_RUNBOOKS_TEST_EXAMPLES"
+"""Environment variable: no more made-up examples a test than so many, where a run before this one has looked at all of them."""
 
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000
@@ -71,6 +73,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     mark = item.get_closest_marker("needs_root")
     if mark is not None and os.geteuid() != 0:
         pytest.skip(f"needs root: {mark.args[0]}" if mark.args else "needs root")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Heed the greatest number of examples, also where a test has a number of its own."""
+    if MOST_EXAMPLES not in os.environ:
+        return
+    for test in filter(is_hypothesis_test, {getattr(item, "function", None) for item in items}):
+        own = t.cast(t.Any, test)._hypothesis_internal_use_settings
+        fewer = settings(own, max_examples=min(own.max_examples, int(os.environ[MOST_EXAMPLES])))
+        t.cast(t.Any, test)._hypothesis_internal_use_settings = fewer
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -106,3 +106,14 @@ def marked(name: str, value: str) -> t.List[int]:
         except OSError:
             continue
     return found
+
+
+_FROM_OUTSIDE = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
+
+
+def was_killed(status: t.Any) -> bool:
+    """Whether an exit status says that somebody, or a lack of memory, ended a program: then it has found nothing out.
+
+    In a container it is 128 more than the number of the signal (docker-run(1), exit status).
+    """
+    return any(status in (-number, 128 + number) for number in _FROM_OUTSIDE)

@@ -15,7 +15,6 @@ import contextlib
 import http.client
 import json
 import os
-import shutil
 import ssl
 import subprocess
 import sys
@@ -105,16 +104,17 @@ class Dressed:
     """
 
     def __init__(
-        self, profile: str, folder: Path, stores: Stores, service: ServiceProcess, neighbours: Neighbours, host: HostFigures
+        self,
+        profile: str,
+        folder: Path,
+        stores: Stores,
+        service: ServiceProcess,
+        neighbours: Neighbours,
+        host: HostFigures,
+        stack: contextlib.ExitStack,
     ) -> None:
-        self.profile, self.folder, self.stores, self.service, self.neighbours, self.host = (
-            profile,
-            folder,
-            stores,
-            service,
-            neighbours,
-            host,
-        )
+        self.profile, self.folder, self.stores, self.service = profile, folder, stores, service
+        self.neighbours, self.host, self._stack = neighbours, host, stack
         self.state = folder / "state"
         self.variables: dict[str, t.Any] = {}
         self.prometheus: Prometheus | None = None
@@ -167,19 +167,21 @@ class Dressed:
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[None]:
-        """A Prometheus that knows nothing but what happens in the block; when it is left all that happened has been read."""
-        folder = self.folder / f"prometheus-{time.monotonic_ns()}"
-        folder.mkdir()
-        every = f"{PROMETHEUS_EVERY_S * 1000:.0f}ms"
-        with running_prometheus(folder, targets={"service": self.service.port}, every=every, alertmanager=self.alertmanager) as server:
-            server.wait_for("count_over_time(up[1m]) >= 2")
-            self.prometheus = server
-            self.variables["monitoring_prometheus_url"] = server.url
-            try:
-                yield
-            finally:
-                self.prometheus = None
-        shutil.rmtree(folder)
+        """A Prometheus that knows nothing but what happens in the block; when it is left all that happened has been read.
+
+        It is one for all blocks, since it takes five seconds until it first reads anything.
+        """
+        if self.prometheus is None:
+            folder, every = self.folder / "prometheus-of-blocks", f"{PROMETHEUS_EVERY_S * 1000:.0f}ms"
+            folder.mkdir()
+            targets = {"service": self.service.port}
+            self.prometheus = self._stack.enter_context(
+                running_prometheus(folder, targets=targets, every=every, alertmanager=self.alertmanager)
+            )
+            self.variables["monitoring_prometheus_url"] = self.prometheus.url
+        self.prometheus.forget()
+        self.prometheus.wait_for("count_over_time(up[1m]) >= 2")
+        yield
 
     def read_by_prometheus(self) -> None:
         """Wait until Prometheus has read what has happened until now, twice, so that it has a rate."""
@@ -229,7 +231,7 @@ def dressed(profile: str, folder: Path) -> Iterator[Dressed]:
         for name in LOGS.get(profile, ()):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).symlink_to(service.log_file)
-        one = Dressed(profile, folder, Stores(database, cache), service, neighbours, host)
+        one = Dressed(profile, folder, Stores(database, cache), service, neighbours, host, stack)
         one.variables = _common(one, database.port, database.tools) | getattr(sys.modules[__name__], f"_{profile}")(
             one, stack, context, ca_file
         )

@@ -119,6 +119,7 @@ class Prometheus(Server):
             "--storage.tsdb.retention.time=10y",
             f"--web.listen-address=127.0.0.1:{self.port}",
             "--web.enable-lifecycle",
+            "--web.enable-admin-api",
             # It needs some seconds to find its Alertmanager, and would send again only a minute later what was lost till then.
             "--rules.alert.resend-delay=1s",
             "--log.level=warn",
@@ -136,6 +137,11 @@ class Prometheus(Server):
         """Let the configuration, and changed rule files, count."""
         self.write()
         self.post("/-/reload")
+
+    def forget(self) -> None:
+        """Know nothing any more of what was read until now."""
+        every_series = urllib.parse.urlencode({"match[]": '{__name__=~".+"}'})
+        self.post(f"/api/v1/admin/tsdb/delete_series?{every_series}")
 
     def load(self, open_metrics: str) -> None:
         """Take in samples of the past, in the OpenMetrics text format with time stamps in seconds; the server must not run."""

@@ -242,7 +242,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
     "calendar_api": (
         State("healthy", measured(60)),
         # D3, D5, D8.
-        State("12 % of the requests fail", measured(100, error_rate=0.12), "P2", {"error_rate": "fail"}),
+        State("15 % of the requests fail", measured(100, error_rate=0.15), "P2", {"error_rate": "fail"}),
         State("3 % of the requests fail", measured(100, error_rate=0.03), "P3", {"error_rate": "warn"}),
         State("answers take 2.5 s", measured(20, slow_ms=2500), "P2", {"latency_p95": "fail"}),
         State(

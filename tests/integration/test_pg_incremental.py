@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shutil
+import signal
 import time
 import typing as t
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted, list_sets
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.chain import chain
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, select, verify
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, prune, select, verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep, plan_prune
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet, read_set
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError, SetDamaged
@@ -25,9 +27,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.backup imp
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.rehearsal import rehearse
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
-from integration.faults import load_logged_reference
+from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
+from integration.faults import Operation, load_logged_reference, naming, order, wait_until
 from integration.object_store import running_store
 from integration.postgresql_server import PostgresqlServer, running_server
+from integration.test_disk_full import release
 
 pytestmark = pytest.mark.slow
 
@@ -146,6 +150,27 @@ def test_retention_never_removes_a_base_that_a_kept_set_needs(taken: tuple[Chain
     plan = plan_prune(sets, Keep(last=1, days=1), later)
     assert list(plan.remove) == []
     assert sum("is built on it" in reason for reason in plan.reasons.values()) == 2
+
+
+def test_retention_beside_an_incremental_backup_spares_what_the_new_set_is_being_built_on(
+    copies: list[BackupSet], taken: tuple[Chain, list[BackupSet]]
+) -> None:
+    server, folder = taken[0].server, Path(copies[0].folder).parent
+    # Of another server, and newer: without the backup, only this one would have to stay.
+    make_set(folder, at="2099-01-01T00:00:00Z", kind="postgresql", method="physical", server={"system_identifier": "another"})
+    backup = Operation(order(server, "backup", database="reference", backup_folder=str(folder), method="incremental"))
+    copying: dict[int, str] = {}
+    wait_until(lambda: bool(copying.update(naming("pg_basebackup", str(folder))) or copying), 20, "the copy is on its way")
+    for pid in copying:
+        os.kill(pid, signal.SIGSTOP)
+    removed = prune(str(folder), Keep(last=1, days=0))["removed"]
+    release(copying)
+    outcome, told = backup.finish()
+    assert outcome == "completed", told
+    new = read_set(told["backup_set"]["folder"])
+    verify(new)
+    assert len(chain(new)) > 1, new.manifest.get("full_because")
+    assert not {one.id for one in chain(new)} & set(removed)
 
 
 def test_a_set_that_comes_back_from_off_site_brings_what_it_is_built_on(taken: tuple[Chain, list[BackupSet]], tmp_path: Path) -> None:

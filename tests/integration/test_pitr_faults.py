@@ -30,7 +30,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.target import find_target
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
-from integration.faults import Operation, Series, Victim, naming, own_process, programs, serves, wait_until
+from integration.faults import Operation, Series, Victim, naming, own_process, postmaster, programs, serves, wait_until
 from integration.pitr_server import ArchivedServer, archived_server
 from integration.test_disk_full import Filler, small_disk
 
@@ -92,20 +92,28 @@ def test_a_restore_to_a_moment_that_is_killed_leaves_the_old_or_the_new_data_and
     series.conclude(tell)
 
 
+@pytest.mark.parametrize("what", ["the operation", "the server"])
 def test_a_backup_that_is_killed_leaves_the_earlier_ones_and_the_next_one_is_whole(
-    server: ArchivedServer, tell: Callable[[str], None]
+    what: str, server: ArchivedServer, tell: Callable[[str], None]
 ) -> None:
-    series = Series("the operation in a backup for point in time", own_process, ROUNDS)
-    before = {one["label"] for one in information(server.archive)["backups"]}
-    for moment in series.moments(Operation(order(server.archive, "pitr_take"))):
+    victim, content = own_process if what == "the operation" else postmaster(server), server.content("reference")
+    series = Series(f"{what} in a backup for point in time", victim, ROUNDS // (1 if victim is own_process else 2))
+    moments = series.moments(Operation(order(server.archive, "pitr_take")))
+    before = len(information(server.archive)["backups"])
+    for moment in moments:
         with series.round():
             operation = Operation(order(server.archive, "pitr_take"))
             series.strike(operation, moment)
             wait_until(operation.has_ended, 60, "nothing works on")
+            if victim is not own_process and not serves(server):
+                server.wait_until_gone()
+                server.restart_after_kill()
             assert serves(server)
+    assert len(information(server.archive)["backups"]) >= before, "only one that was completed takes the place of another"
+    verify(server.archive)
     wait_until(lambda: succeeds(lambda: take(server.archive, "full")), 60, "a backup after the kills")
     verify(server.archive)
-    assert before
+    assert server.content("reference") == content
     series.conclude(tell)
 
 

@@ -34,7 +34,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.replaced impor
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.server import Server
 from integration.faults import FEWER, Operation, Series, own_process, wait_until
-from integration.test_disk_full import small_disk
+from integration.test_disk_full import Filler, free, small_disk
 
 from .qdrant_server import API_KEY, QdrantServer, qdrant_server
 
@@ -303,3 +303,25 @@ def test_a_backup_folder_without_room_is_named_and_nothing_is_left(server: Qdran
             take(server, disk / "sets")
         assert not list_sets(str(disk / "sets"))
         nothing_left(server, disk / "sets")
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("full_storage", [False, True], ids=["of each collection", "of the whole storage"])
+def test_a_disk_that_becomes_full_while_a_snapshot_is_fetched_is_named_and_nothing_is_left_anywhere(
+    full_storage: bool, server: QdrantServer
+) -> None:
+    before = content(server)
+    with small_disk(200) as disk:
+        sets, room = disk / "sets", free(disk)
+        server.faults(bytes_per_s=1_000_000)
+        with Filler(disk, lambda: any(path.stat().st_size for path in sets.glob(".*.partial/*.snapshot"))) as filler:
+            with pytest.raises(NoSpace, match="The disk is full") as failed:
+                back_up(BackupRequest(api(server), "vectors", str(sets), [] if full_storage else NAMES, full_storage=full_storage))
+            assert filler.filled
+        assert str(sets) in failed.value.message
+        server.faults()
+        assert list(sets.iterdir()) == []
+        assert free(disk) == room
+        nothing_left(server, sets)
+        assert content(server) == before
+        assert tool_problems(take(server, sets)) == []

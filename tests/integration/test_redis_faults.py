@@ -24,7 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from integration.faults import FEWER, Operation, Series, Victim, own_process, own_session, programs, wait_until
 from integration.redis_server import RedisServer, running_redis
-from integration.test_disk_full import Filler, small_disk
+from integration.test_disk_full import Filler, free, small_disk
 
 pytestmark = pytest.mark.slow
 KEYS = 40_000
@@ -158,6 +158,49 @@ def test_a_backup_that_is_killed_leaves_no_set_or_a_whole_one(what: str, method:
         back_up(BackupRequest(redis.server, "cache", str(tmp_path), method))
         assert not list(tmp_path.glob(".*.partial"))
         series.conclude(tell)
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("method", ["rdb", "stream"])
+def test_a_disk_that_becomes_full_in_the_middle_of_a_backup_is_named_and_nothing_is_left(method: str) -> None:
+    with running_redis() as redis, small_disk(200) as disk:
+        redis.fill(KEYS, size=1000)
+        before, room = redis.content(), free(disk)
+        wanted = redis.order("backup", backup_folder=str(disk), method=method)
+        with Filler(disk, lambda: any(map(has_content, disk.glob(".*.partial/*"))), holding=("redis_operation.py",)) as filler:
+            outcome, told = Operation(wanted).finish()
+            assert filler.filled
+        assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
+        assert str(disk) in told["message"]
+        assert list(disk.iterdir()) == [] and free(disk) == room
+        assert redis.content() == before
+
+
+@pytest.mark.needs_root
+def test_a_servers_disk_that_becomes_full_in_the_middle_of_a_restore_leaves_the_live_data_serving(tmp_path: Path) -> None:
+    with running_redis() as redis:
+        redis.fill(KEYS, size=1000)
+        one = read_set(back_up(BackupRequest(redis.server, "cache", str(tmp_path)))["backup_set"]["folder"])
+        restored = redis.content()
+    with small_disk(300) as disk, running_redis(data=disk) as small:
+        small.fill(100)
+        before, pid = small.content(), small.pid()
+        with Filler(disk, lambda: any(map(has_content, disk.glob("restoring_*/*"))), holding=("redis_operation.py",)) as filler:
+            outcome, told = Operation(small.order("restore", set_folder=one.folder)).finish()
+            assert filler.filled
+        assert (outcome, told.get("kind")) == ("failed", "NoSpace"), told
+        assert (small.content(), small.pid()) == (before, pid)
+        assert not list(disk.glob("restoring_*"))
+        restore(RestoreRequest(small.server, one))
+        assert small.content() == restored
+
+
+def has_content(path: Path) -> bool:
+    """Whether there is something in a file, which may just be going."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.needs_root

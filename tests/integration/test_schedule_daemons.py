@@ -52,39 +52,51 @@ def wait_for(what: str, true: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-@pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="cron lets root alone have folders of its own, by a mount")
-def test_cron_starts_the_run_of_the_minute_and_no_other(tmp_path: Path, cache: Path, tell: Callable[[str], None]) -> None:
-    try:
-        found = Path(program("cron", "cron", cache))
-    except NoPackage as error:
-        pytest.skip(str(error))
-    # The program itself: within the user namespace of its starter it could not become the account of a line.
-    unpacked = cache / "debian" / "cron" / "usr" / "sbin" / "cron"
-    cron = unpacked if cache in found.parents else found
-    folder = tmp_path / "cron.d"
-    folder.mkdir()
-    assert operate(parameters(tmp_path, scheduler="cron", cron_folder=str(folder)), False)["changed"]
-    (tmp_path / "crontab").write_text("")
-    # The machine's own tables are out of its sight.
-    own = f"mount --bind {folder} /etc/cron.d && mount -t tmpfs none /var/spool && mkdir -p /var/spool/cron/crontabs"
-    own += f" && mount -t tmpfs none /run && {{ [ ! -e /etc/crontab ] || mount --bind {tmp_path}/crontab /etc/crontab; }}"
-    begun = time.monotonic()
-    process = subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", f"{own} && exec {cron} -f -L 15"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    jobs = str(tmp_path / "state" / "schedule" / "shop")
-    try:
-        wait_for("cron started nothing", lambda: process.poll() is not None or read_status(jobs, "tick").get("status") == "succeeded")
-    finally:
-        process.terminate()
-        said = process.communicate(timeout=20)[0]
-    status = read_status(jobs, "tick")
-    assert status["status"] == "succeeded", said
-    assert "started" in Path(status["log"]).read_text()
-    assert status["due"].endswith(":00.000Z")
-    assert read_status(jobs, "monthly") == {}
-    tell(f"cron: the first run began {time.monotonic() - begun:.0f} s after cron, for {status['due']}, at {status['started_at']}")
+class Cron:
+    """A cron that has been at work since the first test, as each of them waits for the next minute.
+
+    Attributes:
+        folder: Everything of it.
+        process: It; None where there is none, which `missing` explains.
+    """
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder, self.missing = folder, ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.jobs = str(folder / "state" / "schedule" / "shop")
+        if os.geteuid() != 0:
+            self.missing = "cron lets root alone have folders of its own, by a mount"
+            return
+        try:
+            found = Path(program("cron", "cron", cache))
+        except NoPackage as error:
+            self.missing = str(error)
+            return
+        # The program itself: within the user namespace of its starter it could not become the account of a line.
+        unpacked = cache / "debian" / "cron" / "usr" / "sbin" / "cron"
+        tables = folder / "cron.d"
+        tables.mkdir()
+        assert operate(parameters(folder, scheduler="cron", cron_folder=str(tables)), False)["changed"]
+        (folder / "crontab").write_text("")
+        # The machine's own tables are out of its sight.
+        own = f"mount --bind {tables} /etc/cron.d && mount -t tmpfs none /var/spool && mkdir -p /var/spool/cron/crontabs"
+        own += f" && mount -t tmpfs none /run && {{ [ ! -e /etc/crontab ] || mount --bind {folder}/crontab /etc/crontab; }}"
+        command = ["unshare", "--mount", "sh", "-c", f"{own} && exec {unpacked if cache in found.parents else found} -f -L 15"]
+        with (folder / "said").open("w") as said:
+            self.process = subprocess.Popen(command, stdout=said, stderr=said)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cron(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cron]:
+    one = Cron(tmp_path_factory.mktemp("cron"), cache)
+    yield one
+    one.stop()
 
 
 class Machine:
@@ -167,7 +179,14 @@ def test_systemd_starts_the_run_of_the_minute_takes_changes_and_forgets_what_is_
     assert machine.set_up()["changed"]
     assert machine.run("systemctl", "is-active", "sre-runbooks-shop--monthly.timer").strip() == "active"
     jobs = machine.folder / "state" / "schedule" / "shop"
-    wait_for("systemd started nothing", lambda: read_status(str(jobs), "tick").get("status") == "succeeded")
+    try:
+        wait_for("systemd started nothing", lambda: read_status(str(jobs), "tick").get("status") == "succeeded")
+    except AssertionError as error:
+        error.add_note(
+            machine.run("sh", "-c", "date; journalctl --no-pager --unit='sre-runbooks-shop--*' | tail -30; systemctl list-timers --all")
+        )
+        error.add_note(str(sorted(path.name for path in jobs.iterdir())))
+        raise
     status = read_status(str(jobs), "tick")
     tell(f"systemd: run for {status['due']} began at {status['started_at']}")
     # A new time reaches the running timer.
@@ -177,3 +196,17 @@ def test_systemd_starts_the_run_of_the_minute_takes_changes_and_forgets_what_is_
     machine.set_up(entries=[])
     assert machine.timers() == []
     assert "sre-runbooks" not in machine.run("ls", "/etc/systemd/system", "/etc/systemd/system/timers.target.wants")
+
+
+@pytest.mark.needs_root
+def test_cron_starts_the_run_of_the_minute_and_no_other(cron: Cron, tell: Callable[[str], None]) -> None:
+    if cron.process is None:
+        pytest.skip(cron.missing)
+    ended = cron.process.poll
+    wait_for("cron started nothing", lambda: ended() is not None or read_status(cron.jobs, "tick").get("status") == "succeeded")
+    status = read_status(cron.jobs, "tick")
+    assert status["status"] == "succeeded", (cron.folder / "said").read_text()
+    assert "started" in Path(status["log"]).read_text()
+    assert status["due"].endswith(":00.000Z")
+    assert read_status(cron.jobs, "monthly") == {}
+    tell(f"cron: a run for {status['due']} began at {status['started_at']}")

@@ -84,8 +84,9 @@ def test_check_mode_tells_what_setup_then_does_a_second_run_changes_nothing_and_
     assert "weekly_report: first sun 01:00 Europe/Warsaw, next " in told
     assert service.files == {}
     assert "changed=1" in service.well("schedule_setup")
-    names = ["sre-runbooks-shop--tick.service", "sre-runbooks-shop--tick.timer", "tick.job.json"]
-    assert set(names) < set(service.files)
+    names = ["sre-runbooks-shop--tick.service", "sre-runbooks-shop--tick.timer"]
+    assert {*names, "jobs.json"} < set(service.files)
+    assert set(json.loads(service.files["jobs.json"])["jobs"]) == {"weekly_report", "tick"}
     assert "changed=0" in service.well("schedule_setup")
     # Somebody else's unit, of almost the same name, and an entry that is dropped.
     (service.units / "sre-runbooks-shop--mine.timer").write_text("[Timer]\nOnCalendar=daily\n")
@@ -95,7 +96,7 @@ def test_check_mode_tells_what_setup_then_does_a_second_run_changes_nothing_and_
     assert "sre-runbooks-shop--mine.timer" in service.files
     service.values["schedule_scheduler"] = "cron"
     service.well("schedule_setup")
-    assert sorted(service.files) == ["sre-runbooks-shop", "sre-runbooks-shop--mine.timer", "weekly_report.job.json"]
+    assert sorted(service.files) == ["jobs.json", "sre-runbooks-shop", "sre-runbooks-shop--mine.timer"]
     service.well("schedule_remove")
     assert sorted(service.files) == ["sre-runbooks-shop--mine.timer"]
 
@@ -121,7 +122,7 @@ def test_another_account_runs_the_schedule_when_the_state_folder_is_its_own(serv
     assert service.files == {}
     shutil.chown(service.state, "nobody")
     service.well("schedule_setup")
-    assert {path.owner() for path in (service.jobs.parent, service.jobs, service.jobs / "tick.job.json")} == {"nobody"}
+    assert {path.owner() for path in (service.jobs.parent, service.jobs, service.jobs / "jobs.json")} == {"nobody"}
     assert " nobody /usr/bin/env PYTHONPATH=" in service.files["sre-runbooks-shop"]
 
 
@@ -193,9 +194,10 @@ def test_a_missed_run_fails_the_check_and_is_told_once_and_its_end_too_and_only_
         assert (len(hook.taken), pings.paths) == (2, ["/secret-path"])
         # It was set up an hour ago, and nobody has run it since.
         shutil.rmtree(service.state / "runs")
-        path = service.jobs / "tick.job.json"
+        path = service.jobs / "jobs.json"
         content = json.loads(path.read_text())
-        path.write_text(json.dumps({**content, "since": utc_text(datetime.now(UTC) - timedelta(hours=1))}))
+        content["jobs"]["tick"]["since"] = utc_text(datetime.now(UTC) - timedelta(hours=1))
+        path.write_text(json.dumps(content))
         for _number in range(2):
             done = service.run("schedule_check")
             assert done.returncode != 0

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
-from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import Job, read_status
+from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import Job, jobs_text, read_status
 from ansible_collections.sre.runbooks.plugins.module_utils.state import utc_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ class Started:
         self.state.chmod(0o700)
         self.starts = folder / "starts"
         self.program = folder / "program"
-        self.job = self.folder / "backup.job.json"
+        self.jobs = self.folder / "jobs.json"
         self.work("pass")
 
     def work(self, code: str) -> None:
@@ -44,7 +44,7 @@ class Started:
         self.program.chmod(0o755)
 
     def write(self, **changes: Any) -> None:
-        """The job's file."""
+        """The file of the one job."""
         values: dict[str, Any] = {
             "profile": "p",
             "name": "backup",
@@ -56,19 +56,19 @@ class Started:
             "state_folder": str(self.state),
             **changes,
         }
-        self.job.write_text(Job(**values).text())
+        self.jobs.write_text(jobs_text([Job(**values)]))
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, name: str = "backup") -> subprocess.Popen[str]:
         """Start it as cron does: with next to no environment."""
         module = "ansible_collections.sre.runbooks.plugins.module_utils.schedule.start"
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "collections")}
         return subprocess.Popen(
-            [sys.executable, "-m", module, str(self.job)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", module, str(self.jobs), name], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def ended(self) -> tuple[int, str]:
+    def ended(self, name: str = "backup") -> tuple[int, str]:
         """Exit status, and everything it said."""
-        process = self.start()
+        process = self.start(name)
         out, err = process.communicate(timeout=60)
         return process.returncode, out + err
 
@@ -112,6 +112,11 @@ def test_a_run_begins_once_for_its_moment_however_often_it_is_started(started: S
 def test_what_was_due_before_the_schedule_was_set_up_does_not_begin(started: Started) -> None:
     started.write(since=utc_text(datetime.now(UTC)))
     assert started.ended() == (0, "")
+    assert started.count == 0
+
+
+def test_what_fires_for_an_entry_that_is_not_in_the_schedule_starts_nothing_and_says_nothing(started: Started) -> None:
+    assert started.ended("restore_drill") == (0, "")
     assert started.count == 0
 
 
@@ -221,9 +226,9 @@ def test_a_line_of_secrets_that_is_not_understood_is_told_by_its_number_alone(st
     assert (code, f"{file}:2" in said, SECRET in said) == (2, True, False)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "sre.runbooks/schedule_job/1"}', "\x00"])
-def test_a_job_that_is_damaged_is_told_and_nothing_starts(started: Started, content: str) -> None:
-    started.job.write_text(content)
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "sre.runbooks/schedule_jobs/1"}', "\x00"])
+def test_a_list_of_jobs_that_is_damaged_is_told_and_nothing_starts(started: Started, content: str) -> None:
+    started.jobs.write_text(content)
     code, said = started.ended()
     assert code == 2
     assert "cannot be read" in said

@@ -201,6 +201,12 @@ def test_the_file_for_cron_names_zones_where_that_cron_knows_them_and_quotes_wha
     assert "\n0 * * * * ops " in plain
 
 
+def test_in_the_file_for_cron_no_time_zone_stands_before_an_interval() -> None:
+    pairs = [(entry("daily 02:00", "Asia/Kathmandu"), ["/bin/daily"]), (entry("every 90 min"), ["/bin/often"])]
+    text = cron_file("# head", pairs, account="ops", named_zones=True, clock=UTC, clock_name="UTC", now=SET_UP)
+    assert 0 < text.index("/bin/often") < text.index("CRON_TZ=Asia/Kathmandu") < text.index("/bin/daily")
+
+
 @pytest.mark.parametrize(
     ("entries", "said"),
     [

@@ -19,6 +19,7 @@ from ..command import Command, Place
 from ..errors import CommandFailed, RunbookError, SetDamaged
 from ..files import keep_reserve, tree_bytes
 from ..pipeline import Pipeline
+from ..process_tree import was_killed
 from ..progress import Progress
 from .connection import Connection
 from .dump import BackupPlan, BackupRequest
@@ -58,7 +59,7 @@ def lineage(connection: Connection) -> str:
 
 
 def find_base(request: BackupRequest, ready: BackupPlan) -> t.Tuple[t.Optional[BackupSet], str]:
-    """The newest set that an incremental one can be built on, or why there is none.
+    """The newest set that an incremental one can be built on, or why there is none. Retention spares it as long as it is held.
 
     Returns:
         The set, and an empty reason; or None and the reason, for a full set in its place.
@@ -81,6 +82,7 @@ def find_base(request: BackupRequest, ready: BackupPlan) -> t.Tuple[t.Optional[B
             continue
         if manifest.get("lineage") != present:
             continue
+        one.hold()
         if not os.path.exists(one.path("base", "backup_manifest")):
             continue
         try:
@@ -120,6 +122,7 @@ def combine(one: BackupSet, folder: str, untar: t.Callable[[BackupSet, str], Non
 
     Raises:
         SetDamaged: They do not fit together.
+        CommandFailed: pg_combinebackup was killed, or found no room.
     """
     work = os.path.join(folder, ".parts")
     os.mkdir(work, 0o700)
@@ -139,7 +142,7 @@ def combine(one: BackupSet, folder: str, untar: t.Callable[[BackupSet, str], Non
         with Pipeline(command) as pipeline:
             pipeline.watch(look, interval_s=0.1)
     except CommandFailed as error:
-        if "No space left" in error.why:
+        if "No space left" in error.why or was_killed(error.facts.get("exit_status")):
             raise
         raise SetDamaged(
             f"pg_combinebackup cannot put {one.id} and its bases together", where=folder, why=error.why, next_step="use another set"

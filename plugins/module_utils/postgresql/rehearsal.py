@@ -13,6 +13,7 @@ from ..backup_set.chain import base_of, require_whole_chain
 from ..backup_set.sets import BackupSet
 from ..errors import RunbookError
 from ..files import require_space
+from ..process_tree import was_killed
 from ..progress import Progress
 from ..restoring.result import Clock
 from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
@@ -51,8 +52,9 @@ def rehearse(
     try:
         result = (_physical if one.manifest.get("method") == "physical" else _logical)(one, work_folder, tool_folder, account, jobs)
     except RunbookError as error:
-        # A scratch server that does not start says nothing about the set: then it stays what it was.
-        if (error.kind in ("SetDamaged", "NotTheSame") or error.facts.get("tool") == "pg_restore") and not one.damage:
+        # A scratch server that does not start, or a program that is killed, says nothing about the set: then it stays what it was.
+        refused = error.facts.get("tool") == "pg_restore" and not was_killed(error.facts.get("exit_status"))
+        if (error.kind in ("SetDamaged", "NotTheSame") or refused) and not one.damage:
             one.mark_failed([error.message], run_id)
         raise
     one.add_proof("proven", run_id=run_id, detail=f"restored elsewhere in {result['restored_after_s']} s and compared")

@@ -18,6 +18,7 @@ from ..command import Command, Place, run
 from ..errors import CommandFailed, SetDamaged, ToolMissing
 from ..files import fsync_path, keep_reserve, tree_bytes
 from ..pipeline import Pipeline
+from ..process_tree import was_killed
 from ..progress import Progress
 from .exchange import Service
 from .incremental import combine
@@ -67,6 +68,8 @@ def _verify(one: BackupSet, folder: str, service: Service) -> None:
     try:
         run(Command([program, "--quiet", "--no-parse-wal", folder]))
     except CommandFailed as error:
+        if was_killed(error.facts.get("exit_status")):
+            raise
         raise SetDamaged(f"pg_verifybackup finds {one.id} damaged", where=folder, why=error.why, next_step="use another set") from error
 
 

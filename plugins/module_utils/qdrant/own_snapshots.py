@@ -6,7 +6,7 @@
 
 Qdrant names its snapshots itself (`<collection>-<peer id>-<UTC time>.snapshot`), and goes on making one when nobody waits for it any more.
 So before one is asked for, a note in the backup folder says which there were, and when that was. Its holder has a lock on the note: one
-whose lock is free was left by a killed run, and the next removes from the server what appeared in those very seconds.
+whose lock is free was left by a killed run, and the next removes from the server what appeared in those very seconds, if it is one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from .server import Server, Snapshot
 
 _LOCK_FILE = re.compile(r"^(\.qdrant-[0-9a-f]{16}\.note)\.lock$")
 _NAME = re.compile(r"-(\d{4}-\d{2}-\d{2}-\d{2}-\d{2}-\d{2})\.snapshot$")
-_BEFORE_S, _AFTER_S = 2, 10
-"""Seconds around our request within which the time in its snapshot's name lies; hosts' clocks agree to within these."""
+_TIME = "%Y-%m-%d-%H-%M-%S"
+_BEFORE, _AFTER = datetime.timedelta(seconds=2), datetime.timedelta(seconds=10)
+"""Around our request, within which the time in its snapshot's name lies; hosts' clocks agree to within these."""
 
 
 class OwnSnapshots:
@@ -68,24 +69,36 @@ class OwnSnapshots:
             os.close(self._lock)
 
     def take(self, collection: str) -> Snapshot:
-        """Let the server make a snapshot; it goes when the block is left, or by `remove`."""
-        note: t.Dict[str, t.Any] = {
-            "url": str(self._server),
-            "collection": collection,
-            "before": [one.name for one in self._server.snapshots(collection)],
-            "asked_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d-%H-%M-%S"),
-            "names": [],
-        }
-        self._notes.append(note)
+        """Let the server make a snapshot; it goes when the block is left, or by `remove`.
+
+        One of the whole storage (no collection) leaves behind one of each collection, which go with it.
+        """
+        asked_at = _now()
+        notes: t.List[t.Dict[str, t.Any]] = [
+            {
+                "url": str(self._server),
+                "collection": one,
+                "before": [known.name for known in self._server.snapshots(one)],
+                "asked_at": asked_at,
+                "names": [],
+            }
+            for one in [collection, *([] if collection else self._server.collections())]
+        ]
+        self._notes += notes
         self._write()
-        made = self._server.create_snapshot(collection)
-        note["names"] = [[collection, made.name]]
+        try:
+            made = self._server.create_snapshot(collection)
+        finally:
+            for note in notes:
+                note["ended_at"] = _now()
+        notes[0]["names"] = [[collection, made.name]]
         self._write()
         return made
 
     def own_too(self, collection: str, name: str) -> None:
         """A snapshot that came into being with one of ours goes with it."""
-        self._notes[-1]["names"].append([collection, name])
+        self._notes = [note for note in self._notes if note["collection"] != collection]
+        self._notes.append({"url": str(self._server), "collection": collection, "names": [[collection, name]]})
         self._write()
 
     def remove(self) -> None:
@@ -157,17 +170,16 @@ def _appeared(server: Server, note: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str
         if error.status == 404:  # the collection is gone
             return []
         raise
-    asked_at = _time(note["asked_at"])
-    found = []
-    for one in known:
-        match = _NAME.search(one.name)
-        if match is None or one.name in note["before"]:
-            continue
-        passed_s = (_time(match.group(1)) - asked_at).total_seconds()
-        if -_BEFORE_S <= passed_s <= _AFTER_S:
-            found.append((str(note["collection"]), one.name))
-    return found
+    begin, end = _time(note["asked_at"]) - _BEFORE, _time(note.get("ended_at") or note["asked_at"]) + _AFTER
+    names = [one.name for one in known if one.name not in note["before"]]
+    made = [name for name in names for match in [_NAME.search(name)] if match and begin <= _time(match.group(1)) <= end]
+    # Where there are two, one is somebody else's.
+    return [(str(note["collection"]), name) for name in made] if len(made) == 1 else []
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).strftime(_TIME)
 
 
 def _time(text: str) -> datetime.datetime:
-    return datetime.datetime.strptime(text, "%Y-%m-%d-%H-%M-%S").replace(tzinfo=datetime.timezone.utc)
+    return datetime.datetime.strptime(text, _TIME).replace(tzinfo=datetime.timezone.utc)

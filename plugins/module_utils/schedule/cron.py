@@ -93,7 +93,8 @@ def cron_file(
         now: The time.
     """
     lines = [head, "SHELL=/bin/sh", ""]
-    for entry, argv in entries:
+    # CRON_TZ holds for all lines below it, and intervals go by cron's own clock.
+    for entry, argv in sorted(entries, key=lambda pair: not pair[0].table.every_s):
         lines.append(f"# {entry.name}: {entry.procedure}, {entry.spoken}")
         named = named_zones and not entry.table.every_s
         if named:

@@ -2,9 +2,10 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""What is noted of an entry on the host that starts it: the job (what to start), and its status (what became of it).
+"""What is noted of a schedule on the host that starts it: its jobs (what to start), and each one's status (what became of it).
 
-Both lie in `schedule/<profile>` of the state folder, beside the logs of the last runs.
+Both lie in `schedule/<profile>` of the state folder, beside the logs of the last runs. All jobs are in one file, so that a schedule takes
+the place of another in one step.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from .entry import TIMEOUT_S
 from .moments import previous_run, zone_of
 from .timetable import parse
 
-FORMAT = "sre.runbooks/schedule_job/1"
+FORMAT = "sre.runbooks/schedule_jobs/1"
 FOLDER = "schedule"
-JOB, STATUS, LOG = ".job.json", ".status.json", ".log"
+JOBS = "jobs.json"
+STATUS, LOG = ".status.json", ".log"
 
 
 @dataclass(frozen=True)
@@ -65,32 +67,6 @@ class Job:
     keep_logs: int = 10
     scheduler: str = ""
 
-    def text(self) -> str:
-        """The content of the job's file."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-    @classmethod
-    def read(cls, path: str) -> Job:
-        """The job in a file.
-
-        Raises:
-            BadInput: There is none.
-        """
-        try:
-            with open(path, encoding="utf-8") as stream:
-                content = json.load(stream)
-            if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
-                raise ValueError("it is no job of a schedule")
-            job = cls(**content)
-            parse(job.at)
-            zone_of(job.time_zone)
-            utc_time(job.since)
-            return job
-        except (OSError, ValueError, TypeError, BadInput) as error:
-            why = error.message if isinstance(error, RunbookError) else str(error)
-            step = "set the schedule up again (schedule_setup)"
-            raise BadInput("What the schedule starts cannot be read", where=path, why=why, next_step=step) from None
-
     def due(self, now: datetime) -> t.Optional[datetime]:
         """The last moment at or before `now` at which it was due."""
         return previous_run(parse(self.at), zone_of(self.time_zone), now)
@@ -101,9 +77,38 @@ def folder_of(state: str, profile: str) -> str:
     return os.path.join(state, FOLDER, slug(profile) or "profile")
 
 
-def job_path(folder: str, name: str) -> str:
-    """The file of an entry's job."""
-    return os.path.join(folder, f"{name}{JOB}")
+def jobs_path(folder: str) -> str:
+    """The file of a profile's jobs."""
+    return os.path.join(folder, JOBS)
+
+
+def jobs_text(jobs: t.Iterable[Job]) -> str:
+    """The content of that file."""
+    content = {"format": FORMAT, "jobs": {job.name: asdict(job) for job in jobs}}
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def read_jobs(path: str) -> t.Dict[str, Job]:
+    """The jobs in a file, by name.
+
+    Raises:
+        BadInput: They cannot be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as stream:
+            content = json.load(stream)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError("it holds no jobs of a schedule")
+        jobs = {str(name): Job(**job) for name, job in content["jobs"].items()}
+        for job in jobs.values():
+            parse(job.at)
+            zone_of(job.time_zone)
+            utc_time(job.since)
+        return jobs
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, BadInput) as error:
+        why = error.message if isinstance(error, RunbookError) else str(error)
+        step = "set the schedule up again (schedule_setup)"
+        raise BadInput("What the schedule starts cannot be read", where=path, why=why, next_step=step) from None
 
 
 def read_status(folder: str, name: str) -> t.Dict[str, t.Any]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import typing as t
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ..errors import BadInput
 from ..files import fsync_path, write_atomically
 from ..state import make_folder
 
+_PARTIAL = re.compile(r"^\.(.+)\.\d+\.partial$")
 MARK = "# Made from the profile {} by sre.runbooks.schedule_setup; changes made here are lost at its next run."
 
 
@@ -86,14 +88,14 @@ def plan(wanted: t.Sequence[File], there: t.Iterable[str], owned: t.Callable[[st
     return Plan(write, remove)
 
 
-def carry_out(plan_: Plan) -> None:
-    """Write what differs, each file at once or not at all, then remove what is no longer wanted.
+def write(files: t.Iterable[File]) -> None:
+    """Write files, each at once or not at all.
 
     Raises:
         NoSpace: The disk is full.
         OSError: A file cannot be written.
     """
-    for one, _before in plan_.write:
+    for one in files:
         folder = os.path.dirname(one.path)
         for path in (os.path.dirname(folder), folder):
             if not os.path.isdir(path):
@@ -103,9 +105,32 @@ def carry_out(plan_: Plan) -> None:
         write_atomically(one.path, one.text.encode(), one.mode)
         if one.owner is not None:
             os.chown(one.path, one.owner, -1)
-    for path, _text in plan_.remove:
+
+
+def remove(paths: t.Iterable[str]) -> None:
+    """Remove files that are there.
+
+    Raises:
+        OSError: One cannot be removed.
+    """
+    for path in paths:
         os.unlink(path)
         fsync_path(os.path.dirname(path))
+
+
+def like(path: str, ours: t.Callable[[str], bool]) -> t.List[str]:
+    """The files in the folder of `path` that have such names, those included that a killed run was about to give one."""
+    folder = os.path.dirname(path)
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [os.path.join(folder, name) for name in names if ours(name) or any(map(ours, _PARTIAL.findall(name)))]
+
+
+def is_partial(path: str) -> bool:
+    """Whether a file was being written when its run was killed (files.write_atomically)."""
+    return bool(_PARTIAL.match(os.path.basename(path)))
 
 
 def can_write(folder: str) -> bool:

@@ -10,17 +10,18 @@ import json
 import os
 import sys
 import typing as t
+from dataclasses import replace
 from datetime import datetime
 
 from ..errors import BadInput, RunbookError
-from ..files import locked, write_atomically
+from ..files import locked
 from ..state import make_folder, slug, state_folder, utc_now, utc_text
-from . import host, placing
+from . import host, placing, switch
 from .cron import cron_file, times_of
 from .entry import GRACE_S, TIMEOUT_S, Entry, entries_of
 from .environment import check_environment_file
 from .front_ends import awx_schedules, clocks_skip, semaphore_content
-from .job import JOB, Job, folder_of, job_path
+from .job import JOBS, Job, folder_of, jobs_path, jobs_text, read_jobs
 from .placing import MARK, File, Plan
 from .systemd import service_unit, timer_unit
 
@@ -46,9 +47,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "state_folder": {"type": "path"},
 }
 """Described in plugins/modules/schedule_config.py."""
-_UNITS = (".service", ".timer")
-_PENDING = "pending"
-"""There while systemd has not been told of what was written."""
 _PROGRAM = "ansible_collections.sre.runbooks.plugins.module_utils.schedule.start"
 
 
@@ -81,7 +79,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         if not free:
             raise RunbookError("Another run sets up this schedule", where=state, next_step="wait until it has ended")
         plan, asleep = _plan(parameters, profile, state, wanted), host.asleep(wanted.timers)
-        _carry_out(plan, asleep, wanted, os.path.join(folder_of(state, profile), _PENDING))
+        switch.carry_out(plan, wanted.files, wanted.timers, asleep, folder_of(state, profile))
     return _result(plan, asleep, entries, scheduler, wanted, now)
 
 
@@ -99,10 +97,11 @@ def _wanted(
     if on_host and enabled and environment_file:
         check_environment_file(environment_file, owner)
     files, timers, notes, content = [], [], [], None
-    for entry in enabled:
-        text = _job(parameters, profile, entry, state, folder, environment_file, now, scheduler).text()
-        files.append(File(job_path(folder, entry.name), text, 0o600, owner))
-    starts = [(entry, _argv(parameters, job_path(folder, entry.name))) for entry in enabled]
+    if enabled:
+        before = _jobs_before(folder)
+        jobs = [_job(parameters, profile, entry, before.get(entry.name), state, environment_file, now, scheduler) for entry in enabled]
+        files.append(File(jobs_path(folder), jobs_text(jobs), 0o600, owner))
+    starts = [(entry, _argv(parameters, jobs_path(folder), entry.name)) for entry in enabled]
     if scheduler == host.CRON and enabled:
         clock, clock_name = host.clock_of_host()
         account = parameters["account"] or host.account_name()
@@ -128,12 +127,19 @@ def _wanted(
     return _Wanted(files, timers, notes, content)
 
 
+def _jobs_before(folder: str) -> t.Dict[str, Job]:
+    try:
+        return read_jobs(jobs_path(folder))
+    except BadInput:
+        return {}
+
+
 def _job(
     parameters: t.Mapping[str, t.Any],
     profile: str,
     entry: Entry,
+    before: t.Optional[Job],
     state: str,
-    folder: str,
     environment_file: str,
     now: datetime,
     scheduler: str,
@@ -160,13 +166,9 @@ def _job(
         timeout_s=entry.timeout_s,
         scheduler=scheduler,
     )
-    try:
-        before = Job.read(job_path(folder, entry.name))
-    except BadInput:
-        return job
     # What keeps its time keeps its beginning: otherwise a run that is missed now would be forgotten.
-    same = (before.at, before.time_zone, before.procedure) == (job.at, job.time_zone, job.procedure)
-    return Job(**{**vars(job), "since": before.since}) if same else job
+    same = before is not None and (before.at, before.time_zone, before.procedure) == (job.at, job.time_zone, job.procedure)
+    return replace(job, since=before.since) if before is not None and same else job
 
 
 def _path(parameters: t.Mapping[str, t.Any]) -> str:
@@ -175,21 +177,30 @@ def _path(parameters: t.Mapping[str, t.Any]) -> str:
     return os.pathsep.join(filter(None, [folder, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]))
 
 
-def _argv(parameters: t.Mapping[str, t.Any], job: str) -> t.List[str]:
+def _argv(parameters: t.Mapping[str, t.Any], jobs: str, name: str) -> t.List[str]:
     python, path = parameters.get("python") or sys.executable, str(parameters.get("collections_path") or "")
-    return [*(["/usr/bin/env", f"PYTHONPATH={path}"] if path else []), str(python), "-m", _PROGRAM, job]
+    return [*(["/usr/bin/env", f"PYTHONPATH={path}"] if path else []), str(python), "-m", _PROGRAM, jobs, name]
 
 
 def _plan(parameters: t.Mapping[str, t.Any], profile: str, state: str, wanted: _Wanted) -> Plan:
-    head, folder = MARK.format(profile), folder_of(state, profile)
-    prefix, ours = _unit_prefix(profile), {_output(parameters, folder, one) for one in (host.AWX, host.SEMAPHORE)}
-    there = [os.path.join(folder, name) for name in _names(folder) if name.endswith(JOB)]
-    there += [_cron_path(parameters, profile), *ours]
-    units = parameters["unit_folder"]
-    there += [os.path.join(units, name) for name in _names(units) if name.startswith(prefix) and name.endswith(_UNITS)]
+    head, folder, cron = f"{MARK.format(profile)}\n", folder_of(state, profile), _cron_path(parameters, profile)
+    prefix, ours = _unit_prefix(profile), {_output(parameters, folder, one) for one in (host.AWX, host.SEMAPHORE)} | {jobs_path(folder)}
+    there = [
+        *placing.like(cron, lambda name: name == os.path.basename(cron) or name.startswith(switch.beside(os.path.basename(cron)))),
+        *placing.like(
+            os.path.join(parameters["unit_folder"], prefix), lambda name: name.startswith(prefix) and name.endswith(switch.UNITS)
+        ),
+    ]
+    for path in sorted(ours):
+        there += placing.like(path, os.path.basename(path).__eq__)
 
     def owned(path: str, text: str) -> bool:
-        return os.path.dirname(path) == folder or path in ours or text.startswith(f"{head}\n")
+        # Of what was being written when a run was killed there may be the beginning only, or nothing.
+        return (
+            path in ours
+            or text.startswith(head)
+            or (placing.is_partial(path) and (os.path.dirname(path) == folder or head.startswith(text)))
+        )
 
     plan = placing.plan(wanted.files, there, owned)
     for path in [one.path for one, _before in plan.write] + [path for path, _text in plan.remove]:
@@ -197,36 +208,6 @@ def _plan(parameters: t.Mapping[str, t.Any], profile: str, state: str, wanted: _
             step = "run it as root (become), or name a folder of your own (schedule_cron_folder, schedule_unit_folder)"
             raise BadInput("The schedule cannot be written there", where=path, next_step=step)
     return plan
-
-
-def _carry_out(plan: Plan, asleep: t.Sequence[str], wanted: _Wanted, pending: str) -> None:
-    units = {os.path.basename(one.path): one.text for one in wanted.files if one.path.endswith(_UNITS)}
-    changed = [os.path.basename(one.path) for one, _before in plan.write if os.path.basename(one.path) in units]
-    gone = [os.path.basename(path) for path, _text in plan.remove if path.endswith(_UNITS)]
-    if changed:
-        said = host.verify_units(units)
-        if said:
-            raise RunbookError("systemd does not take the units", why="; ".join(said), next_step="report it; nothing was changed")
-    if not host.systemd_runs() or not (changed or gone or asleep or os.path.exists(pending)):
-        placing.carry_out(plan)
-        return
-    if os.path.exists(pending):
-        # A run was killed between writing and telling: systemd is told of all.
-        changed = sorted(units)
-    make_folder(os.path.dirname(os.path.dirname(pending)))
-    make_folder(os.path.dirname(pending))
-    write_atomically(pending, b"")
-    timers = [name for name in gone if name.endswith(".timer")]
-    if timers:
-        host.systemctl("disable", "--now", *timers)
-    placing.carry_out(plan)
-    host.systemctl("daemon-reload")
-    if wanted.timers:
-        host.systemctl("enable", "--now", *wanted.timers)
-    restart = [name for name in changed if name.endswith(".timer")]
-    if restart:
-        host.systemctl("restart", *restart)
-    os.unlink(pending)
 
 
 def _result(
@@ -265,8 +246,8 @@ def _result(
 
 def _obsolete(plan: Plan, content: t.Any) -> t.List[t.Dict[str, str]]:
     """Schedules of AWX that were made before and are no longer wanted, by the file that was written then."""
-    before = [text for one, text in plan.write if one.path.endswith(".json") and not one.path.endswith(JOB) and text]
-    before += [text for path, text in plan.remove if path.endswith(".json") and not path.endswith(JOB)]
+    before = [text for one, text in plan.write if one.path.endswith(".json") and os.path.basename(one.path) != JOBS and text]
+    before += [text for path, text in plan.remove if path.endswith(".json") and os.path.basename(path) != JOBS]
     names = {(one["name"], one["unified_job_template"]) for one in content or []}
     found = set()
     for text in before:
@@ -288,10 +269,3 @@ def _unit_prefix(profile: str) -> str:
 
 def _output(parameters: t.Mapping[str, t.Any], folder: str, scheduler: str) -> str:
     return os.path.abspath(parameters["output_file"]) if parameters.get("output_file") else os.path.join(folder, f"{scheduler}.json")
-
-
-def _names(folder: str) -> t.List[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:
-        return []

@@ -4,8 +4,9 @@
 
 """Start the run of an entry: once for each moment, one at a time, with a time limit, a log and a status that outlive it.
 
-cron and systemd call this as a program: `python -m ansible_collections.sre.runbooks.plugins.module_utils.schedule.start JOB`. It begins
-a run when one is due that has not begun; whatever fires it twice, too often or late (a timer that makes up for an outage) does no harm.
+cron and systemd call this as a program: `python -m ansible_collections.sre.runbooks.plugins.module_utils.schedule.start JOBS NAME`. It
+begins a run when one is due that has not begun; whatever fires it twice, too often, late (a timer that makes up for an outage), or for an
+entry that is not in the schedule yet or any more, does no harm.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from ..state import make_folder, state_folder, utc_now, utc_text, utc_time
 from .entry import lease_of
 from .environment import read_environment
 from .front_ends import VARIABLE
-from .job import LOG, Job, read_status, write_status
+from .job import LOG, Job, read_jobs, read_status, write_status
 
 SUCCEEDED, FAILED, BAD_INPUT, ENDED = 0, 1, 2, 3
 """Exit statuses, as those of the console command; what is not due, or still runs, is no failure."""
@@ -48,24 +49,26 @@ _MOST_LOG_BYTES = 20_000_000
 
 
 def main(arguments: t.Sequence[str]) -> int:
-    """Start the job in the file that the one argument names; what went wrong is told on standard error."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: start JOB\n")
+    """Start one of the jobs in a file; what went wrong is told on standard error."""
+    if len(arguments) != 2:
+        sys.stderr.write("usage: start JOBS NAME\n")
         return BAD_INPUT
     try:
-        return start(arguments[0])
+        return start(arguments[0], arguments[1])
     except RunbookError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_INPUT
 
 
-def start(path: str, clock: t.Callable[[], datetime] = utc_now) -> int:
-    """Start the job in a file, if it is due, and return an exit status.
+def start(path: str, name: str, clock: t.Callable[[], datetime] = utc_now) -> int:
+    """Start the job of that name in a file, if there is one and it is due, and return an exit status.
 
     Raises:
-        RunbookError: The job, its environment file or the state folder cannot be used.
+        RunbookError: The jobs, its environment file or the state folder cannot be used.
     """
-    job, folder = Job.read(path), os.path.dirname(os.path.abspath(path))
+    job, folder = read_jobs(path).get(name), os.path.dirname(os.path.abspath(path))
+    if job is None:
+        return SUCCEEDED
     state = make_folder(state_folder(job.state_folder))
     due = job.due(clock() + timedelta(seconds=_EARLY_S))
     if due is None or not is_new(job, read_status(folder, job.name), due):

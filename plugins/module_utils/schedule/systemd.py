@@ -50,6 +50,12 @@ def timer_unit(head: str, entry: Entry, description: str, now: datetime) -> str:
     )
 
 
+def widened(text: str, before: str) -> str:
+    """The text of a timer unit that also elapses whenever the one before it did."""
+    more = "".join(f"{line}\n" for line in before.splitlines() if line.startswith("OnCalendar=") and line not in text.splitlines())
+    return text.replace("[Timer]\n", f"[Timer]\n{more}", 1)
+
+
 def service_unit(head: str, argv: t.Sequence[str], description: str, account: str) -> str:
     """The text of the service unit that a timer starts."""
     command = " ".join(_quoted(part) for part in argv)

@@ -17,7 +17,7 @@ from ..errors import BadInput, RunbookError
 from ..run_record import Runs
 from ..state import spoken, state_folder, utc_now, utc_text, utc_time
 from .entry import GRACE_S, TIMEOUT_S, Entry, entries_of, lease_of
-from .job import Job, folder_of, job_path, read_status
+from .job import Job, folder_of, jobs_path, read_jobs, read_status
 from .moments import runs_between
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -70,11 +70,12 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     entries = entries_of(parameters["entries"], grace_s=parameters["grace_s"], timeout_s=parameters["timeout_s"])
     state = state_folder(parameters["state_folder"])
     folder = folder_of(state, profile)
+    jobs = _jobs(folder)
     records = _records(Runs(state), profile, entries)
     rows = [
         judged(
             entry,
-            _job(folder, entry),
+            jobs.get(entry.name),
             _last(read_status(folder, entry.name), records.get(entry.name)),
             now,
             without_record=entry.procedure in parameters["without_record"],
@@ -169,11 +170,11 @@ def judged(
     return row
 
 
-def _job(folder: str, entry: Entry) -> t.Optional[Job]:
+def _jobs(folder: str) -> t.Dict[str, Job]:
     try:
-        return Job.read(job_path(folder, entry.name))
+        return read_jobs(jobs_path(folder))
     except BadInput:
-        return None
+        return {}
 
 
 def _last(status: t.Mapping[str, t.Any], record: t.Optional[LastRun]) -> t.Optional[LastRun]:
