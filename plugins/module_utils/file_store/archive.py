@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
+import time
 import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +27,9 @@ from .tar_stream import TarReader
 from .tools import Tools
 
 _RESERVE_EVERY_BYTES = 64 << 20
+_LINES_BYTES = 64 << 10
+_LINES_EVERY_S = 0.02
+"""Reading every line as it comes would wake us for each file."""
 
 
 @dataclass
@@ -198,15 +203,37 @@ def opened(tools: Tools, path: str, encrypted: bool, key_folder: str, *last: Com
         yield pipes
 
 
-def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str) -> None:
+def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str, on_members: t.Callable[[int], None]) -> None:
     """Unpack an archive of a set into a folder.
+
+    Args:
+        tools: The programs.
+        path: The archive.
+        encrypted: Whether it is.
+        key_folder: Folder of the key ring, which only GnuPG needs.
+        into: The folder.
+        on_members: Called with the number of members that are there by now, those apart whose last touch comes at the end: folders
+            and symbolic links (GNU tar manual, "Directory Modification Times and Permissions").
 
     Raises:
         CommandFailed: A program failed.
         NoSpace: The disk is nearly full.
     """
+
+    def follow(lines: io.BufferedReader) -> None:
+        begun = 0
+        while True:
+            some = lines.read1(_LINES_BYTES)
+            if not some:
+                return
+            begun += some.count(b"\n")
+            on_members(begun - 1)  # tar tells of a member before it unpacks it
+            time.sleep(_LINES_EVERY_S)
+
     with opened(tools, path, encrypted, key_folder, tools.unpacking(into)) as pipes:
+        follower = Worker(lambda: follow(t.cast("io.BufferedReader", pipes.stdout)))
         pipes.watch(lambda: keep_reserve(into), 0.1)
+        follower.result()
     keep_reserve(into)  # what was unpacked between two looks counts, too
 
 

@@ -12,7 +12,6 @@ import time
 import typing as t
 
 from ..backup_set.sets import BackupSet
-from ..command import Command
 from ..errors import CommandFailed, NotTheSame
 from ..files import free_bytes, no_space_or
 from ..pipeline import Pipeline
@@ -22,7 +21,7 @@ from .contents import Comparison
 from .restore_plan import FilesPlan, FilesRestore, matched, plan_restore
 from .swap import Member, complete_interrupted, exchange_paths, nobody_else_at, remove, remove_leftovers
 from .tools import Tools
-from .unpacked import compare_source, key_for, paths_of, unpack_source
+from .unpacked import comparing, key_for, paths_of, unpack_source
 
 
 def describe_restore(request: FilesRestore) -> t.Dict[str, t.Any]:
@@ -96,11 +95,10 @@ def _prepare(request: FilesRestore, ready: FilesPlan, comparison: Comparison, cl
     with key_for(tools, [target.source for target in ready.targets]) as key_folder:
         for target in ready.targets:
             os.mkdir(target.staging, 0o700)
-            progress.say(f"unpacking {target.live}")
-            unpack_source(tools, request.backup_set, target.source, key_folder, target.staging)
-            clock.lap("unpack")
-            progress.say(f"comparing {target.live}")
-            compare_source(tools, request.backup_set, target.source, key_folder, target.staging, comparison)
+            progress.say(f"unpacking and comparing {target.live}")
+            with comparing(tools, request.backup_set, target.source, key_folder, target.staging, comparison) as there:
+                unpack_source(tools, request.backup_set, target.source, key_folder, target.staging, there)
+                clock.lap("unpack")
             clock.lap("compare")
     if comparison.count:
         raise NotTheSame(
@@ -123,8 +121,8 @@ def _keep_others(tools: Tools, live: str, staging: str) -> None:
     if not names:
         return
     creating = tools.creating(os.fsencode(live))
-    argv = ["--recursion" if part == "--no-recursion" else part for part in creating.argv]
-    with Pipeline(Command(argv), tools.unpacking(staging), stdin=subprocess.PIPE) as pipes:
+    creating.argv = ["--recursion" if part == "--no-recursion" else part for part in creating.argv]
+    with Pipeline(creating, tools.unpacking(staging), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as pipes:
         pipes.stdin.write(b"".join(name + b"\0" for name in names))
 
 
