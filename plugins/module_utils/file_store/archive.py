@@ -22,7 +22,7 @@ from ..pipeline import Pipeline
 from .contents import Tally, line
 from .encryption import SUFFIX
 from .messages import Told, read_messages
-from .sink import Sink, Worker, widen
+from .sink import Worker, compressing, widen
 from .tar_stream import TarReader
 from .tools import Tools
 
@@ -39,13 +39,15 @@ class Packed:
     Attributes:
         tally: What it holds.
         told: What tar said of single files.
-        files: File of the set -> `size_bytes`, `sha256`.
+        archive: File of the set that has the files.
+        contents: File of the set that has the list.
         linked: Names that share a file with another one: changed name -> all its names (filled for retries).
     """
 
     tally: Tally
     told: Told
-    files: t.Dict[str, t.Dict[str, t.Any]]
+    archive: str
+    contents: str
     linked: t.Dict[bytes, t.List[bytes]] = field(default_factory=dict)
 
 
@@ -79,24 +81,23 @@ def pack(
     ending = tools.compressing(compression)[1] + (SUFFIX[tools.encryption.tool] if secret and tools.encryption else "")
     archive, contents = f"{name}.tar{ending}", f"{name}.contents{ending}"
     os.makedirs(os.path.dirname(os.path.join(set_folder, name)), mode=0o700, exist_ok=True)
-    watch = _watching(set_folder)
     tally, linked = Tally(), _Linked()
-    archive_sink = Sink(tools, compression, os.path.join(set_folder, archive), secret, watch)
-    contents_sink = Sink(tools, compression, os.path.join(set_folder, contents), secret, None)
-    with archive_sink, contents_sink, reading(tools, folder, names) as (reader, told):
+    archive_sink = compressing(tools, compression, os.path.join(set_folder, archive), secret)
+    contents_sink = compressing(tools, compression, os.path.join(set_folder, contents), secret)
+    with archive_sink as to_archive, contents_sink as to_contents, reading(tools, folder, names) as (reader, told):
         lines: t.List[bytes] = []
-        reader.on_block = archive_sink.write
+        reader.on_block = _watched(to_archive, set_folder)
         for entry in reader:
             tally.add(entry)
             linked.add(entry.type, entry.name, entry.content)
             lines.append(line(entry))
             if len(lines) >= 1000:
-                contents_sink.write(b"".join(lines))
+                to_contents.write(b"".join(lines))
                 lines.clear()
                 if on_bytes is not None:
                     on_bytes(reader.read_bytes)
-        contents_sink.write(b"".join(lines))
-    return Packed(tally, told, {archive: archive_sink.entry, contents: contents_sink.entry}, linked.of(told.changed))
+        to_contents.write(b"".join(lines))
+    return Packed(tally, told, archive, contents, linked.of(told.changed))
 
 
 class _Linked:
@@ -118,15 +119,19 @@ class _Linked:
         return found
 
 
-def _watching(folder: str) -> t.Callable[[int], None]:
-    due = [0]
+def _watched(sink: t.IO[bytes], folder: str) -> t.Callable[[bytes], None]:
+    """Writing to a sink as long as the disk of a folder is not nearly full."""
+    since = _RESERVE_EVERY_BYTES
 
-    def look(written: int) -> None:
-        if written >= due[0]:
+    def write(block: bytes) -> None:
+        nonlocal since
+        since += len(block)
+        if since >= _RESERVE_EVERY_BYTES:
             keep_reserve(folder)
-            due[0] = written + _RESERVE_EVERY_BYTES
+            since = 0
+        sink.write(block)
 
-    return look
+    return write
 
 
 @contextmanager

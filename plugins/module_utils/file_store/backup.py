@@ -12,6 +12,7 @@ import re
 import time
 import typing as t
 
+from ..backup_set.hashing import FollowingHasher
 from ..backup_set.sets import SetWriter, remove_leftovers, utc_now
 from ..errors import BadInput, CommandFailed, RunbookError
 from ..files import no_space_or, require_folder_writable, require_space
@@ -51,18 +52,17 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
     tools, sources = _prepare(request)
     remove_leftovers(request.backup_folder)
     progress = Progress(f"Backing up {request.store.name}")
-    files: t.Dict[str, t.Dict[str, t.Any]] = {}
     version = tools.version()
     try:
-        with SetWriter(request.backup_folder, request.store.name, METHOD) as writer:
+        with SetWriter(request.backup_folder, request.store.name, METHOD) as writer, FollowingHasher(writer.folder) as hasher:
             for source in sources:
                 try:
-                    _take(request, tools, source, writer.folder, files, progress)
+                    _take(request, tools, source, writer.folder, progress)
                 finally:
                     # That it is gone is why tar failed, if it did.
                     _require_still_there(source)
             notes = notes_of(sources)
-            sealed = writer.seal(manifest_of(request, sources, version, started_at, notes), files)
+            sealed = writer.seal(manifest_of(request, sources, version, started_at, notes), hasher.finish())
     except OSError as error:
         raise no_space_or(error, request.backup_folder) from error
     return {
@@ -142,7 +142,6 @@ def _take(
     tools: Tools,
     source: Source,
     folder: str,
-    files: t.Dict[str, t.Dict[str, t.Any]],
     progress: Progress,
 ) -> None:
     walk = source.walk
@@ -158,9 +157,7 @@ def _take(
             secret=secret,
             on_bytes=lambda done: progress.say(f"reading {source.path}", done, None, "bytes"),
         )
-        files.update(packed.files)
-        archive, contents = packed.files
-        source.parts.append({"archive": archive, "contents": contents, "encrypted": secret, **packed.tally.told()})
+        source.parts.append({"archive": packed.archive, "contents": packed.contents, "encrypted": secret, **packed.tally.told()})
         source.vanished += packed.told.vanished
         if secret or not suffix:
             source.tally.files += packed.tally.files

@@ -13,7 +13,7 @@ import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..errors import CommandFailed, NotTheSame
-from ..files import free_bytes, no_space_or
+from ..files import free_bytes, no_space_or, no_space_said
 from ..pipeline import Pipeline
 from ..progress import Progress
 from ..restoring.result import Clock, told
@@ -138,11 +138,11 @@ def _only_in(live: bytes, staging: bytes, prefix: bytes) -> t.Iterator[bytes]:
 
 def _explained(error: BaseException, where: str) -> BaseException:
     """A program that failed for want of room is told as that."""
-    if isinstance(error, CommandFailed) and "no space left" in error.why.lower():
-        return no_space_or(OSError(28, "No space left on device"), where)
-    if isinstance(error, CommandFailed) and not error.next_step:
+    if not isinstance(error, CommandFailed):
+        return error
+    if not error.next_step:
         error.next_step = f"the files in use are as they were; {free_bytes(where) / 1e6:.0f} MB are free there"
-    return error
+    return no_space_said(error, where)
 
 
 def _notes(request: FilesRestore, one: BackupSet) -> t.List[str]:
