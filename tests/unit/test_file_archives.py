@@ -35,7 +35,14 @@ NAMES = st.lists(st.binary(min_size=1, max_size=150).filter(lambda name: not set
     lambda parts: b"/".join(b"n" + part for part in parts)
 )
 MEMBERS = st.lists(
-    st.tuples(NAMES, st.binary(max_size=2000), st.integers(0, 0o7777), st.integers(0, 1 << 31), st.integers(0, 1 << 35)), max_size=8
+    st.tuples(
+        NAMES,
+        st.binary(max_size=2000),
+        st.sampled_from([0o644, 0, 0o7777]),
+        st.sampled_from([0, 1000, 1 << 30]),
+        st.integers(0, 1 << 35) | st.integers(10**9, 2 * 10**9),
+    ),
+    max_size=8,
 )
 
 
@@ -57,8 +64,15 @@ def archive(members: list[tuple[bytes, bytes, int, int, int]], form: int) -> byt
         for name, content, mode, owner, moment in members:
             info = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
             info.size, info.mode, info.uid, info.gid, info.mtime = len(content), mode, owner, owner, moment
+            if nanoseconds(moment) % 10**9:
+                info.pax_headers = {"mtime": f"{moment}.{moment:09}"[: len(str(moment)) + 10]}
             tar.addfile(info, io.BytesIO(content))
     return target.getvalue()
+
+
+def nanoseconds(moment: int) -> int:
+    """Every other moment is not a whole second, as with files that people write."""
+    return moment * 10**9 + (int(f"{moment:09}"[:9]) if moment % 2 else 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -71,7 +85,7 @@ def test_any_members_are_read_as_they_were_written_however_the_bytes_arrive(
     read = list(TarReader(t.cast("t.IO[bytes]", Dripping(data, piece)), passed.write))
     assert passed.getvalue() == data, "every byte is handed on"
     expected = [
-        (name.rstrip(b"/"), "file", mode, owner, owner, moment * 10**9, len(content), hashlib.sha256(content).hexdigest(), "")
+        (name.rstrip(b"/"), "file", mode, owner, owner, nanoseconds(moment), len(content), hashlib.sha256(content).hexdigest(), "")
         for name, content, mode, owner, moment in members
     ]
     assert [tuple(entry) for entry in read] == expected

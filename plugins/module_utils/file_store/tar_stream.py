@@ -23,6 +23,9 @@ _READ_BYTES = 1 << 20
 _OWNERS = 1000
 _HEADER = struct.Struct("100s 24s 12s 12s 8x c 100s 72x 8s 8s 155s 12x")
 """name; mode, owner and group; size; mtime; typeflag; linkname; device's major and minor number; prefix (POSIX.1-2017, pax, "ustar")."""
+_USUAL = struct.Struct("124x 12s 20x c 355x 30s 482x 100s 24s 12s 20x c 188x 155s 12x")
+"""A pax header (size, typeflag, text) and the header of its file (name, owner, size, typeflag, prefix)."""
+_MTIME_BYTES = b"00000000036\0"
 _TYPES = dict(
     zip((b"0", b"\0", b"7", b"1", b"2", b"3", b"4", b"5", b"6"), ("file",) * 3 + ("link", "symlink", "char", "block", "folder", "fifo"))
 )
@@ -74,6 +77,8 @@ class TarReader:
     def _members(self) -> t.Iterator[Entry]:
         extended: t.Dict[bytes, bytes] = {}
         while True:
+            if not extended:
+                yield from self._usual()
             header = _HEADER.unpack(self._take(BLOCK))
             kind = header[4]
             if kind == b"x":  # what is said here is of the next member
@@ -88,6 +93,23 @@ class TarReader:
                 raise _strange(f"a member of type {kind!r}")
             else:
                 return
+
+    def _usual(self) -> t.Iterator[Entry]:
+        """The next members, as long as they are what nearly all are: whole in the buffer, files, and only their time in a pax header."""
+        buffer, at, owners, sha256 = self._buffer, self._at, self._owners, hashlib.sha256
+        view, last = memoryview(buffer), len(buffer) - _USUAL.size
+        while at <= last:
+            length, extended, said, name, owner, stored, kind, prefix = _USUAL.unpack_from(buffer, at)
+            if kind != b"0" or extended != b"x" or length != _MTIME_BYTES or said[:9] != b"30 mtime=" or owner not in owners or prefix[0]:
+                return
+            size = _number(stored)
+            start = at + _USUAL.size
+            end = start + _padded(size)
+            if end > len(buffer):
+                return
+            self._at = at = end
+            name, (mode, uid, gid) = bare(name.partition(b"\0")[0]), owners[owner]
+            yield Entry(name, "file", mode, uid, gid, _nanoseconds(said[9:29]), size, sha256(view[start : start + size]).hexdigest())
 
     def _member(self, header: t.Tuple[bytes, ...], what: str, extended: t.Mapping[bytes, bytes]) -> Entry:
         name, owner, stored, mtime, _kind, target, major, minor, prefix = header
