@@ -34,7 +34,7 @@ def describe(request: FilesBackup) -> t.Dict[str, t.Any]:
     Raises:
         RunbookError: Something would stop it.
     """
-    _tools, sources = _prepare(request)
+    _tools, _version, sources = _prepare(request)
     plan = _plan(request, sources)
     return {"changed": True, "plan": plan, "diff": {"before": "", "after": "".join(f"{step}\n" for step in plan)}}
 
@@ -49,10 +49,9 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
         RunbookError: It failed; no set came of it.
     """
     began, started_at = time.monotonic(), utc_now()
-    tools, sources = _prepare(request)
+    tools, version, sources = _prepare(request)
     remove_leftovers(request.backup_folder)
     progress = Progress(f"Backing up {request.store.name}")
-    version = tools.version()
     try:
         with SetWriter(request.backup_folder, request.store.name, METHOD) as writer, FollowingHasher(writer.folder) as hasher:
             for source in sources:
@@ -75,10 +74,10 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
     }
 
 
-def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[Source]]:
+def _prepare(request: FilesBackup) -> t.Tuple[Tools, str, t.List[Source]]:
     store = request.store
     tools = Tools(store.tool_folder, store.encryption)
-    tools.version()
+    version = tools.version()
     tools.compressing(request.compression)
     if store.selection.encrypt:
         if store.encryption is None:
@@ -91,7 +90,7 @@ def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[Source]]:
     require_folder_writable(request.backup_folder)
     require_space(request.backup_folder, 0)
     names: t.Set[str] = set()
-    return tools, [_source(request, path, names) for path in store.sources()]
+    return tools, version, [_source(request, path, names) for path in store.sources()]
 
 
 def _source(request: FilesBackup, path: str, names: t.Set[str]) -> Source:
