@@ -16,7 +16,7 @@ import time
 import typing as t
 from contextlib import contextmanager
 
-from .errors import NoSpace, RunbookError
+from .errors import CommandFailed, NoSpace, RunbookError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
@@ -93,6 +93,13 @@ def no_space_or(error: OSError, path: str) -> Exception:
             why=error.strerror or "no space left on device",
             next_step="free space or choose another folder, then run the procedure again; it cleans up what is half done",
         )
+    return error
+
+
+def no_space_said(error: CommandFailed, path: str) -> Exception:
+    """`NoSpace` for a program that failed for want of room, else `error` itself; to be raised."""
+    if "no space left" in error.why.lower():
+        return no_space_or(OSError(errno.ENOSPC, "No space left on device"), path)
     return error
 
 

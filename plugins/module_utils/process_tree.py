@@ -75,7 +75,7 @@ def _pids() -> t.List[int]:
 def _fields(pid: int) -> t.List[str]:
     """The fields of /proc/pid/stat behind the name: state, parent, group, session, ..."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stream:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
             return stream.read().rpartition(")")[2].split()
     except OSError:
         return []
@@ -85,7 +85,7 @@ def _writes_below(pid: int, start: str) -> bool:
     try:
         for descriptor in os.listdir(f"/proc/{pid}/fd"):
             if os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith(start):
-                with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="ascii") as stream:
+                with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="utf-8") as stream:
                     flags = dict(line.split(":", 1) for line in stream if ":" in line).get("flags", "0")
                 if int(flags.strip(), 8) & _WRITES:
                     return True

@@ -159,6 +159,16 @@ def naming(*texts: str) -> dict[int, str]:
     return {pid: title for pid, title in titles.items() if all(text in title for text in texts)}
 
 
+def working_in(folder: Path, program: str) -> list[int]:
+    """The living processes of a program whose working folder that is."""
+    found = []
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):
+            if _comm(pid) == program and os.readlink(f"/proc/{pid}/cwd") == str(folder):
+                found.append(pid)
+    return found
+
+
 def _stat(pid: int) -> list[str]:
     """The fields of /proc/<pid>/stat behind the name: state, parent, group, session, ... (proc(5)); none when it is gone."""
     try:

@@ -24,7 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.file_store.kept impor
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import restore_files
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
-from integration.faults import FEWER, SEED, Operation, Series, Victim, naming, own_process, programs, wait_until
+from integration.faults import FEWER, SEED, Operation, Series, Victim, own_process, programs, wait_until, working_in
 from integration.file_trees import picture, small_tree, store
 from integration.test_disk_full import small_disk
 
@@ -52,7 +52,7 @@ def test_a_backup_of_files_that_is_killed_leaves_a_whole_set_or_none(what: str, 
             assert outcome == "killed" or not list(sets.glob(".*"))
             made = back_up(FilesBackup(store(tree), str(sets)))["backup_set"]["id"]
             assert sorted(path.name for path in sets.iterdir()) == sorted([made, *(one.id for one in found)])
-            wait_until(lambda: not naming("tar", str(tree)), 5, "nothing of a killed run works on")
+            wait_until(lambda: not working_in(tree, "tar"), 5, "nothing of a killed run works on")
     assert picture(tree) == before
     series.conclude(tell, f"; {leftovers} left half a set, which the next run removed")
 

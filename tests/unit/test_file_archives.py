@@ -18,7 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, SetDamaged
-from ansible_collections.sre.runbooks.plugins.module_utils.file_store.contents import Comparison, compare, entries, line
+from ansible_collections.sre.runbooks.plugins.module_utils.file_store.contents import (
+    Comparison,
+    compare,
+    compare_links,
+    entry_of,
+    is_file,
+    line,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.messages import read_messages
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.request import clean
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.selection import Selection, Walk, ancestors
@@ -28,7 +35,14 @@ NAMES = st.lists(st.binary(min_size=1, max_size=150).filter(lambda name: not set
     lambda parts: b"/".join(b"n" + part for part in parts)
 )
 MEMBERS = st.lists(
-    st.tuples(NAMES, st.binary(max_size=2000), st.integers(0, 0o7777), st.integers(0, 1 << 31), st.integers(0, 1 << 35)), max_size=8
+    st.tuples(
+        NAMES,
+        st.binary(max_size=2000),
+        st.sampled_from([0o644, 0, 0o7777]),
+        st.sampled_from([0, 1000, 1 << 30]),
+        st.integers(0, 1 << 35) | st.integers(10**9, 2 * 10**9),
+    ),
+    max_size=8,
 )
 
 
@@ -50,8 +64,15 @@ def archive(members: list[tuple[bytes, bytes, int, int, int]], form: int) -> byt
         for name, content, mode, owner, moment in members:
             info = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
             info.size, info.mode, info.uid, info.gid, info.mtime = len(content), mode, owner, owner, moment
+            if nanoseconds(moment) % 10**9:
+                info.pax_headers = {"mtime": f"{moment}.{moment:09}"[: len(str(moment)) + 10]}
             tar.addfile(info, io.BytesIO(content))
     return target.getvalue()
+
+
+def nanoseconds(moment: int) -> int:
+    """Every other moment is not a whole second, as with files that people write."""
+    return moment * 10**9 + (int(f"{moment:09}"[:9]) if moment % 2 else 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,12 +85,12 @@ def test_any_members_are_read_as_they_were_written_however_the_bytes_arrive(
     read = list(TarReader(t.cast("t.IO[bytes]", Dripping(data, piece)), passed.write))
     assert passed.getvalue() == data, "every byte is handed on"
     expected = [
-        (name.rstrip(b"/"), "file", mode, owner, owner, moment * 10**9, len(content), hashlib.sha256(content).hexdigest(), "")
+        (name.rstrip(b"/"), "file", mode, owner, owner, nanoseconds(moment), len(content), hashlib.sha256(content).hexdigest(), "")
         for name, content, mode, owner, moment in members
     ]
     assert [tuple(entry) for entry in read] == expected
-    assert [entry.name for entry in entries(line(one) for one in read)] == [one.name for one in read]
-    assert list(entries(line(one) for one in read)) == read
+    assert [entry_of(line(one)) for one in read] == read
+    assert all(is_file(line(one)) and not is_file(line(one._replace(type="symlink", content=', "file", "'))) for one in read)
 
 
 @given(st.integers(0, 3000), st.integers(0, 7))
@@ -103,6 +124,17 @@ def test_each_difference_is_named_and_nothing_is_taken_for_another() -> None:
     ]
     assert without.differences[0] == "a: mode 0644 became 0600"
     assert not with_owners.told()["same"]
+
+
+def test_a_second_name_that_is_another_file_by_now_or_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "first").write_text("same")
+    os.link(tmp_path / "first", tmp_path / "second")
+    (tmp_path / "copy").write_text("same")
+    links = [Entry(name, "link", 0o644, 1, 2, 5, 0, "first") for name in (b"second", b"copy", b"gone")]
+    found = Comparison()
+    compare_links(links, os.fsencode(tmp_path), found)
+    assert found.differences == ["copy: it is no longer the same file as first", "gone is missing"]
+    assert found.tally.links == 3
 
 
 def test_what_tar_says_of_single_files_is_understood() -> None:

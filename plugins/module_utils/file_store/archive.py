@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
+import time
 import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,11 +22,14 @@ from ..pipeline import Pipeline
 from .contents import Tally, line
 from .encryption import SUFFIX
 from .messages import Told, read_messages
-from .sink import Sink, Worker, widen
+from .sink import Worker, compressing, widen
 from .tar_stream import TarReader
 from .tools import Tools
 
 _RESERVE_EVERY_BYTES = 64 << 20
+_LINES_BYTES = 64 << 10
+_LINES_EVERY_S = 0.02
+"""Reading every line as it comes would wake us for each file."""
 
 
 @dataclass
@@ -34,13 +39,15 @@ class Packed:
     Attributes:
         tally: What it holds.
         told: What tar said of single files.
-        files: File of the set -> `size_bytes`, `sha256`.
+        archive: File of the set that has the files.
+        contents: File of the set that has the list.
         linked: Names that share a file with another one: changed name -> all its names (filled for retries).
     """
 
     tally: Tally
     told: Told
-    files: t.Dict[str, t.Dict[str, t.Any]]
+    archive: str
+    contents: str
     linked: t.Dict[bytes, t.List[bytes]] = field(default_factory=dict)
 
 
@@ -74,24 +81,23 @@ def pack(
     ending = tools.compressing(compression)[1] + (SUFFIX[tools.encryption.tool] if secret and tools.encryption else "")
     archive, contents = f"{name}.tar{ending}", f"{name}.contents{ending}"
     os.makedirs(os.path.dirname(os.path.join(set_folder, name)), mode=0o700, exist_ok=True)
-    watch = _watching(set_folder)
     tally, linked = Tally(), _Linked()
-    archive_sink = Sink(tools, compression, os.path.join(set_folder, archive), secret, watch)
-    contents_sink = Sink(tools, compression, os.path.join(set_folder, contents), secret, None)
-    with archive_sink, contents_sink, reading(tools, folder, names) as (reader, told):
+    archive_sink = compressing(tools, compression, os.path.join(set_folder, archive), secret)
+    contents_sink = compressing(tools, compression, os.path.join(set_folder, contents), secret)
+    with archive_sink as to_archive, contents_sink as to_contents, reading(tools, folder, names) as (reader, told):
         lines: t.List[bytes] = []
-        reader.on_block = archive_sink.write
+        reader.on_block = _watched(to_archive, set_folder)
         for entry in reader:
             tally.add(entry)
             linked.add(entry.type, entry.name, entry.content)
             lines.append(line(entry))
             if len(lines) >= 1000:
-                contents_sink.write(b"".join(lines))
+                to_contents.write(b"".join(lines))
                 lines.clear()
                 if on_bytes is not None:
                     on_bytes(reader.read_bytes)
-        contents_sink.write(b"".join(lines))
-    return Packed(tally, told, {archive: archive_sink.entry, contents: contents_sink.entry}, linked.of(told.changed))
+        to_contents.write(b"".join(lines))
+    return Packed(tally, told, archive, contents, linked.of(told.changed))
 
 
 class _Linked:
@@ -113,15 +119,19 @@ class _Linked:
         return found
 
 
-def _watching(folder: str) -> t.Callable[[int], None]:
-    due = [0]
+def _watched(sink: t.IO[bytes], folder: str) -> t.Callable[[bytes], None]:
+    """Writing to a sink as long as the disk of a folder is not nearly full."""
+    since = _RESERVE_EVERY_BYTES
 
-    def look(written: int) -> None:
-        if written >= due[0]:
+    def write(block: bytes) -> None:
+        nonlocal since
+        since += len(block)
+        if since >= _RESERVE_EVERY_BYTES:
             keep_reserve(folder)
-            due[0] = written + _RESERVE_EVERY_BYTES
+            since = 0
+        sink.write(block)
 
-    return look
+    return write
 
 
 @contextmanager
@@ -198,15 +208,37 @@ def opened(tools: Tools, path: str, encrypted: bool, key_folder: str, *last: Com
         yield pipes
 
 
-def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str) -> None:
+def unpack(tools: Tools, path: str, encrypted: bool, key_folder: str, into: str, on_members: t.Callable[[int], None]) -> None:
     """Unpack an archive of a set into a folder.
+
+    Args:
+        tools: The programs.
+        path: The archive.
+        encrypted: Whether it is.
+        key_folder: Folder of the key ring, which only GnuPG needs.
+        into: The folder.
+        on_members: Called with the number of members that are there by now, those apart whose last touch comes at the end: folders
+            and symbolic links (GNU tar manual, "Directory Modification Times and Permissions").
 
     Raises:
         CommandFailed: A program failed.
         NoSpace: The disk is nearly full.
     """
+
+    def follow(lines: io.BufferedReader) -> None:
+        begun = 0
+        while True:
+            some = lines.read1(_LINES_BYTES)
+            if not some:
+                return
+            begun += some.count(b"\n")
+            on_members(begun - 1)  # tar tells of a member before it unpacks it
+            time.sleep(_LINES_EVERY_S)
+
     with opened(tools, path, encrypted, key_folder, tools.unpacking(into)) as pipes:
+        follower = Worker(lambda: follow(t.cast("io.BufferedReader", pipes.stdout)))
         pipes.watch(lambda: keep_reserve(into), 0.1)
+        follower.result()
     keep_reserve(into)  # what was unpacked between two looks counts, too
 
 
@@ -217,16 +249,9 @@ def copy(tools: Tools, folder: bytes, names: t.Iterable[bytes], into: str) -> To
         CommandFailed: A program failed, or could not read a file that is there.
         NoSpace: The disk is nearly full.
     """
-    watch, written = _watching(into), 0
-
-    def pass_on(block: bytes) -> None:
-        nonlocal written
-        unpacking.stdin.write(block)
-        written += len(block)
-        watch(written)
-
-    with Pipeline(tools.unpacking(into), stdin=subprocess.PIPE) as unpacking, reading(tools, folder, names) as (reader, told):
-        reader.on_block = pass_on
+    unpacking = Pipeline(tools.unpacking(into), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    with unpacking, reading(tools, folder, names) as (reader, told):
+        reader.on_block = _watched(unpacking.stdin, into)
         for _entry in reader:
             pass
     return told

@@ -12,6 +12,7 @@ import re
 import time
 import typing as t
 
+from ..backup_set.hashing import FollowingHasher
 from ..backup_set.sets import SetWriter, remove_leftovers, utc_now
 from ..errors import BadInput, CommandFailed, RunbookError
 from ..files import no_space_or, require_folder_writable, require_space
@@ -33,7 +34,7 @@ def describe(request: FilesBackup) -> t.Dict[str, t.Any]:
     Raises:
         RunbookError: Something would stop it.
     """
-    _tools, sources = _prepare(request)
+    _tools, _version, sources = _prepare(request)
     plan = _plan(request, sources)
     return {"changed": True, "plan": plan, "diff": {"before": "", "after": "".join(f"{step}\n" for step in plan)}}
 
@@ -48,21 +49,19 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
         RunbookError: It failed; no set came of it.
     """
     began, started_at = time.monotonic(), utc_now()
-    tools, sources = _prepare(request)
+    tools, version, sources = _prepare(request)
     remove_leftovers(request.backup_folder)
     progress = Progress(f"Backing up {request.store.name}")
-    files: t.Dict[str, t.Dict[str, t.Any]] = {}
-    version = tools.version()
     try:
-        with SetWriter(request.backup_folder, request.store.name, METHOD) as writer:
+        with SetWriter(request.backup_folder, request.store.name, METHOD) as writer, FollowingHasher(writer.folder) as hasher:
             for source in sources:
                 try:
-                    _take(request, tools, source, writer.folder, files, progress)
+                    _take(request, tools, source, writer.folder, progress)
                 finally:
                     # That it is gone is why tar failed, if it did.
                     _require_still_there(source)
             notes = notes_of(sources)
-            sealed = writer.seal(manifest_of(request, sources, version, started_at, notes), files)
+            sealed = writer.seal(manifest_of(request, sources, version, started_at, notes), hasher.finish())
     except OSError as error:
         raise no_space_or(error, request.backup_folder) from error
     return {
@@ -75,10 +74,10 @@ def back_up(request: FilesBackup) -> t.Dict[str, t.Any]:
     }
 
 
-def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[Source]]:
+def _prepare(request: FilesBackup) -> t.Tuple[Tools, str, t.List[Source]]:
     store = request.store
     tools = Tools(store.tool_folder, store.encryption)
-    tools.version()
+    version = tools.version()
     tools.compressing(request.compression)
     if store.selection.encrypt:
         if store.encryption is None:
@@ -91,7 +90,7 @@ def _prepare(request: FilesBackup) -> t.Tuple[Tools, t.List[Source]]:
     require_folder_writable(request.backup_folder)
     require_space(request.backup_folder, 0)
     names: t.Set[str] = set()
-    return tools, [_source(request, path, names) for path in store.sources()]
+    return tools, version, [_source(request, path, names) for path in store.sources()]
 
 
 def _source(request: FilesBackup, path: str, names: t.Set[str]) -> Source:
@@ -142,7 +141,6 @@ def _take(
     tools: Tools,
     source: Source,
     folder: str,
-    files: t.Dict[str, t.Dict[str, t.Any]],
     progress: Progress,
 ) -> None:
     walk = source.walk
@@ -158,9 +156,7 @@ def _take(
             secret=secret,
             on_bytes=lambda done: progress.say(f"reading {source.path}", done, None, "bytes"),
         )
-        files.update(packed.files)
-        archive, contents = packed.files
-        source.parts.append({"archive": archive, "contents": contents, "encrypted": secret, **packed.tally.told()})
+        source.parts.append({"archive": packed.archive, "contents": packed.contents, "encrypted": secret, **packed.tally.told()})
         source.vanished += packed.told.vanished
         if secret or not suffix:
             source.tally.files += packed.tally.files

@@ -10,6 +10,7 @@ import json
 import os
 import typing as t
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as _quoted
 
 from .tar_stream import Entry
 
@@ -25,16 +26,20 @@ def shown(name: bytes) -> str:
 def line(entry: Entry) -> bytes:
     """One line of the list. Names that are no UTF-8 survive as lone surrogates (PEP 383)."""
     name, kind, mode, uid, gid, mtime_ns, size, content, attributes = entry
-    said = f'"{content}"' if kind == "file" else json.dumps(content)
-    text = json.dumps(name.decode("utf-8", "surrogateescape"))
+    said = f'"{content}"' if kind == "file" else _quoted(content)
+    text = _quoted(name.decode("utf-8", "surrogateescape"))
     return f'[{text}, "{kind}", {mode}, {uid}, {gid}, {mtime_ns}, {size}, {said}, "{attributes}"]\n'.encode()
 
 
-def entries(lines: t.Iterable[bytes]) -> t.Iterator[Entry]:
-    """The list, read again."""
-    for text in lines:
-        name, *rest = json.loads(text)
-        yield Entry(name.encode("utf-8", "surrogateescape"), *rest)
+def entry_of(text: bytes) -> Entry:
+    """A line of the list, read again."""
+    name, *rest = json.loads(text)
+    return Entry(name.encode("utf-8", "surrogateescape"), *rest)
+
+
+def is_file(text: bytes) -> bool:
+    """Whether a line is of a file with content. Within a name, the quotes would have a backslash before them."""
+    return b'", "file", ' in text
 
 
 @dataclass
@@ -135,6 +140,20 @@ def compare(expected: t.Iterator[Entry], found: t.Iterator[Entry], into: Compari
     while there is not None:
         into.differs(f"{shown(there.name)} does not belong there")
         there = next(found, None)
+
+
+def compare_links(expected: t.Iterable[Entry], folder: bytes, into: Comparison) -> None:
+    """See that names which shall be further names of one file are that; all else of them is the file's."""
+    for wanted in expected:
+        into.tally.add(wanted)
+        names = (wanted.name, wanted.content.encode("utf-8", "surrogateescape"))
+        try:
+            one, other = (os.lstat(os.path.join(folder, name)) for name in names)
+        except FileNotFoundError:
+            into.differs(f"{shown(wanted.name)} is missing")
+            continue
+        if not os.path.samestat(one, other):
+            into.differs(f"{shown(wanted.name)}: it is no longer the same file as {shown(names[1])}")
 
 
 _WORDS = ("type", "mode", "owner", "group", "time", "size", "content", "attributes")

@@ -18,7 +18,7 @@ from ..progress import Progress
 from ..restoring.result import Clock
 from .contents import Comparison
 from .tools import Tools
-from .unpacked import compare_source, key_for, paths_of, unpack_source
+from .unpacked import comparing, key_for, paths_of, unpack_source
 
 _PREFIX = ".rehearsal-files-"
 
@@ -55,12 +55,11 @@ def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str
             for number, source in enumerate(sources):
                 into = os.path.join(folder, str(number))
                 os.mkdir(into, 0o700)
-                progress.say(f"unpacking {source.path}")
-                unpack_source(tools, one, source, key_folder, into)
-                clock.lap("unpack")
-                restored_after_s = clock.total()
-                progress.say(f"comparing {source.path}")
-                compare_source(tools, one, source, key_folder, into, comparison)
+                progress.say(f"unpacking and comparing {source.path}")
+                with comparing(tools, one, source, key_folder, into, comparison) as there:
+                    unpack_source(tools, one, source, key_folder, into, there)
+                    clock.lap("unpack")
+                    restored_after_s = clock.total()
                 clock.lap("compare")
         if comparison.count:
             raise NotTheSame(

@@ -12,7 +12,7 @@ import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..errors import CommandFailed, NotTheSame
-from ..files import free_bytes, no_space_or, require_space
+from ..files import free_bytes, no_space_or, no_space_said, require_space
 from ..progress import Progress
 from ..restoring.result import Clock, told
 from .archive import copy
@@ -20,7 +20,7 @@ from .contents import SHOWN, Comparison, shown
 from .restore_plan import FilesPlan, FilesRestore, matched, plan_restore
 from .swap import Member, complete_interrupted, exchange_paths, nobody_else_at, remove, remove_leftovers
 from .tools import Tools
-from .unpacked import compare_source, key_for, paths_of, unpack_source
+from .unpacked import comparing, key_for, paths_of, unpack_source
 
 _ST_BLOCK = 512
 """Bytes in which stat(2) counts what a file occupies; holes count nothing."""
@@ -97,11 +97,10 @@ def _prepare(request: FilesRestore, ready: FilesPlan, comparison: Comparison, cl
     with key_for(tools, [target.source for target in ready.targets]) as key_folder:
         for target in ready.targets:
             os.mkdir(target.staging, 0o700)
-            progress.say(f"unpacking {target.live}")
-            unpack_source(tools, request.backup_set, target.source, key_folder, target.staging)
-            clock.lap("unpack")
-            progress.say(f"comparing {target.live}")
-            compare_source(tools, request.backup_set, target.source, key_folder, target.staging, comparison)
+            progress.say(f"unpacking and comparing {target.live}")
+            with comparing(tools, request.backup_set, target.source, key_folder, target.staging, comparison) as there:
+                unpack_source(tools, request.backup_set, target.source, key_folder, target.staging, there)
+                clock.lap("unpack")
             clock.lap("compare")
     if comparison.count:
         raise NotTheSame(
@@ -147,11 +146,11 @@ def _only_in(live: bytes, staging: bytes, prefix: bytes) -> t.Iterator[bytes]:
 
 def _explained(error: BaseException, where: str) -> BaseException:
     """A program that failed for want of room is told as that."""
-    if isinstance(error, CommandFailed) and "no space left" in error.why.lower():
-        return no_space_or(OSError(28, "No space left on device"), where)
-    if isinstance(error, CommandFailed) and not error.next_step:
+    if not isinstance(error, CommandFailed):
+        return error
+    if not error.next_step:
         error.next_step = f"the files in use are as they were; {free_bytes(where) / 1e6:.0f} MB are free there"
-    return error
+    return no_space_said(error, where)
 
 
 def _notes(request: FilesRestore, one: BackupSet) -> t.List[str]:

@@ -2,16 +2,20 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Where an archive goes: through a compressor, and for secrets an encrypting program, into a file; hashed on its way."""
+"""Where an archive goes: through a compressor, and for secrets an encrypting program, into a file."""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import subprocess
 import threading
 import typing as t
+from contextlib import contextmanager
+from functools import partial
 
-from ..backup_set.hashing import copy_hashed
+from ..errors import CommandFailed
+from ..files import no_space_said
 from ..pipeline import Pipeline
 from .tools import Tools
 
@@ -45,52 +49,26 @@ class Worker(threading.Thread):
         return self._value
 
 
-class Sink:
-    """A new file, written through a compressor and, for secrets, an encrypting program; hashed on its way.
+@contextmanager
+def compressing(tools: Tools, compression: str, path: str, secret: bool) -> t.Iterator[t.IO[bytes]]:
+    """A pipe to a new file, through a compressor and, for secrets, an encrypting program, whose plain text is nowhere else.
 
-    Use as a context manager; afterwards `entry` holds `size_bytes` and `sha256` of the file.
+    Raises:
+        CommandFailed: A program failed.
+        NoSpace: The disk is full.
     """
-
-    def __init__(self, tools: Tools, compression: str, path: str, secret: bool, on_bytes: t.Optional[t.Callable[[int], None]]) -> None:
-        commands = [tools.compressing(compression)[0]]
-        if secret and tools.encryption is not None:
-            commands.append(tools.encryption.encrypting())
-        self._pipes = Pipeline(*commands, stdin=subprocess.PIPE)
-        self._path, self._on_bytes = path, on_bytes
-        self.entry: t.Dict[str, t.Any] = {}
-
-    def __enter__(self) -> "Sink":
-        self._pipes.__enter__()
-        self._worker = Worker(self._keep)
-        widen(self._pipes.stdin)
-        return self
-
-    def write(self, data: bytes) -> None:
-        """Hand on some bytes."""
-        self._pipes.stdin.write(data)
-
-    def __exit__(self, kind: t.Any, error: t.Any, trace: t.Any) -> None:
-        if kind is not None and not issubclass(kind, BrokenPipeError):
-            for process in self._pipes.processes:
-                process.kill()
-        try:
-            self._pipes.stdin.close()
-        except BrokenPipeError:
-            pass  # why it broke is seen below
-        self._worker.join()  # it reads to the end before the pipe is closed
-        try:
-            self._pipes.__exit__(kind, error, trace)
-        finally:
-            # The file's own trouble, such as a full disk, is why the pipe broke.
-            if self._worker.error is not None:
-                raise self._worker.error
-        self.entry = self._worker.result()
-
-    def _keep(self) -> t.Dict[str, t.Any]:
-        try:
-            return copy_hashed(self._pipes.stdout, self._path, on_bytes=self._on_bytes)
-        finally:
-            self._pipes.stdout.close()
+    commands = [tools.compressing(compression)[0]]
+    if secret and tools.encryption is not None:
+        commands.append(tools.encryption.encrypting())
+    try:
+        with (
+            open(path, "xb", opener=partial(os.open, mode=0o600)) as target,
+            Pipeline(*commands, stdin=subprocess.PIPE, stdout=target) as pipes,
+        ):
+            widen(pipes.stdin)
+            yield pipes.stdin
+    except CommandFailed as error:
+        raise no_space_said(error, path) from error
 
 
 def widen(stream: t.IO[bytes]) -> None:

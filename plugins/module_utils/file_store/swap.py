@@ -53,8 +53,8 @@ def beside(live: str, word: str, time_stamp: str) -> str:
 
 
 def free_stamp(lives: t.Sequence[str]) -> str:
-    """A time stamp that nothing beside the paths bears yet, so that each restore and each undo can be told from all others."""
-    return stamp(lambda at: any(os.path.lexists(beside(live, word, at)) for live in lives for word in ("restoring", *WORDS)))
+    """A time stamp later than all that things beside the paths bear, so that each restore and each undo can be told from those before."""
+    return stamp(after=max((at for live in lives for word in ("restoring", *WORDS) for at in derived_from(live, word)), default=""))
 
 
 def derived_from(live: str, word: str) -> t.Dict[str, str]:

@@ -13,6 +13,7 @@ and cannot hand on the bytes it reads.
 from __future__ import annotations
 
 import hashlib
+import struct
 import typing as t
 
 from ..errors import SetDamaged
@@ -20,7 +21,14 @@ from ..errors import SetDamaged
 BLOCK = 512
 _READ_BYTES = 1 << 20
 _OWNERS = 1000
-_TYPES = {0x30: "file", 0: "file", 0x31: "link", 0x32: "symlink", 0x33: "char", 0x34: "block", 0x35: "folder", 0x36: "fifo", 0x37: "file"}
+_HEADER = struct.Struct("100s 24s 12s 12s 8x c 100s 72x 8s 8s 155s 12x")
+"""name; mode, owner and group; size; mtime; typeflag; linkname; device's major and minor number; prefix (POSIX.1-2017, pax, "ustar")."""
+_USUAL = struct.Struct("124x 12s 20x c 355x 30s 482x 100s 24s 12s 20x c 188x 155s 12x")
+"""A pax header (size, typeflag, text) and the header of its file (name, owner, size, typeflag, prefix)."""
+_MTIME_BYTES = b"00000000036\0"
+_TYPES = dict(
+    zip((b"0", b"\0", b"7", b"1", b"2", b"3", b"4", b"5", b"6"), ("file",) * 3 + ("link", "symlink", "char", "block", "folder", "fifo"))
+)
 """typeflag of the header -> what it is called here. `link` is a second name of a file that came before."""
 
 
@@ -60,34 +68,60 @@ class TarReader:
         self.read_bytes = 0
 
     def __iter__(self) -> t.Iterator[Entry]:
-        extended: t.Dict[bytes, bytes] = {}
-        while True:
-            header = self._take(BLOCK)
-            kind = header[156]
-            if kind == 0x78:  # x: what is said here is of the next member
-                size = _number(header, 124, 136)
-                extended = _records(self._take(_padded(size)), size)
-            elif kind == 0x67:  # g: of all; GNU tar writes none unless asked
-                self._take(_padded(_number(header, 124, 136)))
-            elif kind in _TYPES and header[0]:
-                yield self._member(header, _TYPES[kind], extended)
-                extended = {}
-            elif header.strip(b"\0"):
-                raise _strange(f"a member of type {chr(kind)!r}")
-            else:
-                break
+        try:
+            yield from self._members()
+        except (ValueError, KeyError) as error:
+            raise _strange(f"a header has no sense: {error}") from None
         self._rest()
 
-    def _member(self, header: bytes, what: str, extended: t.Mapping[bytes, bytes]) -> Entry:
-        name, content, size = b"", "", 0
+    def _members(self) -> t.Iterator[Entry]:
+        extended: t.Dict[bytes, bytes] = {}
+        while True:
+            if not extended:
+                yield from self._usual()
+            header = _HEADER.unpack(self._take(BLOCK))
+            kind = header[4]
+            if kind == b"x":  # what is said here is of the next member
+                size = _number(header[2])
+                extended = _records(self._take(_padded(size)), size)
+            elif kind == b"g":  # of all; GNU tar writes none unless asked
+                self._take(_padded(_number(header[2])))
+            elif kind in _TYPES and header[0][0]:
+                yield self._member(header, _TYPES[kind], extended)
+                extended = {}
+            elif any(field.strip(b"\0") for field in header):
+                raise _strange(f"a member of type {kind!r}")
+            else:
+                return
+
+    def _usual(self) -> t.Iterator[Entry]:
+        """The next members, as long as they are what nearly all are: whole in the buffer, files, and only their time in a pax header."""
+        buffer, at, owners, sha256 = self._buffer, self._at, self._owners, hashlib.sha256
+        view, last = memoryview(buffer), len(buffer) - _USUAL.size
+        while at <= last:
+            length, extended, said, name, owner, stored, kind, prefix = _USUAL.unpack_from(buffer, at)
+            if kind != b"0" or extended != b"x" or length != _MTIME_BYTES or said[:9] != b"30 mtime=" or owner not in owners or prefix[0]:
+                return
+            size = _number(stored)
+            start = at + _USUAL.size
+            end = start + _padded(size)
+            if end > len(buffer):
+                return
+            self._at = at = end
+            name, (mode, uid, gid) = bare(name.partition(b"\0")[0]), owners[owner]
+            yield Entry(name, "file", mode, uid, gid, _nanoseconds(said[9:29]), size, sha256(view[start : start + size]).hexdigest())
+
+    def _member(self, header: t.Tuple[bytes, ...], what: str, extended: t.Mapping[bytes, bytes]) -> Entry:
+        name, owner, stored, mtime, _kind, target, major, minor, prefix = header
+        content, size = "", 0
         if b"path" in extended:
             name = extended[b"path"]
         else:
-            name = header[: header.index(0)] if header[99] == 0 else header[:100]
-            if header[345]:
-                name = header[345:500].split(b"\0", 1)[0] + b"/" + name
+            name = name.partition(b"\0")[0]
+            if prefix[0]:
+                name = prefix.partition(b"\0")[0] + b"/" + name
         if what == "file":
-            size = int(extended[b"size"]) if b"size" in extended else _number(header, 124, 136)
+            size = int(extended[b"size"]) if b"size" in extended else _number(stored)
             if b"GNU.sparse.major" in extended:
                 name = extended[b"GNU.sparse.name"]
                 real = int(extended[b"GNU.sparse.realsize"])
@@ -95,18 +129,18 @@ class TarReader:
             else:
                 content = self._content(size)
         elif what in ("symlink", "link"):
-            target = extended.get(b"linkpath") or header[157:257].split(b"\0", 1)[0]
+            target = extended.get(b"linkpath") or target.partition(b"\0")[0]
             content = (target if what == "symlink" else bare(target)).decode("utf-8", "surrogateescape")
         elif what in ("char", "block"):
-            content = f"{_number(header, 329, 337)},{_number(header, 337, 345)}"
-        mode, uid, gid = self._owner(header[100:124])
+            content = f"{_number(major)},{_number(minor)}"
+        mode, uid, gid = self._owner(owner)
         return Entry(
             bare(name),
             what,
             mode,
             int(extended[b"uid"]) if b"uid" in extended else uid,
             int(extended[b"gid"]) if b"gid" in extended else gid,
-            _nanoseconds(extended[b"mtime"]) if b"mtime" in extended else _number(header, 136, 148) * 1_000_000_000,
+            _nanoseconds(extended[b"mtime"]) if b"mtime" in extended else _number(mtime) * 1_000_000_000,
             size,
             content,
             _attributes(extended) if len(extended) > 1 else "",
@@ -118,7 +152,7 @@ class TarReader:
         if known is None:
             if len(self._owners) > _OWNERS:
                 self._owners.clear()
-            known = self._owners[fields] = (_number(fields, 0, 8) & 0o7777, _number(fields, 8, 16), _number(fields, 16, 24))
+            known = self._owners[fields] = (_number(fields[:8]) & 0o7777, _number(fields[8:16]), _number(fields[16:]))
         return known
 
     def _content(self, size: int) -> str:
@@ -213,30 +247,28 @@ def _padded(size: int) -> int:
     return (size + BLOCK - 1) & -BLOCK
 
 
-def _number(header: bytes, start: int, end: int) -> int:
+def _number(field: bytes) -> int:
     """A number of a header: octal text, or binary when the first bit is set (GNU tar manual, "Basic Tar Format")."""
-    field = header[start:end]
-    if field[0] & 0x80:
-        value = int.from_bytes(field, "big", signed=True)
-        return value if field[0] == 0xFF else value + (1 << (8 * len(field) - 1))
     try:
         return int(field.strip(b"\0 ") or b"0", 8)
     except ValueError:
-        raise _strange(f"{field!r} is no number") from None
+        if not field[0] & 0x80:
+            raise
+    value = int.from_bytes(field, "big", signed=True)
+    return value if field[0] == 0xFF else value + (1 << (8 * len(field) - 1))
 
 
 def _records(data: bytes, size: int) -> t.Dict[bytes, bytes]:
     """The records `<length> <key>=<value>\\n` of a pax header."""
+    if size < 100 and data.startswith(b"%d mtime=" % size):  # all that most files have
+        return {b"mtime": data[9 : size - 1]}
     found, at = {}, 0
-    try:
-        while at < size:
-            space = data.index(b" ", at)
-            end = at + int(data[at:space])
-            key, _equals, value = data[space + 1 : end - 1].partition(b"=")
-            found[key] = value
-            at = end
-    except ValueError:
-        raise _strange("a pax header cannot be read") from None
+    while at < size:
+        space = data.index(b" ", at)
+        end = at + int(data[at:space])
+        key, _equals, value = data[space + 1 : end - 1].partition(b"=")
+        found[key] = value
+        at = end
     return found
 
 
@@ -247,10 +279,8 @@ def _attributes(records: t.Mapping[bytes, bytes]) -> str:
 
 
 def _nanoseconds(text: bytes) -> int:
-    whole, _point, part = text.partition(b".")
-    nanoseconds = int(part.ljust(9, b"0")[:9]) if part else 0
-    seconds = int(whole or b"0")
-    return seconds * 1_000_000_000 + (-nanoseconds if whole.startswith(b"-") else nanoseconds)
+    seconds, _point, part = text.partition(b".")
+    return int((seconds or b"0") + part[:9].ljust(9, b"0"))
 
 
 _ZEROS = bytes(_READ_BYTES)

@@ -23,7 +23,9 @@ _CREATE = (
     "--null",
     "--no-recursion",
 )
-_UNPACK = ("--extract", "--numeric-owner", "--same-permissions", "--delay-directory-restore")
+_UNPACK = ("--extract", "--verbose", "--quoting-style=escape", "--numeric-owner", "--same-permissions", "--delay-directory-restore")
+_RECORDS = ("--blocking-factor=256",)
+"""128 KiB at a time, as pipes of that size take them: a fifth less work for the kernel than the 10 KiB of tapes."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ class Tools:
 
     def creating(self, folder: bytes) -> Command:
         """tar that reads names, each ended by a zero byte, and writes an archive."""
-        return Command([self.program("tar"), *_CREATE, *_attributes(), "--directory", os.fsdecode(folder), "--files-from=-", "--file=-"])
+        return Command([self.program("tar"), *_CREATE, *_RECORDS, *_attributes(), "--files-from=-", "--file=-"], folder=os.fsdecode(folder))
 
     def unpacking(self, folder: str) -> Command:
-        """tar that unpacks an archive into a folder."""
+        """tar that unpacks an archive into a folder, and writes a line before each member."""
         owner = "--same-owner" if os.geteuid() == 0 else "--no-same-owner"
-        return Command([self.program("tar"), *_UNPACK, owner, *_attributes(), "--directory", folder, "--file=-"])
+        return Command([self.program("tar"), *_UNPACK, *_RECORDS, owner, *_attributes(), "--file=-"], folder=folder)
 
     def compressing(self, compression: str) -> t.Tuple[Command, str]:
         """The compressor in the words of a profile (`auto`, `zstd:3`, `gzip:6`), and the ending of its files.

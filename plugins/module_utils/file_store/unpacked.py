@@ -9,13 +9,16 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
+import threading
 import typing as t
 from contextlib import contextmanager
+from functools import partial
 
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput, SetDamaged
 from .archive import contents_lines, reading, unpack
-from .contents import Comparison, compare, count_below, entries
+from .contents import Comparison, compare, compare_links, count_below, entry_of, is_file
+from .sink import Worker
 from .tar_stream import Entry
 from .tools import Tools
 
@@ -86,47 +89,102 @@ def key_for(tools: Tools, sources: t.Sequence[SourcePath]) -> t.Iterator[str]:
             tools.encryption.forget_key(folder)
 
 
-def unpack_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, into: str) -> None:
+class There:
+    """What is unpacked by now, for those who wait for it."""
+
+    def __init__(self) -> None:
+        self._upto, self._given_up = (0, 0), False
+        self._changed = threading.Condition()
+
+    def reached(self, part: int, members: int) -> None:
+        """So many members of an archive are there, and all those before it."""
+        with self._changed:
+            self._upto = (part, members)
+            self._changed.notify_all()
+
+    def give_up(self) -> None:
+        """No more will come."""
+        with self._changed:
+            self._given_up = True
+            self._changed.notify_all()
+
+    def wait_for(self, part: int, members: int) -> None:
+        """Until so many members of an archive are there.
+
+        Raises:
+            InterruptedError: They will not come.
+        """
+        if self._upto < (part, members) or self._given_up:
+            with self._changed:
+                self._changed.wait_for(lambda: self._given_up or self._upto >= (part, members))
+                if self._given_up:
+                    raise InterruptedError("unpacking was given up")
+
+
+def unpack_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, into: str, there: There) -> None:
     """Unpack one path of a set into an empty folder, and have it on disk.
 
     Raises:
         CommandFailed: A program failed, for example because the private key is another one.
         NoSpace: The disk is nearly full.
+        OSError: It could not be written to the disk.
     """
-    for part in source.parts:
-        unpack(tools, one.path(part["archive"]), part["encrypted"], key_folder, into)
+    for number, part in enumerate(source.parts):
+        unpack(tools, one.path(part["archive"]), part["encrypted"], key_folder, into, partial(there.reached, number))
+        there.reached(number + 1, 0)
     descriptor = os.open(into, os.O_RDONLY)
     try:
-        ctypes.CDLL(None, use_errno=True).syncfs(descriptor)
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), into)
     finally:
         os.close(descriptor)
 
 
-def compare_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, folder: str, into: Comparison) -> None:
-    """Read what was unpacked, in the same way as it was backed up, and hold it against the list."""
-    owners = os.geteuid() == 0
+@contextmanager
+def comparing(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, folder: str, into: Comparison) -> t.Iterator[There]:
+    """Read what is unpacked while the block runs, in the same way as it was backed up, and hold it against the list.
 
-    def lines(part: t.Mapping[str, t.Any]) -> t.Iterator[Entry]:
-        return entries(contents_lines(tools, one.path(part["contents"]), part["encrypted"], key_folder))
+    Each file is read as soon as it is there, its bytes still in memory; folders and links when all is.
+    """
+    there = There()
+    work = Worker(lambda: _compare_source(tools, one, source, key_folder, folder, into, there))
+    try:
+        yield there
+    except BaseException:
+        there.give_up()
+        work.join()
+        raise
+    work.result()
 
-    later = _overridden(source, lines)
+
+def _compare_source(tools: Tools, one: BackupSet, source: SourcePath, key_folder: str, folder: str, into: Comparison, there: There) -> None:
+    owners, top, before = os.geteuid() == 0, os.fsencode(folder), into.tally.total
+
+    def lines(part: t.Mapping[str, t.Any]) -> t.Iterator[bytes]:
+        return contents_lines(tools, one.path(part["contents"]), part["encrypted"], key_folder)
+
+    # Names that stand in a later archive, too: name -> number of the last one. Later archives are small.
+    later = {entry_of(text).name: number for number, part in enumerate(source.parts) if number > 0 for text in lines(part)}
+
+    def listed(files: bool) -> t.Iterator[Entry]:
+        for number, part in enumerate(source.parts):
+            for position, text in enumerate(lines(part), 1):
+                if is_file(text) == files:
+                    there.wait_for(*((number, position) if files else (len(source.parts), 0)))
+                    entry = entry_of(text)
+                    if later.get(entry.name, number) == number:
+                        yield entry
 
     def expected() -> t.Iterator[Entry]:
-        for number, part in enumerate(source.parts):
-            for entry in lines(part):
-                if later.get(entry.name, number) == number:
-                    yield entry
+        yield from listed(files=True)
+        yield from (entry for entry in listed(files=False) if entry.type != "link")
 
-    with reading(tools, os.fsencode(folder), (entry.name for entry in expected())) as (reader, _told):
+    with reading(tools, top, (entry.name for entry in expected())) as (reader, _told):
         compare(expected(), iter(reader), into, owners=owners)
-    wanted = sum(1 for _entry in expected()) + (0 if source.is_folder else 1)
-    there = count_below(os.fsencode(folder))
-    if there != wanted:
-        into.differs(f"{there - wanted:+d} names in {source.path} against the list")
+    compare_links((entry for entry in listed(files=False) if entry.type == "link"), top, into)
+    wanted = into.tally.total - before + (0 if source.is_folder else 1)
+    found = count_below(top)
+    if found != wanted:
+        into.differs(f"{found - wanted:+d} names in {source.path} against the list")
     if not owners and "owners and groups, which only root can put back" not in into.unknown:
         into.unknown.append("owners and groups, which only root can put back")
-
-
-def _overridden(source: SourcePath, lines: t.Callable[[t.Mapping[str, t.Any]], t.Iterator[Entry]]) -> t.Dict[bytes, int]:
-    """Names that stand in a later archive, too: name -> number of the last one. Later archives are small."""
-    return {entry.name: number for number, part in enumerate(source.parts) if number > 0 for entry in lines(part)}

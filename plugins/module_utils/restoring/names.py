@@ -14,14 +14,23 @@ import typing as t
 NAME_BYTES = 63
 """As long as PostgreSQL's may be, which allows the fewest of all stores: NAMEDATALEN - 1 (manual, 4.1.1)."""
 _STAMP = r"\d{8}T\d{6}Z"
+_FORM = "%Y%m%dT%H%M%SZ"
 
 
-def stamp(is_taken: t.Callable[[str], bool] = lambda time_stamp: False) -> str:
-    """UTC time now, in the form that derived names end with (`YYYYmmddTHHMMSSZ`); the next second that is not taken, if that one is."""
+def stamp(is_taken: t.Callable[[str], bool] = lambda time_stamp: False, after: str = "") -> str:
+    """UTC time now, in the form that derived names end with (`YYYYmmddTHHMMSSZ`).
+
+    Args:
+        is_taken: Whether a time stamp is used already; then the next second that is not is taken.
+        after: Time stamp that shall be an earlier one, so that what was made in one second keeps its order.
+    """
+    second = datetime.timedelta(seconds=1)
     moment = datetime.datetime.now(datetime.timezone.utc)
-    while is_taken(f"{moment:%Y%m%dT%H%M%SZ}"):
-        moment += datetime.timedelta(seconds=1)
-    return f"{moment:%Y%m%dT%H%M%SZ}"
+    if after:
+        moment = max(moment, datetime.datetime.strptime(f"{after}+0000", f"{_FORM}%z") + second)
+    while is_taken(f"{moment:{_FORM}}"):
+        moment += second
+    return f"{moment:{_FORM}}"
 
 
 def derived_name(database: str, word: str, time_stamp: str) -> str:
