@@ -10,26 +10,19 @@ from datetime import datetime, timezone
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks, taken_together
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import assess, proofs_as_checks
 
 
-def recovery_plan(stores: t.Any, sets: t.Any, only: t.Any = (), method: str = "logical") -> t.List[t.Dict[str, t.Any]]:
-    """From which set each store would be restored."""
-    if not isinstance(stores, list) or not all(isinstance(one, dict) and one.get("name") for one in stores):
-        raise AnsibleFilterError("backup_stores must be a list of stores, each with a name. Next: correct the profile's backup.yml.")
-    names = {str(one["name"]) for one in stores}
-    unknown = sorted({str(name) for name in only or ()} - names)
-    if unknown:
-        raise AnsibleFilterError(
-            f"The profile has no store {', '.join(unknown)}; it has: {', '.join(sorted(names))}. Next: correct the name."
-        )
-    wanted = [one for one in stores if not only or one["name"] in only]
-    return plan_stores(wanted, list(sets or ()), method, datetime.now(timezone.utc))
-
-
-def recovery_together(plan: t.Any, records: t.Any) -> t.List[str]:
-    """Whether the sets of a plan were taken together."""
-    return taken_together(list(plan or ()), list(records or ()))
+def recovery_assessment(
+    stores: t.Any, listed: t.Any, main_host: str = "", method: str = "logical", which: str = "", offsite: t.Any = None
+) -> t.Dict[str, t.List[str]]:
+    """From which set each store would be restored, as sentences, and which have none."""
+    now = datetime.now(timezone.utc)
+    try:
+        return assess(stores, list(listed or ()), now, main_host=main_host, method=method, words=which, offsite=offsite or None)
+    except BadInput as error:
+        raise AnsibleFilterError(error.message) from error
 
 
 def recovery_proofs(proofs: t.Any, stores: t.Any) -> t.List[t.Dict[str, t.Any]]:
@@ -45,4 +38,4 @@ class FilterModule:
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
-        return {"recovery_plan": recovery_plan, "recovery_together": recovery_together, "recovery_proofs": recovery_proofs}
+        return {"recovery_assessment": recovery_assessment, "recovery_proofs": recovery_proofs}

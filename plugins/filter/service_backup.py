@@ -26,12 +26,6 @@ def stores_on(stores: t.Sequence[Store], host: str, main_host: str) -> t.List[St
     return [one for one in stores if (one.get("on_host") or main_host) == host]
 
 
-def holds_for(steps: t.Sequence[t.Mapping[str, t.Any]], names: t.Iterable[str]) -> t.List[t.Mapping[str, t.Any]]:
-    """What is held while these stores are backed up: the steps that name one of them, or no store at all."""
-    wanted = set(names)
-    return [step for step in steps if not step.get("stores") or wanted & set(step["stores"])]
-
-
 def backup_member(one: Store, result: t.Mapping[str, t.Any], host: str, main_host: str) -> t.Dict[str, t.Any]:
     """What a service set says of a store that was backed up, from the result of its backup (in check mode there is no set yet)."""
     made = result.get("backup_set") or {}
@@ -151,7 +145,6 @@ class FilterModule:
         return {
             "stores_named": stores_named,
             "stores_on": stores_on,
-            "holds_for": holds_for,
             "backup_member": backup_member,
             "backup_outcome": backup_outcome,
             "sets_due": sets_due,

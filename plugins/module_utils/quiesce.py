@@ -33,11 +33,13 @@ class Step:
         name: What it is, for the reader.
         hold: How it is held: `command` (a list), or `url` with `method`, `status`, and the options of a web server.
         release: How it is released, the same.
+        stores: The stores for whose backup it is held; empty for any.
     """
 
     name: str
     hold: t.Mapping[str, t.Any]
     release: t.Mapping[str, t.Any]
+    stores: t.FrozenSet[str] = frozenset()
 
 
 def steps_from(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Step]:
@@ -55,18 +57,21 @@ def steps_from(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[Step]:
                     f"The step {entry.get('name')!r} does not say how to {word} it",
                     next_step=f"give `{word}` either a command or a url in backup_quiesce of the profile",
                 )
-        steps.append(Step(str(entry["name"]), entry["hold"], entry["release"]))
+        steps.append(Step(str(entry["name"]), entry["hold"], entry["release"], frozenset(entry.get("stores") or ())))
     if len({step.name for step in steps}) < len(steps):
         raise BadInput("Two steps of backup_quiesce have the same name", next_step="give each a name of its own")
     return steps
 
 
-def hold(steps: t.Sequence[Step], note: str, *, run_id: str = "", dry_run: bool = False) -> t.Dict[str, t.Any]:
-    """Hold all steps in order; when one cannot be held, those that were are released and the error is raised.
+def hold(
+    steps: t.Sequence[Step], note: str, *, stores: t.Collection[str] = (), run_id: str = "", dry_run: bool = False
+) -> t.Dict[str, t.Any]:
+    """Hold the steps in order; when one cannot be held, those that were are released and the error is raised.
 
     Args:
-        steps: What to hold.
-        note: Path of the note. One that a killed run left is honoured first: what it held is released.
+        steps: All that the profile can hold.
+        note: Path of the note. One that a killed run left is honoured first: what it held is released, for whatever stores that was.
+        stores: The stores that are backed up; steps for other stores alone are not held. Empty for all steps.
         run_id: The run that holds.
         dry_run: Whether only to tell.
 
@@ -78,13 +83,14 @@ def hold(steps: t.Sequence[Step], note: str, *, run_id: str = "", dry_run: bool 
     if earlier:
         notes = [f"an earlier run left held: {', '.join(earlier)}" + ("" if dry_run else "; it was released first")]
         release(steps, note, dry_run=dry_run)
-    if not steps:
+    chosen = [step for step in steps if not stores or not step.stores or step.stores & set(stores)]
+    if not chosen:
         return {"changed": False, "held": [], "held_at": "", "notes": notes}
     if not dry_run:
         os.makedirs(os.path.dirname(note), mode=0o700, exist_ok=True)
-        write_json(note, {"run_id": run_id, "at": utc_now(), "steps": [step.name for step in steps]})
+        write_json(note, {"run_id": run_id, "at": utc_now(), "steps": [step.name for step in chosen]})
         try:
-            for step in steps:
+            for step in chosen:
                 _act(step.name, "held", step.hold)
         except RunbookError as error:
             try:
@@ -92,7 +98,7 @@ def hold(steps: t.Sequence[Step], note: str, *, run_id: str = "", dry_run: bool 
             except RunbookError as second:
                 error.next_step = f"{error.next_step}; besides: {second.message}"
             raise
-    return {"changed": True, "held": [step.name for step in steps], "held_at": utc_now(), "notes": notes}
+    return {"changed": True, "held": [step.name for step in chosen], "held_at": utc_now(), "notes": notes}
 
 
 def release(steps: t.Sequence[Step], note: str, *, dry_run: bool = False) -> t.Dict[str, t.Any]:

@@ -41,7 +41,7 @@ options:
     type: str
     default: ""
   set:
-    description: Take this set and no other.
+    description: Take this set and no other. Or, as V(before 2026-11-20T12:00:00Z), none that shows its store at that moment (UTC) or later.
     type: str
     default: ""
   prefer:
@@ -98,7 +98,7 @@ backup_set:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted, named
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import OFFSITE_OPTION, object_store_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
@@ -121,7 +121,8 @@ def main() -> None:
     options = module.params
 
     def operation() -> dict:
-        wanted = Wanted(options["store"], options["method"], options["system_identifier"], options["set"], options["prefer"] == "newest")
+        kind = {name: options[name] for name in ("store", "method", "system_identifier")}
+        wanted = Wanted(**kind, newest=options["prefer"] == "newest", **named(options["set"]))
         return select(options["backup_folder"], wanted, object_store_from(options["offsite"]), dry_run=module.check_mode)
 
     conclude(module, operation)

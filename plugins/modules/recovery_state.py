@@ -34,7 +34,8 @@ attributes:
 options:
   operation:
     description:
-      - V(open) takes up the newest recovery of the service that is not over, or begins one.
+      - V(open) takes up the newest recovery of the service that is not over, or begins one. It fails when what counts as done was done for
+        other stores, or long ago.
       - V(look) tells whether a phase has to be done, and whether it is let through already.
       - V(gate) waits until somebody lets the phase begin, and fails when nobody does.
       - V(enter) and V(leave) write down that a phase begins and that it is done.
@@ -64,19 +65,38 @@ options:
     description: Id of the run that carries out the phase.
     type: str
     default: ""
+  set:
+    description:
+      - With V(open) which sets are restored, in the form of O(sre.runbooks.backup_set_select#module:set). By default the best ones; in a
+        recovery that is taken up, what it began with.
+      - With V(leave) the set that the phase has chosen, by its name.
+    type: str
+    default: ""
+  take_up:
+    description: Id of the recovery to take up, however old it is. It may have been for more stores.
+    type: str
+    default: ""
+  take_up_within_s:
+    description: A recovery that is not named is taken up only when something was done in it within so many seconds.
+    type: float
+    default: 43200
   again:
     description: Phases that are to be done again, with all behind them.
     type: list
     elements: str
     default: []
   begin_anew:
-    description: Whether a recovery that is not over is given up, and another one begun.
+    description: Whether recoveries that are not over are given up, and another one begun.
     type: bool
     default: false
   since:
     description: When the service went down, UTC ISO 8601; from then on recovery times are measured. Default is the begin of the recovery.
     type: str
     default: ""
+  gates:
+    description: Phases that begin only when somebody says go; by default every one.
+    type: list
+    elements: str
   confirmed:
     description: Phases that were confirmed beforehand; V(all) for every one.
     type: list
@@ -99,11 +119,6 @@ options:
     description: Why the phase failed.
     type: str
     default: ""
-  plan:
-    description: The stores to restore, as P(sre.runbooks.recovery_plan#filter) gives them.
-    type: list
-    elements: dict
-    default: []
   settings:
     description: Further variables of every restore.
     type: dict
@@ -114,7 +129,7 @@ options:
     elements: dict
     default: []
   stores:
-    description: The stores of the service (C(backup_stores)); of them C(name), C(component) and C(rto_s) are used.
+    description: The stores that are recovered, of C(backup_stores); of them C(name), C(database), C(component) and C(rto_s) are used.
     type: list
     elements: dict
     default: []
@@ -158,8 +173,12 @@ since:
   description: From when on recovery times are measured.
   returned: success
   type: str
+set:
+  description: The set that is restored, or words for it; empty for the best one of each store.
+  returned: success
+  type: str
 phases:
-  description: Each phase with C(name), C(status), C(began_at), C(finished_at), C(run_id), C(told) and C(problem).
+  description: Each phase with C(name), C(status), C(began_at), C(finished_at), C(run_id), C(told), C(problem) and C(set).
   returned: success
   type: list
   elements: dict
@@ -226,7 +245,7 @@ def main() -> None:
     specification = {name: dict(option) for name, option in OPTIONS.items()}
     module = AnsibleModule(argument_spec=specification, supports_check_mode=True, no_log=True, **CONSTRAINTS)
     parameters = dict(module.params)
-    for name in ("stores", "components", "plan", "settings"):
+    for name in ("stores", "components", "settings"):
         module.params[name] = f"{len(parameters[name])} entries"
     conclude(module, lambda: operate(parameters, module.check_mode))
 

@@ -39,7 +39,7 @@ options:
     type: str
     required: true
   steps:
-    description: What is held and how.
+    description: Everything that the profile can hold, and how. What is not held now may be what an earlier run left held.
     type: list
     elements: dict
     default: []
@@ -49,7 +49,7 @@ options:
         type: str
         required: true
       stores:
-        description: Only for backups of these stores; the caller chooses by it.
+        description: It is held only for backups of these stores.
         type: list
         elements: str
       hold:
@@ -100,6 +100,11 @@ options:
         type: dict
         required: true
         suboptions: *step
+  stores:
+    description: The stores that are backed up. Steps that are for others alone are not held. By default all steps are.
+    type: list
+    elements: str
+    default: []
   run_id:
     description: Run that this belongs to.
     type: str
@@ -181,6 +186,7 @@ def main() -> None:
                     "release": {"type": "dict", "required": True, "options": _WAY},
                 },
             },
+            "stores": {"type": "list", "elements": "str", "default": []},
             "run_id": {"type": "str", "default": ""},
             "state_folder": {"type": "path"},
         },
@@ -192,7 +198,7 @@ def main() -> None:
         steps = steps_from(options["steps"])
         note = os.path.join(state_folder(options["state_folder"]), "held", (slug(options["service"]) or "service") + ".json")
         if options["operation"] == "hold":
-            return hold(steps, note, run_id=options["run_id"], dry_run=module.check_mode)
+            return hold(steps, note, stores=options["stores"], run_id=options["run_id"], dry_run=module.check_mode)
         return release(steps, note, dry_run=module.check_mode)
 
     conclude(module, operation)

@@ -44,8 +44,8 @@ def test_the_playbook_takes_its_hosts_from_a_variable_with_a_default(name: str) 
     for play in load(f"playbooks/{name}.yml"):
         if "ansible.builtin.import_playbook" in play:
             continue
-        # Where a group may be missing another takes its place; `..._store_hosts` is gathered by an earlier play of the same playbook.
-        pattern = r"\{\{ \w+ \| default\('[\w:]+'( if '\w+' in groups else '\w+')?(, true)?\) \}\}|\w+_store_hosts"
+        # Where a group may be missing another takes its place; `..._store_hosts`, `..._main` are gathered by an earlier play.
+        pattern = r"\{\{ \w+ \| default\('[\w:]+'( if '\w+' in groups else '\w+')?(, true)?\) \}\}|\w+_(store_hosts|main)"
         assert re.fullmatch(pattern, play["hosts"]), f"{play['name']}: hosts: {play['hosts']}"
 
 

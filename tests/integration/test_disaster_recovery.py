@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,9 +21,12 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set, utc_now
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
-from integration.playbook_runs import ROOT, Finished, Profile, picture
+from integration.object_store import running_store
+from integration.playbook_runs import HOSTS, ROOT, Finished, Profile, picture
 from integration.postgresql_server import PostgresqlServer, running_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -100,13 +104,21 @@ def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done
     service.variables.update(
         recovery_infrastructure=service.hook("machines"), recovery_smoke=service.hook("smoke"), recovery_resume=service.hook("names", code)
     )
+    (proof,) = service.variables["restore_proofs"]
+    proof["fail_below"] = 10**9
+    unwell = service.recover("-e", "recovery_confirmed=all")
+    assert unwell.status != 0
+    assert "proof: cases are there" in unwell.message
+    assert service.phases() == {"assess": "done", "infrastructure": "done", "data": "done", "verify": "failed", "resume": "pending"}
+    assert [service.marks(name) for name in ("machines", "smoke", "names")] == [1, 0, 0]
+    restored = server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'")
+    proof["fail_below"] = 1
     failed = service.recover("-e", "recovery_confirmed=all")
     assert failed.status != 0
     assert "The step names failed" in failed.message
     assert "the network is down" in failed.message
     assert service.phases() == {"assess": "done", "infrastructure": "done", "data": "done", "verify": "done", "resume": "failed"}
     assert server.content("reference") == service.content
-    restored = server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'")
     broken.unlink()
     done = service.recover("-e", "recovery_confirmed=all")
     assert done.status == 0, done.output
@@ -117,6 +129,24 @@ def test_a_lost_service_is_recovered_phase_by_phase_and_what_is_done_is_not_done
     assert 0 < found["rto_database_s"]["value"] < found["rto_api_s"]["value"] <= found["rto_s"]["value"]
     assert found["rto_database_s"]["target"] == 3600
     tell(f"disaster recovery of a service with one small database: the database after {found['rto_database_s']['value']:.1f} s")
+
+
+def test_a_dead_host_of_the_database_does_not_stop_the_assessment(service: Service) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        dead = f"db ansible_host=127.0.0.1 ansible_port={closed.getsockname()[1]} ansible_connection=ssh"
+        (service.folder / "inventory" / "hosts.ini").write_text(HOSTS.replace("[postgresql]\nlocalhost", f"[postgresql]\n{dead}"))
+        stopped = service.recover()
+        (one,) = [read_set(str(service.backups / name)) for name in service.sets()]
+        with running_store(service.folder / "s3") as store:
+            upload(store, one)
+            copied = service.recover("-e", json.dumps({"backup_offsite": vars(store), "recovery_again": "assess"}))
+    for run in (stopped, copied):
+        assert "Nobody has confirmed the phase infrastructure" in run.message, run.output
+    assert "reference: UNKNOWN, as db could not be asked for its sets" in stopped.output
+    assert f"reference: {one.id} (proven, " in copied.output and "old, off-site" in copied.output
+    assert service.phases()["assess"] == "done"
+    assert [(run["procedure"], run["status"]) for run in service.records()] == [("disaster_recovery", "failed")] * 2
 
 
 def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_stops_before_anything_ran(service: Service) -> None:
@@ -212,8 +242,12 @@ def test_killed_while_it_restores_it_goes_on_where_it_was(service: Service, serv
 def test_check_mode_tells_what_would_be_done_and_changes_nothing(service: Service, server: PostgresqlServer) -> None:
     service.variables["recovery_infrastructure"] = service.hook("machines")
     before, names = picture(service.backups), server.names()
+    (name,) = service.sets()
     done = service.recover("--check", "--diff")
     assert done.status == 0, done.output
+    assert f"reference: {name} (proven, " in done.output
+    assert f"machines: runs the command {sys.executable}" in done.output
+    assert "Restore reference: runs the procedure restore" in done.output
     assert service.marks("machines") == 0
     assert server.names() == names
     assert picture(service.backups) == before
@@ -244,26 +278,45 @@ def test_the_recovery_report_is_made_though_a_host_cannot_be_reached_and_is_neve
     assert list((service.state / "reports").rglob("*_recovery_report.html"))
 
 
-def test_corrupted_data_is_found_table_by_table_and_recovered_once_somebody_says_go(server: PostgresqlServer, service: Service) -> None:
+def test_corrupted_data_is_found_table_by_table_and_recovered_from_before_the_damage_once_somebody_says_go(
+    server: PostgresqlServer, service: Service
+) -> None:
     server.load_reference("reference")
     content = server.content("reference")
     for folder in service.backups.glob("[!.]*"):
         shutil.rmtree(folder)
-    back_up_logically(BackupRequest(server.connection, "reference", "reference", str(service.backups))).add_proof("proven")
+    request = BackupRequest(server.connection, "reference", "reference", str(service.backups))
+    good = back_up_logically(request)
+    good.add_proof("proven")
     server.sql("DELETE FROM documents WHERE id % 2 = 0; DROP TABLE attachments", "reference")
+    until(lambda: utc_now() > good.consistent_at)
+    damaged = back_up_logically(request)
+    damaged.add_proof("proven")
     service.variables.update(recovery_stop_writes=service.hook("stopped"), recovery_resume_writes=service.hook("resumed"))
-    seen = service.run("data_corruption", "-e", "confirm=reference")
+    corruption = ("data_corruption", "-e", "confirm=reference")
+    seen = service.run(*corruption, "-e", json.dumps({"recovery_set": f"before {damaged.consistent_at}"}))
     assert seen.status != 0
+    assert f"Compared with {good.id}, which would be restored" in seen.output
     assert "Nobody has confirmed the phase restore" in seen.message
     said = " ".join(seen.output.split())
     assert "1 are missing (public.attachments)" in said
     assert "1 have fewer rows (public.documents)" in said
     assert "public.documents: fewer rows, rows 150 in the set, 75 now" in said
     assert (service.marks("stopped"), service.marks("resumed")) == (1, 0)
-    done = service.run("data_corruption", "-e", "confirm=reference", "-e", "recovery_confirmed=restore,resume")
-    assert done.status == 0, done.output
+    (proof,) = service.variables["restore_proofs"]
+    proof["fail_below"] = 10**9
+    unwell = service.run(*corruption, "-e", "recovery_confirmed=restore,resume")
+    assert unwell.status != 0
+    assert (service.phases()["verify"], service.phases()["resume"]) == ("failed", "pending")
+    assert (service.marks("stopped"), service.marks("resumed")) == (2, 0), "writes stay stopped, and are in every run"
     assert server.content("reference") == content
-    assert (service.marks("stopped"), service.marks("resumed")) == (1, 1)
+    restored = server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'")
+    proof["fail_below"] = 1
+    done = service.run(*corruption, "-e", "recovery_confirmed=resume")
+    assert done.status == 0, done.output
+    assert server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'") == restored
+    assert (service.marks("stopped"), service.marks("resumed")) == (3, 1)
+    assert service.state_of()["status"] == "complete"
 
 
 def until(true: t.Callable[[], bool], timeout_s: float = 30) -> None:

@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,14 +123,14 @@ def until(condition: Callable[[], object], running: subprocess.Popen[str], wait_
         time.sleep(0.05)
 
 
-def holding(profile: Profile, *extra: str) -> Path:
-    """Let the profile hold writes by commands that note in a file what they did; returns that file."""
+def holding(profile: Profile) -> Path:
+    """Let the profile hold writes by commands that note what they did in a file, and in those that are appended; returns that file."""
     noted = profile.folder / "held.txt"
-    note = [sys.executable, "-c", "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n')", str(noted)]
+    note = [sys.executable, "-c", "import sys; [open(f, 'a').write(sys.argv[2] + '\\n') for f in (sys.argv[1], *sys.argv[3:])]", str(noted)]
     profile.variables["backup_quiesce_host"] = "localhost"
     profile.variables["backup_quiesce"] = [
         {"name": "orders", "hold": {"command": [*note, "hold orders"]}, "release": {"command": [*note, "release orders"]}},
-        {"name": "jobs", "hold": {"command": [*note, "hold jobs", *extra]}, "release": {"command": [*note, "release jobs"]}},
+        {"name": "jobs", "hold": {"command": [*note, "hold jobs"]}, "release": {"command": [*note, "release jobs"]}},
     ]
     return noted
 
@@ -148,8 +150,9 @@ def test_writes_are_held_meanwhile_so_that_all_sets_show_one_moment_and_are_rele
     assert [run["status"] for run in profile.records()] == ["failed"]
 
 
-def test_what_a_killed_run_left_held_is_released_by_the_next(profile: Profile, server: PostgresqlServer) -> None:
+def test_what_a_killed_run_left_held_is_released_by_the_next_even_for_other_stores(profile: Profile) -> None:
     noted = holding(profile)
+    profile.variables["backup_quiesce"][0]["stores"] = ["reference"]
     running = subprocess.Popen(
         profile.command("backup"), env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -157,12 +160,61 @@ def test_what_a_killed_run_left_held_is_released_by_the_next(profile: Profile, s
     running.kill()
     running.communicate()
     assert "release" not in noted.read_text()
-    done = profile.run("backup")
+    done = profile.run("backup", "-e", "backup_store=billing")
     assert done.status == 0, done.output
     assert "an earlier run left held: orders, jobs; it was released first" in done.output
-    cycle = ["hold orders", "hold jobs", "release jobs", "release orders"]
-    assert noted.read_text().split() == " ".join(cycle * 2).split()
+    both = ["hold orders", "hold jobs", "release jobs", "release orders"]
+    assert noted.read_text().splitlines() == [*both, "hold jobs", "release jobs"]
     assert not list((profile.state / "held").iterdir())
+
+
+@pytest.mark.parametrize(("when", "said"), [("hold", "its host could not be reached"), ("release", "The host main could not be reached.")])
+def test_a_main_host_lost_while_sets_are_taken_or_checked_is_told_and_what_was_held_is_released(
+    profile: Profile, when: str, said: str
+) -> None:
+    lost = profile.folder / "lost"
+    noted = holding(profile)
+    profile.variables["backup_quiesce_host"] = "second"
+    profile.variables["backup_quiesce"][1][when]["command"].append(str(lost))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        # It is reached here until the writes are held or released, and from then on by SSH, where nothing answers.
+        gone = f"ansible_host=127.0.0.1 ansible_port={closed.getsockname()[1]}"
+        way = f"ansible_connection=\"{{{{ 'ssh' if '{lost}' is exists else 'local' }}}}\""
+        hosts = f"[operator]\nlocalhost {LOCAL}\n[postgresql]\nmain {LOCAL.split(' ', 1)[1]} {gone} {way}\n[app]\nsecond {LOCAL}\n"
+        (profile.folder / "inventory" / "hosts.ini").write_text(hosts)
+        done = profile.run("backup")
+    assert done.status == 2, done.output
+    assert f"Not backed up: reference. reference: {said}" in done.message
+    assert noted.read_text().split("\n") == ["hold orders", "hold jobs", "release jobs", "release orders", ""]
+    (good,) = [name for name in profile.sets() if "-billing-" in name]
+    assert f"The sets of the others are good and stay: {good}." in done.message and state(profile, good) == "verified"
+    assert "It could not be noted which sets belong together: " in done.message
+    assert [(run["procedure"], run["status"]) for run in profile.records()] == [("backup", "failed")]
+
+
+def test_on_a_day_that_the_schedule_does_not_mean_nothing_at_all_is_done(profile: Profile) -> None:
+    noted = holding(profile)
+    other_day = (datetime.now(UTC) + timedelta(days=3)).strftime("%a")
+    schedule = {"name": "weekly", "at": f"{other_day} 02:00", "look": True}
+    offsite = {"bucket": "none", "endpoint": "http://127.0.0.1:9"}
+    done = profile.run("backup", "-e", json.dumps({"procedure_schedule": schedule, "backup_offsite": offsite}))
+    assert done.status == 0, done.output
+    assert "which is not today" in done.output
+    assert not noted.exists() and not profile.backups.exists()
+    assert profile.records() == []
+
+
+def test_a_pruning_or_a_list_of_sets_that_fails_is_the_outcome_of_the_run(profile: Profile) -> None:
+    profile.variables["backup_stores"] = [profile.store]
+    done = profile.run("backup", "-e", "backup_time_zone=Nowhere/None")
+    assert done.status == 2 and "Nowhere/None" in done.message and "localhost: " in done.message, done.output
+    assert len(profile.sets()) == 1
+    profile.backups.rename(profile.folder / "aside")
+    profile.backups.touch()
+    listed = profile.run("backup_verify")
+    assert listed.status == 2 and "Not a directory" in listed.message, listed.output
+    assert [(run["procedure"], run["status"]) for run in profile.records()] == [("backup", "failed"), ("backup_verify", "failed")]
 
 
 def test_a_step_that_cannot_be_held_stops_the_backup_and_releases_the_others(profile: Profile) -> None:

@@ -18,6 +18,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue 
     choose,
     in_order_of_trust,
     list_sets,
+    named,
     none_found,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import information, open_set, select
@@ -105,6 +106,14 @@ def test_a_newer_set_that_is_less_proven_is_named_with_how_to_take_it() -> None:
     assert choose(sets, Wanted(name="new"), lambda one: []).reason == "it was named"
 
 
+def test_a_set_of_before_a_moment_is_the_best_that_shows_an_earlier_one() -> None:
+    days = {"monday": ("23", ["proven"]), "saturday": ("21", ["proven"]), "friday": ("20", ["verified"]), "unknown": ("", ["proven"])}
+    sets = [described(name, f"2026-11-{day}T02:00:00Z" if day else "", states) for name, (day, states) in days.items()]
+    choice = choose(sets, Wanted(**named("before 2026-11-21T02:00:00Z")), lambda one: [])  # type: ignore[arg-type]
+    assert choice.chosen is sets[2]
+    assert choice.reason == "it is the newest verified set before 2026-11-21T02:00:00Z"
+
+
 def test_files_are_read_only_as_long_as_no_set_is_whole() -> None:
     sets = [described(f"s{number}", f"2026-11-2{9 - number}T02:00:00Z", ["proven"]) for number in range(4)]
     asked: list[str] = []
@@ -121,6 +130,7 @@ def test_files_are_read_only_as_long_as_no_set_is_whole() -> None:
 def test_the_message_says_what_there_is_instead() -> None:
     sets = [described("a", "2026-11-21T02:00:00Z", store="billing"), described("b", "2026-11-21T02:00:00Z", method="physical")]
     sets += [described(f"c{number}", "2026-11-21T02:00:00Z", server="2") for number in range(9)]
+    assert "no usable backup set of db before 2026" in none_found(Wanted("db", before="2026-01-01T00:00:00Z"), "/backups", [], []).message
     message = none_found(Wanted("reference", "logical", "1"), "/backups", ["d: x is missing"], sets).message
     others = "a is of the store billing; b was taken by the physical method; c0 is from another server (db:5432, system"
     assert f"d: x is missing; {others}" in message

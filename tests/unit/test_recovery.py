@@ -23,7 +23,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.calls import Call, Ended, run_calls
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.operation import CONSTRAINTS, OPTIONS, operate
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import plan_stores, proofs_as_checks, taken_together
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import assess, proofs_as_checks, taken_together
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.record import FILE, read
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Server
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes, find
@@ -94,6 +94,65 @@ def test_a_recovery_is_taken_up_where_it_ended_and_a_phase_that_was_cut_off_is_t
     assert any("infrastructure was under way when its run RUN-7 was ended" in note for note in again["notes"])
 
 
+def aged(trial: Trial, hours: float) -> None:
+    """Let everything in the recovery have happened so long before."""
+    found = read(trial.do("look", phase="verify")["folder"])
+    began = datetime.fromtimestamp(time.time() - hours * 3600, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    found.content.update(began_at=began, taken_up_at=began)
+    for phase in found.content["phases"]:
+        phase.update({key: began for key in ("began_at", "finished_at") if phase[key]})
+    found.save()
+
+
+def test_what_was_done_for_other_stores_or_long_ago_counts_only_when_somebody_says_so(tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+    first = trial.open(stores=STORES)["recovery"]
+    trial.through("assess", "infrastructure", "data")
+    with pytest.raises(BadInput, match=f"it recovers cases, cache, and now cases .*recovery_take_up={first}"):
+        trial.open(stores=STORES[:1])
+    aged(trial, 11)
+    assert trial.open(stores=STORES)["recovery"] == first
+    aged(trial, 13)
+    with pytest.raises(BadInput, match=r"nothing was done in it for 13 h, .*recovery_begin_anew=true"):
+        trial.open(stores=STORES, check_mode=True)
+    go = trial.state / "recoveries" / first / "go-verify"
+    go.touch()
+    assert trial.open(stores=STORES[:1], take_up=first)["recovery"] == first
+    assert not go.exists(), "that was agreed to long ago"
+    with pytest.raises(BadInput, match=r"now cases, cache is to be recovered[^;]*recovery_begin_anew"):
+        trial.open(stores=STORES, take_up=first)
+    with pytest.raises(BadInput, match="REC-none cannot be taken up"):
+        trial.open(stores=STORES, take_up="REC-none")
+    anew = trial.open(stores=STORES, begin_anew=True)
+    assert anew["recovery"] != first and anew["phases"][0]["status"] == "pending"
+    assert trial.open(stores=STORES)["recovery"] == anew["recovery"], "the older one is given up"
+
+
+def test_in_every_run_after_a_corruption_writes_are_stopped_and_resumed(tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+    trial.open(kind="corruption")
+    trial.through("stop_writes", "scope", "restore", "verify", "resume")
+    again = trial.open(kind="corruption")
+    assert [phase["status"] for phase in again["phases"]] == ["pending", "done", "done", "done", "pending"]
+
+
+def test_the_set_that_was_compared_is_restored_until_another_one_is_asked_for(tmp_path: Path) -> None:
+    trial = Trial(tmp_path)
+    before = "before 2026-11-20T12:00:00Z"
+    assert trial.open(kind="corruption", stores=STORES[:1], set=before)["set"] == before
+    trial.through("stop_writes")
+    trial.do("enter", phase="scope", kind="corruption")
+    trial.do("leave", phase="scope", kind="corruption", set="friday")
+    trial.do("enter", phase="restore", kind="corruption")
+    assert trial.open(kind="corruption", stores=STORES[:1])["set"] == "friday"
+    other = trial.open(kind="corruption", stores=STORES[:1], set="thursday")
+    assert other["set"] == "thursday" and [phase["status"] for phase in other["phases"]][1:3] == ["pending", "pending"]
+    with pytest.raises(BadInput, match="a set of one store"):
+        trial.open(stores=STORES, set="friday")
+    with pytest.raises(BadInput, match="names no moment"):
+        trial.open(stores=STORES, set="before Friday")
+
+
 def test_a_phase_is_not_entered_before_those_that_come_before_it(trial: Trial) -> None:
     with pytest.raises(BadInput, match="comes after assess"):
         trial.do("enter", phase="data")
@@ -103,6 +162,8 @@ def test_a_phase_done_again_takes_back_all_behind_it_and_their_go(trial: Trial) 
     trial.through("assess", "infrastructure", "data")
     folder = Path(trial.do("look", phase="data")["folder"])
     (folder / "go-infrastructure").touch()
+    trial.open(again=["infrastructure"], check_mode=True)
+    assert (folder / "go-infrastructure").exists(), "a rehearsal touches nothing"
     found = trial.open(again=["infrastructure"])
     assert [phase["status"] for phase in found["phases"]][:3] == ["done", "pending", "pending"]
     assert not (folder / "go-infrastructure").exists()
@@ -133,6 +194,17 @@ def test_anything_else_is_no_go(trial: Trial, way: dict[str, t.Any]) -> None:
         trial.do("gate", phase="data", **way)
 
 
+def test_only_a_phase_that_is_known_to_have_no_gate_begins_unasked(trial: Trial) -> None:
+    assert trial.do("gate", phase="data", gates=["infrastructure", " verify"])["confirmed_by"] == "it has no gate"
+    assert trial.do("look", phase="data", gates=[])["confirmed_by"] == "it has no gate"
+    gated: list[dict[str, t.Any]] = [{"gates": ["infrastructure", " data"]}, {}]
+    for options in gated:
+        with pytest.raises(NotConfirmed):
+            trial.do("gate", phase="data", **options)
+    with pytest.raises(BadInput, match="no phase 'dat'"):
+        trial.do("gate", phase="data", gates=["dat"])
+
+
 def test_a_file_that_says_stop_outweighs_every_go(trial: Trial) -> None:
     (Path(trial.do("look", phase="data")["folder"]) / "stop").touch()
     with pytest.raises(NotConfirmed, match="not let through"):
@@ -156,17 +228,15 @@ def test_a_rehearsal_writes_nothing_and_asks_nobody(tmp_path: Path) -> None:
         assert trial.do("gate", phase=phase, check_mode=True)["todo"]
         trial.do("enter", phase=phase, check_mode=True)
         trial.do("leave", phase=phase, check_mode=True)
-    plan = plan_stores(STORES, [], "logical", NOW)
-    assert len(trial.do("restores", plan=plan, check_mode=True)["steps"]) == 2
+    assert len(trial.do("restores", stores=STORES, check_mode=True)["steps"]) == 2
     trial.do("close", components=[], stores=STORES, check_mode=True)
     assert not trial.state.exists()
 
 
 def test_a_store_that_no_set_can_restore_is_told_before_anything_is_touched() -> None:
     in_a_pod = {**STORES[1], "pod": "cache-0", "pod_namespace": "prod"}
-    (cases, cache) = plan_stores([STORES[0], in_a_pod], [], "logical", NOW)
-    assert (cases["obstacle"], "pod cannot be exchanged" in cache["obstacle"]) == ("", True)
-    assert cache["said"].startswith("cache: CANNOT BE RESTORED")
+    (obstacle,) = assess([STORES[0], in_a_pod], [], NOW)["obstacles"]
+    assert obstacle.startswith("cache: CANNOT BE RESTORED: ") and "pod cannot be exchanged" in obstacle
     with pytest.raises(BadInput, match="in a pod cannot be exchanged"):
         find(Server(place=Place(pod="cache-0")), Wishes())
 
@@ -184,26 +254,26 @@ def test_the_begin_of_a_disaster_is_a_moment_of_the_past(tmp_path: Path, since: 
 
 
 def test_only_what_is_not_restored_yet_is_restored_again(trial: Trial) -> None:
-    plan = plan_stores(STORES, [], "logical", NOW)
     trial.through("assess", "infrastructure")
-    first = trial.do("restores", plan=plan, settings={"restore_method": "logical"})["steps"]
+    first = trial.do("restores", stores=STORES, settings={"restore_method": "logical"})["steps"]
     assert [step["variables"]["confirm"] for step in first] == ["cases_prod", "cache"]
     trial.record(first[0]["variables"]["procedure_run_id"])
     trial.record(first[1]["variables"]["procedure_run_id"], "failed")
     found = trial.do("restored")
     assert found["left"] == ["cache"]
     assert found["stores"]["cache"]["problem"] == "the disk is full"
-    later = trial.do("restores", plan=plan)["steps"]
+    later = trial.do("restores", stores=STORES)["steps"]
     assert [step["name"] for step in later] == ["cache"]
     assert later[0]["variables"]["procedure_run_id"] != "" and trial.do("restored")["left"] == ["cache"]
+    assert trial.do("restores", stores=STORES[:1])["steps"] == []
+    assert trial.do("restored")["left"] == [], "the store that is given up does not stand in the way"
 
 
 def test_recovery_times_are_measured_from_the_disaster_by_component(trial: Trial) -> None:
     since = (datetime.now(UTC).timestamp()) - 1000
     trial.open(since=datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    plan = plan_stores(STORES, [], "logical", NOW)
     trial.through("assess", "infrastructure")
-    steps = trial.do("restores", plan=plan)["steps"]
+    steps = trial.do("restores", stores=STORES)["steps"]
     for step, seconds in zip(steps, (50.0, -200.0), strict=True):
         trial.record(step["variables"]["procedure_run_id"], rto_s=seconds)
     trial.do("restored")
@@ -228,34 +298,55 @@ def _set(name: str, state: str, at: str, **more: t.Any) -> dict[str, t.Any]:
     return {"id": name, "store": "cases", "state": state, "consistent_at": at, "method": "logical", "damage": [], **more}
 
 
-def test_a_store_is_restored_from_its_newest_proven_set_and_never_from_a_failed_one() -> None:
-    sets = [
-        _set("e", "failed", "2026-11-21T11:50:00Z"),
-        _set("d", "written", "2026-11-21T11:40:00Z"),
-        _set("c", "proven", "2026-11-21T11:30:00Z", damage=["manifest.json is missing"]),
-        _set("f", "proven", "2026-11-21T11:20:00Z", method="physical"),
-        _set("b", "proven", "2026-11-21T10:00:00Z"),
-        _set("a", "proven", "2026-11-20T10:00:00Z"),
-    ]
-    planned = plan_stores(STORES, sets, "logical", NOW)
-    assert [(one["store"], one["set"]) for one in planned] == [("cases", "b"), ("cache", "")]
-    assert "MORE THAN may be lost" in planned[0]["said"]
-    assert "no usable set here" in planned[1]["said"]
+SETS = [
+    _set("e", "failed", "2026-11-21T11:50:00Z"),
+    _set("d", "written", "2026-11-21T11:40:00Z"),
+    _set("c", "proven", "2026-11-21T11:30:00Z", damage=["manifest.json is missing"]),
+    _set("f", "proven", "2026-11-21T11:20:00Z", method="physical"),
+    _set("b", "proven", "2026-11-21T10:00:00Z"),
+    _set("a", "proven", "2026-11-20T10:00:00Z"),
+]
+ANSWERED: list[dict[str, t.Any]] = [{"item": "db", "backup_sets": SETS}]
 
 
-def test_the_plan_says_what_is_off_site_from_which_server_and_whether_the_sets_were_taken_together() -> None:
-    cases = _set("c", "proven", "2026-11-21T11:30:00Z", folder="", server={"address": "db1:5432"})
-    cache = {**_set("k", "verified", "2026-11-21T11:29:00Z"), "store": "cache", "folder": "/backups/k"}
-    plan = plan_stores(STORES, [cases, cache], "logical", NOW)
-    assert plan[0]["said"].startswith("cases: c (proven, ") and ", off-site, from db1:5432" in plan[0]["said"]
-    assert "off-site" not in plan[1]["said"] and "from" not in plan[1]["said"]
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({}, "cases: b (proven, 2 h old, MORE THAN may be lost)"),
+        ({"method": "physical"}, "cases: f (proven, 40 min old)"),
+        ({"words": "before 2026-11-21T10:00:00Z"}, "cases: a (proven, 26 h old, MORE THAN may be lost)"),
+        ({"words": "d"}, "cases: d (written, 20 min old)"),
+        ({"words": "before 2026-11-20T10:00:00Z"}, "cases: NO usable set, neither here nor off-site"),
+    ],
+)
+def test_a_store_is_restored_from_its_newest_proven_set_or_the_one_that_is_asked_for(choice: dict[str, t.Any], said: str) -> None:
+    assert assess(STORES[:1], ANSWERED, NOW, main_host="db", **choice)["said"] == [said]
+
+
+def test_what_a_dead_host_may_have_is_unknown_and_what_nobody_has_is_nowhere() -> None:
+    silent: list[dict[str, t.Any]] = [{"item": "db", "unreachable": True, "msg": "no route to host"}, {"item": "other", "backup_sets": []}]
+    stores = [STORES[0], {**STORES[1], "on_host": "other"}]
+    found = assess(stores, silent, NOW, main_host="db")
+    assert (found["missing"], found["nowhere"]) == (["cases", "cache"], ["cache: NO usable set, neither here nor off-site"])
+    assert found["said"][0].startswith("cases: UNKNOWN, as db could not be asked for its sets (no route to host)")
+    copies = assess(
+        stores, silent, NOW, main_host="db", offsite={"offsite_sets": [{**SETS[4], "folder": "", "server": {"address": "db1:5432"}}]}
+    )
+    assert copies["said"][0] == "cases: b (proven, 2 h old, off-site, from db1:5432, MORE THAN may be lost)"
+    lost = assess(stores, silent, NOW, main_host="db", offsite={"unreachable": True, "msg": "no such host"})
+    assert lost["said"][1].endswith("and the off-site copies could not be listed: no such host") and lost["nowhere"] == lost["said"][1:]
+
+
+def test_the_assessment_says_whether_the_sets_were_taken_together() -> None:
+    sets = [_set("c", "proven", "2026-11-21T11:30:00Z"), {**_set("k", "verified", "2026-11-21T11:29:00Z"), "store": "cache"}]
     record = {"id": "S", "members": [{"set": "c"}, {"set": "k"}, {"set": "x"}], "consistent": False, "spread_s": 60.0}
-    assert taken_together(plan, [record]) == ["These sets were taken together (S), their moments lie 60 s apart"]
+    found = assess(STORES, [{"item": "db", "backup_sets": sets, "service_sets": [record]}], NOW, main_host="db")
+    assert found["said"][2:] == ["These sets were taken together (S), their moments lie 60 s apart"]
     held = {**record, "consistent": True, "consistent_at": "2026-11-21T11:29:00Z"}
-    assert taken_together(plan, [held]) == ["These sets were taken together (S), with writes held: they show 2026-11-21T11:29:00Z"]
-    (apart,) = taken_together(plan, [{**record, "members": [{"set": "c"}]}, {"id": "D", "damage": "it is not what was written"}])
+    assert taken_together(sets, [held], NOW) == ["These sets were taken together (S), with writes held: they show 2026-11-21T11:29:00Z"]
+    (apart,) = taken_together(sets, [{**record, "members": [{"set": "c"}]}, {"id": "D", "damage": "it is not what was written"}], NOW)
     assert apart.startswith("No record says that these sets were taken together: their moments lie up to")
-    assert taken_together(plan[:1], [record]) == []
+    assert taken_together(sets[:1], [record], NOW) == []
 
 
 def test_proofs_become_checks_of_the_store_that_they_name() -> None:

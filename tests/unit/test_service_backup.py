@@ -17,7 +17,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.filter.service_backup import (
     backup_outcome,
-    holds_for,
     sets_due,
     stores_named,
     stores_on,
@@ -54,11 +53,6 @@ def test_stores_are_found_by_their_names_and_hosts_and_an_unknown_one_is_refused
     assert store_family(STORES[2]) == "files"
     with pytest.raises(AnsibleFilterError, match="has the kind 'tape'"):
         store_family({"name": "old", "kind": "tape"})
-
-
-def test_a_step_is_held_for_the_stores_that_it_names_or_for_all() -> None:
-    steps: list[dict[str, Any]] = [{"name": "one", "stores": ["db"]}, {"name": "all"}, {"name": "other", "stores": ["logs"]}]
-    assert [step["name"] for step in holds_for(steps, ["db", "cache"])] == ["one", "all"]
 
 
 def test_a_store_of_which_no_host_says_anything_is_a_failure_and_one_found_wanting_is_no_member() -> None:
@@ -136,6 +130,19 @@ def step(name: str, target: Path, fail: str = "") -> dict[str, Any]:
         return {"command": [sys.executable, "-c", code]}
 
     return {"name": name, "hold": note("hold"), "release": note("release")}
+
+
+def test_a_step_is_held_for_the_stores_that_it_names_or_for_all_and_released_by_a_run_for_others(tmp_path: Path) -> None:
+    target, note = tmp_path / "done", tmp_path / "held" / "clinic.json"
+    entries = [{**step("one", target), "stores": ["db"]}, step("any", target), {**step("other", target), "stores": ["logs"]}]
+    steps = steps_from(entries)
+    assert hold(steps, str(note), dry_run=True)["held"] == ["one", "any", "other"]
+    assert hold(steps, str(note), stores=["db", "cache"])["held"] == ["one", "any"]
+    assert hold(steps_from([entries[0], entries[2]]), str(note.parent / "none.json"), stores=["cache"])["held"] == []
+    target.write_text("")
+    later = hold(steps, str(note), stores=["logs"])
+    assert later["held"] == ["any", "other"] and "left held: one, any" in later["notes"][0]
+    assert target.read_text() == "release any release one hold any hold other "
 
 
 def test_what_cannot_be_released_stays_noted_and_the_others_are_released(tmp_path: Path) -> None:

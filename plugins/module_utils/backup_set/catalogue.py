@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from ..errors import SetNotFound
+from ..errors import BadInput, SetNotFound
 from .sets import BackupSet, read_set
 
 SERVICES = "services"
 """Folder among the sets that says which of them belong together (module service_sets)."""
+_BEFORE, _MOMENT = "before ", "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Wanted:
         system_identifier: Of the server it must come from; empty for any.
         name: Name of one set, when it is said which.
         newest: Whether the newest is wanted, however far it is proven (for rehearsals), instead of the most trusted.
+        before: Moment before which the set must show its store, UTC ISO 8601 with seconds; empty for any.
     """
 
     store: str = ""
@@ -34,6 +37,7 @@ class Wanted:
     system_identifier: str = ""
     name: str = ""
     newest: bool = False
+    before: str = ""
 
     def fits(self, candidate: BackupSet) -> bool:
         """Whether a set is of that kind. A set whose manifest cannot be read fits when its name does."""
@@ -53,6 +57,8 @@ class Wanted:
             return f"was taken by the {manifest.get('method')} method"
         if self.system_identifier and server.get("system_identifier") != self.system_identifier:
             return f"is from another server ({server.get('address')}, system identifier {server.get('system_identifier')})"
+        if self.before and not is_before(candidate.consistent_at, self.before):
+            return f"is of {candidate.consistent_at or 'an unknown moment'}, not before {self.before}"
         return ""
 
 
@@ -69,6 +75,27 @@ class Choice:
     chosen: t.Optional[BackupSet]
     reason: str
     passed_over: t.List[str] = field(default_factory=list)
+
+
+def named(words: str) -> t.Dict[str, str]:
+    """What C(set) asks for, as fields of Wanted: one set by its name, or `before 2026-11-20T12:00:00Z` for those of an earlier moment.
+
+    Raises:
+        BadInput: What follows `before` is no moment.
+    """
+    text = words.strip()
+    if not text.startswith(_BEFORE):
+        return {"name": text}
+    try:
+        moment = datetime.strptime(text[len(_BEFORE) :].strip(), _MOMENT)  # noqa: DTZ007  (it is written as it was read)
+        return {"before": moment.strftime(_MOMENT)}
+    except ValueError:
+        raise BadInput(f"{words!r} names no moment", next_step="write it in UTC, for example `before 2026-11-20T12:00:00Z`") from None
+
+
+def is_before(consistent_at: str, moment: str) -> bool:
+    """Whether a set shows its store before a moment; both as UTC ISO 8601 with seconds. Of an unknown moment nobody knows."""
+    return "" < consistent_at < moment
 
 
 def list_sets(backup_folder: str) -> t.List[BackupSet]:
@@ -113,7 +140,7 @@ def choose(sets: t.Sequence[BackupSet], wanted: Wanted, problems_of: t.Callable[
             damaged.add(candidate.id)
             passed_over.append(f"{candidate.id}: {'; '.join(problems[:3])}")
             continue
-        reason = "it was named" if wanted.name else f"it is the newest {'' if wanted.newest else candidate.state + ' '}set"
+        reason = "it was named" if wanted.name else f"it is the newest {'' if wanted.newest else candidate.state + ' '}set{_limit(wanted)}"
         newest = max((one for one in candidates if one.id not in damaged), key=lambda one: one.consistent_at)
         if not wanted.name and newest.consistent_at > candidate.consistent_at and newest.state != candidate.state:
             passed_over.append(f"{newest.id}: newer, but only {newest.state}; name it with restore_set to take it")
@@ -131,6 +158,7 @@ def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str], sets: t
         what = f"There is no usable backup set of {wanted.store or 'any store'}" + (
             f" by the {wanted.method} method" if wanted.method else ""
         )
+        what += _limit(wanted)
     return SetNotFound(
         what,
         where=place,
@@ -138,3 +166,7 @@ def none_found(wanted: Wanted, place: str, passed_over: t.Sequence[str], sets: t
         next_step="look at what there is with the module sre.runbooks.backup_set_info, or take a backup first",
         facts={"passed_over": list(passed_over)},
     )
+
+
+def _limit(wanted: Wanted) -> str:
+    return f" before {wanted.before}" if wanted.before else ""

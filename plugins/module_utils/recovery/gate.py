@@ -18,18 +18,21 @@ GO, STOP = "go", "stop"
 _LOOK_EVERY_S = 0.5
 
 
-def confirmed_by(recovery: Recovery, phase: str, confirmed: t.Sequence[str], answer: str) -> str:
+def confirmed_by(recovery: Recovery, phase: str, gates: t.Optional[t.Sequence[str]], confirmed: t.Sequence[str], answer: str) -> str:
     """What lets the phase begin, in words; empty when nothing does yet.
 
     Args:
         recovery: The recovery.
         phase: The phase that wants to begin.
+        gates: Phases that have a gate; None for all.
         confirmed: Phases that were confirmed beforehand by a variable; `all` for every one.
         answer: What was typed at the prompt; empty when nobody was asked.
 
     Raises:
+        BadInput: There is no such phase to have a gate.
         NotConfirmed: Somebody said no.
     """
+    has_gate = gates is None or phase in [recovery.phase(name.strip())["name"] for name in gates]
     if os.path.exists(os.path.join(recovery.folder, STOP)):
         raise _refused(recovery, phase, f"the file {os.path.join(recovery.folder, STOP)} says so")
     typed = answer.strip().lower()
@@ -37,12 +40,16 @@ def confirmed_by(recovery: Recovery, phase: str, confirmed: t.Sequence[str], ans
         raise _refused(recovery, phase, f"{answer.strip()[:40]!r} was typed, not {GO!r}")
     if typed == GO:
         return "typed at the prompt"
-    if ALL in confirmed or phase in confirmed:
+    if not has_gate:
+        return "it has no gate"
+    if {ALL, phase} & {name.strip() for name in confirmed}:
         return "confirmed beforehand"
     return f"the file {_go(recovery, phase)}" if os.path.exists(_go(recovery, phase)) else ""
 
 
-def wait(recovery: Recovery, phase: str, confirmed: t.Sequence[str], answer: str, wait_s: float) -> t.Tuple[str, float]:
+def wait(
+    recovery: Recovery, phase: str, gates: t.Optional[t.Sequence[str]], confirmed: t.Sequence[str], answer: str, wait_s: float
+) -> t.Tuple[str, float]:
     """Wait until somebody says go. Returns what said it, and how many seconds that took.
 
     Raises:
@@ -50,7 +57,7 @@ def wait(recovery: Recovery, phase: str, confirmed: t.Sequence[str], answer: str
     """
     began = time.monotonic()
     while True:
-        found = confirmed_by(recovery, phase, confirmed, answer)
+        found = confirmed_by(recovery, phase, gates, confirmed, answer)
         waited = time.monotonic() - began
         if found:
             return found, waited

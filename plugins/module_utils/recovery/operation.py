@@ -15,7 +15,7 @@ from ..run_record import Runs
 from ..state import slug, state_folder, utc_now
 from . import gate
 from .plan import RESTORED, restore_steps
-from .record import COMPLETE, DONE, FILE, FOLDER, PHASES, Recovery, open_recovery, read
+from .record import COMPLETE, DONE, FILE, FOLDER, PHASES, Recovery, begin, open_recovery, read
 from .times import recovery_times, serving_at
 
 OPERATIONS = ("open", "look", "gate", "enter", "restores", "restored", "leave", "fail", "close")
@@ -26,15 +26,18 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "recovery": {"type": "str", "default": ""},
     "phase": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
+    "set": {"type": "str", "default": ""},
+    "take_up": {"type": "str", "default": ""},
+    "take_up_within_s": {"type": "float", "default": 43200.0},
     "again": {"type": "list", "elements": "str", "default": []},
     "begin_anew": {"type": "bool", "default": False},
     "since": {"type": "str", "default": ""},
+    "gates": {"type": "list", "elements": "str"},
     "confirmed": {"type": "list", "elements": "str", "default": []},
     "answer": {"type": "str", "default": ""},
     "wait_s": {"type": "float", "default": 0.0},
     "told": {"type": "list", "elements": "str", "default": []},
     "problem": {"type": "str", "default": ""},
-    "plan": {"type": "list", "elements": "dict", "default": []},
     "settings": {"type": "dict", "default": {}},
     "components": {"type": "list", "elements": "dict", "default": []},
     "stores": {"type": "list", "elements": "dict", "default": []},
@@ -68,11 +71,15 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             state,
             parameters["kind"],
             parameters["service"],
+            stores=[str(store["name"]) for store in parameters["stores"]],
+            words=parameters["set"],
+            take_up=parameters["take_up"],
+            take_up_within_s=parameters["take_up_within_s"],
             begin_anew=parameters["begin_anew"],
             since=parameters["since"],
             dry_run=check_mode,
         )
-        forgotten = recovery.again([name for name in parameters["again"] if name])
+        forgotten = recovery.again([name.strip() for name in parameters["again"] if name.strip()])
         notes += [f"Does again, as asked: {', '.join(forgotten)}"] if forgotten else []
         if not check_mode:
             recovery.save()
@@ -93,15 +100,14 @@ def _named(state: str, options: t.Mapping[str, t.Any], check_mode: bool) -> Reco
     folder = os.path.join(state, FOLDER, name)
     if check_mode and not os.path.exists(os.path.join(folder, FILE)) and options["kind"] and slug(options["service"]):
         # A rehearsal writes nothing, so a recovery that it has opened is nowhere.
-        blank, _notes = open_recovery(os.path.join(state, FOLDER, name, "none"), options["kind"], options["service"], dry_run=True)
-        blank.content["id"] = name
-        return Recovery(folder, blank.content)
+        blank = begin(state, options["kind"], options["service"])
+        return Recovery(folder, {**blank.content, "id": name})
     return read(folder)
 
 
 def _look(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Cleaner, check_mode: bool) -> t.Dict[str, t.Any]:
     phase = options["phase"]
-    found = "a rehearsal asks nobody" if check_mode else gate.confirmed_by(recovery, phase, options["confirmed"], "")
+    found = "a rehearsal asks nobody" if check_mode else gate.confirmed_by(recovery, phase, options["gates"], options["confirmed"], "")
     return {"confirmed_by": found, "how_to": gate.how_to(recovery, phase)}
 
 
@@ -109,7 +115,7 @@ def _gate(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Cleaner, 
     phase = options["phase"]
     if check_mode or recovery.phase(phase)["status"] == DONE:
         return {"confirmed_by": "a rehearsal asks nobody" if check_mode else "it is done", "waited_s": 0.0}
-    found, waited = gate.wait(recovery, phase, options["confirmed"], options["answer"], options["wait_s"])
+    found, waited = gate.wait(recovery, phase, options["gates"], options["confirmed"], options["answer"], options["wait_s"])
     recovery.content["waited_s"] = float(recovery.content["waited_s"]) + waited
     recovery.phase(phase)["confirmed_by"] = found
     return {"confirmed_by": found, "waited_s": round(waited, 2)}
@@ -129,11 +135,13 @@ def _enter(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Cleaner,
 def _restores(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Cleaner, check_mode: bool) -> t.Dict[str, t.Any]:
     """Which restores are left to do. The ids of their runs are written down first, so that a later run finds what became of them."""
     _look_up(recovery, cleaner)
-    steps = restore_steps(options["plan"], recovery.content["stores"], recovery.id, utc_now(), options["settings"])
+    # What could not be restored and is not wanted any more must not stand in the way of the others.
+    wanted = {str(store["name"]) for store in options["stores"]}
+    known = {name: one for name, one in recovery.content["stores"].items() if name in wanted or one["status"] == RESTORED}
+    steps = restore_steps(options["stores"], known, recovery.id, utc_now(), options["settings"])
     for step in steps:
-        component = next((one.get("component", "") for one in options["plan"] if one["store"] == step["name"]), "")
-        entry = {"run_id": step["variables"]["procedure_run_id"], "component": component, "status": "", "serving_at": "", "problem": ""}
-        recovery.content["stores"][step["name"]] = entry
+        known[step["name"]] = {"run_id": step["variables"]["procedure_run_id"], "status": "", "serving_at": "", "problem": ""}
+    recovery.content["stores"] = known
     return {"steps": steps}
 
 
@@ -169,7 +177,7 @@ def _look_up(recovery: Recovery, cleaner: Cleaner) -> None:
 
 def _leave(recovery: Recovery, options: t.Mapping[str, t.Any], cleaner: Cleaner, check_mode: bool) -> t.Dict[str, t.Any]:
     if recovery.phase(options["phase"])["status"] != DONE:
-        recovery.leave(options["phase"], [cleaner.text(one) for one in options["told"]])
+        recovery.leave(options["phase"], [cleaner.text(one) for one in options["told"]], options["set"])
     return {}
 
 
@@ -206,6 +214,7 @@ def _result(
         "recovery": recovery.id,
         "folder": recovery.folder,
         "since": recovery.content["since"],
+        "set": recovery.set_to_restore,
         "phases": phases,
         "stores": recovery.content["stores"],
         "notes": list(notes),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime, timezone
 
+from ..backup_set.catalogue import is_before, named
 from ..readable import span
 from ..redis.discovery import IN_A_POD
 
@@ -18,65 +19,93 @@ RESTORED = "restored"
 """Status of a store in the record of a recovery."""
 
 
-def plan_stores(
-    stores: t.Sequence[t.Mapping[str, t.Any]], sets: t.Sequence[t.Mapping[str, t.Any]], method: str, now: datetime
-) -> t.List[t.Dict[str, t.Any]]:
-    """What would be restored, store by store.
+def assess(
+    stores: t.Sequence[t.Mapping[str, t.Any]],
+    listed: t.Sequence[t.Mapping[str, t.Any]],
+    now: datetime,
+    *,
+    main_host: str = "",
+    method: str = "logical",
+    words: str = "",
+    offsite: t.Optional[t.Mapping[str, t.Any]] = None,
+) -> t.Dict[str, t.List[str]]:
+    """From which set each store would be restored.
 
     Args:
         stores: The stores that shall be recovered.
-        sets: What backup_set_info lists, the newest first; one without a folder is off-site.
-        method: The method of PostgreSQL sets, `logical` or `physical`; sets of other kinds have one method each.
+        listed: What each host answered that keeps sets: `item` (its name) and `backup_sets` (the newest first), or `msg`, why it did not.
         now: The time.
+        main_host: Host of the stores that name none (`on_host`).
+        method: The method of PostgreSQL sets, `logical` or `physical`; sets of other kinds have one method each.
+        words: Which sets may be taken, as `backup_set.catalogue.named` reads it.
+        offsite: What the object store answered, `offsite_sets` or `msg`; None when it was not asked.
 
     Returns:
-        For each store `store`, `kind`, `component`, `confirm` (what its restore asks for), `set` and `state` (empty when there is none
-        here), `age_s` (None when unknown), `obstacle` (why it cannot be restored from any set; empty when it can), and `said`.
+        `said`, a sentence for each store, and whether their sets were taken together; `missing`, the stores without a usable set here;
+        `nowhere`, a sentence for each without one off-site either (a host that does not answer may have sets, once it does);
+        `obstacles`, a sentence for each store that cannot be restored from any set.
+
+    Raises:
+        BadInput: `words` name no moment.
     """
-    found = []
+    sets = [one for answer in listed for one in answer.get("backup_sets") or ()]
+    silent = {str(answer.get("item")): str(answer.get("msg") or "") for answer in listed if "backup_sets" not in answer}
+    copies = (offsite or {}).get("offsite_sets") or []
+    unknown = f", and the off-site copies could not be listed: {offsite['msg']}" if offsite and offsite.get("msg") else ""
+    found: t.Dict[str, t.List[str]] = {"said": [], "missing": [], "nowhere": [], "obstacles": []}
+    chosen = []
     for store in stores:
-        name, kind = str(store.get("name")), str(store.get("kind"))
-        own = [one for one in sets if one.get("store") == name and one.get("state") != _UNSOUND and not one.get("damage")]
-        if kind == "postgresql":
-            own = [one for one in own if one.get("method") == method]
-        best = min(own, key=lambda one: _RANK.get(str(one.get("state")), 3), default=None)  # the first of a rank is its newest
-        age_s = _age(best, now)
-        obstacle = IN_A_POD if kind == "redis" and store.get("pod") else ""
-        if obstacle:
-            said = f"{name}: CANNOT BE RESTORED: {obstacle}"
-        elif best is None:
-            said = f"{name}: no usable set here"
+        name, host = str(store["name"]), str(store.get("on_host") or main_host)
+        here, there = (_best(store, some, method, words) for some in (sets, copies))
+        best = here or there
+        if here is None:
+            found["missing"].append(name)
+        if store.get("kind") == "redis" and store.get("pod"):
+            said = f"CANNOT BE RESTORED: {IN_A_POD}"
+            found["obstacles"].append(f"{name}: {said}")
+        elif best is not None:
+            said = _described(store, best, now)
+            chosen.append(best)
+        elif host in silent:
+            said = f"UNKNOWN, as {host} could not be asked for its sets ({silent[host]}), and nothing is known off-site{unknown}"
         else:
-            allowed = store.get("rpo_s")
-            late = ", MORE THAN may be lost" if allowed is not None and age_s is not None and age_s > float(allowed) else ""
-            age = "of unknown age" if age_s is None else f"{span(age_s)} old"
-            server = (best.get("server") or {}).get("address")
-            origin = ("" if best.get("folder", "here") else ", off-site") + (f", from {server}" if server else "")
-            said = f"{name}: {best['id']} ({best['state']}, {age}{origin}{late})"
-        found.append(
-            {
-                "store": name,
-                "kind": kind,
-                "component": str(store.get("component") or name),
-                "confirm": str(store.get("database") or name),
-                "set": str(best["id"]) if best else "",
-                "state": str(best["state"]) if best else "",
-                "age_s": age_s,
-                "obstacle": obstacle,
-                "said": said,
-            }
-        )
+            said = f"NO usable set, neither here nor off-site{unknown}"
+            found["nowhere"].append(f"{name}: {said}")
+        found["said"].append(f"{name}: {said}")
+    records = [one for answer in listed for one in answer.get("service_sets") or ()]
+    found["said"] += taken_together(chosen, [*records, *((offsite or {}).get("offsite_service_sets") or ())], now)
     return found
 
 
-def taken_together(plan: t.Sequence[t.Mapping[str, t.Any]], records: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """Whether the sets of a plan show the service at one moment: a sentence, or none where fewer than two stores have a set.
+def _best(
+    store: t.Mapping[str, t.Any], sets: t.Iterable[t.Mapping[str, t.Any]], method: str, words: str
+) -> t.Optional[t.Mapping[str, t.Any]]:
+    wanted = named(words)
+    if wanted.get("name"):
+        return next((one for one in sets if one["id"] == wanted["name"]), None)
+    own = [one for one in sets if one.get("store") == store["name"] and one.get("state") != _UNSOUND and not one.get("damage")]
+    own = [one for one in own if store.get("kind") != "postgresql" or one.get("method") == method]
+    own = [one for one in own if "before" not in wanted or is_before(str(one.get("consistent_at") or ""), wanted["before"])]
+    return min(own, key=lambda one: _RANK.get(str(one.get("state")), 3), default=None)  # the first of a rank is its newest
+
+
+def _described(store: t.Mapping[str, t.Any], one: t.Mapping[str, t.Any], now: datetime) -> str:
+    age_s, allowed = _age(one, now), store.get("rpo_s")
+    late = ", MORE THAN may be lost" if allowed is not None and age_s is not None and age_s > float(allowed) else ""
+    age, server = "of unknown age" if age_s is None else f"{span(age_s)} old", (one.get("server") or {}).get("address")
+    origin = ("" if one.get("folder", "here") else ", off-site") + (f", from {server}" if server else "")
+    return f"{one['id']} ({one['state']}, {age}{origin}{late})"
+
+
+def taken_together(sets: t.Sequence[t.Mapping[str, t.Any]], records: t.Sequence[t.Mapping[str, t.Any]], now: datetime) -> t.List[str]:
+    """Whether these sets show the service at one moment: a sentence, or none where fewer than two stores have a set.
 
     Args:
-        plan: As `plan_stores` gives it.
+        sets: One for each store, as backup_set_info lists it.
         records: The service sets (`service_sets` of backup_set_info), those off-site included.
+        now: The time.
     """
-    chosen = {str(one["set"]) for one in plan if one["set"]}
+    chosen = {str(one["id"]) for one in sets}
     if len(chosen) < 2:
         return []
     for record in records:
@@ -84,13 +113,13 @@ def taken_together(plan: t.Sequence[t.Mapping[str, t.Any]], records: t.Sequence[
             if record.get("consistent"):
                 return [f"These sets were taken together ({record['id']}), with writes held: they show {record.get('consistent_at')}"]
             return [f"These sets were taken together ({record['id']}), their moments lie {float(record.get('spread_s') or 0):g} s apart"]
-    ages = [float(one["age_s"]) for one in plan if one["set"] and one["age_s"] is not None]
+    ages = [age_s for age_s in (_age(one, now) for one in sets) if age_s is not None]
     apart = f": their moments lie up to {span(max(ages) - min(ages))} apart" if ages else ""
     return [f"No record says that these sets were taken together{apart}"]
 
 
 def restore_steps(
-    plan: t.Sequence[t.Mapping[str, t.Any]],
+    stores: t.Sequence[t.Mapping[str, t.Any]],
     known: t.Mapping[str, t.Mapping[str, t.Any]],
     recovery: str,
     now: datetime,
@@ -99,19 +128,20 @@ def restore_steps(
     """The calls of the procedure restore for the stores that are not restored yet, as steps of the module recovery_run.
 
     Args:
-        plan: As `plan_stores` gives it.
+        stores: The stores that shall be recovered.
         known: What the record of the recovery knows of each store.
         recovery: Its id.
         now: The time, for names of runs that no other run has.
         settings: Further variables of every restore.
     """
     steps = []
-    for number, store in enumerate(plan):
-        name = str(store["store"])
+    for number, store in enumerate(stores):
+        name = str(store["name"])
         if known.get(name, {}).get("status") == RESTORED:
             continue
         run_id = f"RUN-{now:%Y%m%dT%H%M%SZ}-restore-{recovery[-4:]}{number:02d}"
-        variables = {**settings, "restore_store": name, "confirm": str(store["confirm"]), "procedure_run_id": run_id}
+        confirm = str(store.get("database") or name)
+        variables = {**settings, "restore_store": name, "confirm": confirm, "procedure_run_id": run_id}
         steps.append({"name": name, "title": f"Restore {name}", "procedure": "restore", "variables": variables})
     return steps
 
@@ -148,9 +178,9 @@ _CONNECTION = {
 """Option of the check -> key of the store."""
 
 
-def _age(one: t.Optional[t.Mapping[str, t.Any]], now: datetime) -> t.Optional[float]:
+def _age(one: t.Mapping[str, t.Any], now: datetime) -> t.Optional[float]:
     try:
-        text = str((one or {}).get("consistent_at"))[:19]
+        text = str(one.get("consistent_at"))[:19]
         return max(0.0, (now - datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)).total_seconds())
     except ValueError:
         return None
