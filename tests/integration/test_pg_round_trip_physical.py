@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError, WrongTarget
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backup import back_up_physically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.exchange import exchange_folders
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder, undo_folder
 from integration.odd_database import ODD, odd_server
 from integration.postgresql_server import PostgresqlServer, running_server
@@ -66,6 +68,22 @@ def test_a_physical_set_brings_the_whole_server_back_and_can_be_undone(tmp_path:
             assert "not as in the replaced folder: postgresql.conf" in result["notes"][1]
             assert f"{taken.id} was taken on another server, " in result["notes"][2]
             assert (server.content("reference"), server.content("second")) == before
+
+
+@pytest.mark.needs_root
+def test_a_server_whose_data_folder_cannot_change_places_goes_on_with_it(server: PostgresqlServer) -> None:
+    other = server.folder / "other"
+    other.mkdir()
+    before = server.names()
+    subprocess.run(["mount", "--bind", server.data, server.data], check=True)  # what is mounted cannot be renamed (EBUSY, rename(2))
+    try:
+        with pytest.raises(RunbookError, match="runs on its former data folder"):
+            exchange_folders(server.service, str(other), str(server.folder / "kept"))
+        assert server.names() == before
+        assert not list(server.folder.glob(".*exchange*"))
+    finally:
+        subprocess.run(["umount", "--lazy", server.data], check=True)
+        other.rmdir()
 
 
 def test_a_physical_backup_refuses_a_server_with_tablespaces_of_its_own(server: PostgresqlServer, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from integration.redis_server import RedisServer, running_redis
 DIE = 'kill -9 "$PPID"\n'
 """The start command is a child of the process that exchanges the files."""
 
+LATER = "data that came since, on which the server cannot start"
+
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RedisServer]:
@@ -48,6 +50,7 @@ def one(redis: RedisServer, tmp_path: Path) -> BackupSet:
 def starting(redis: RedisServer, folder: Path, first: str, later: str = "") -> Wishes:
     """A start command that starts the server with more settings the first time, and ends with other words the first time than later."""
     script = (
+        f'! grep -qs "{LATER}" "{redis.data}/dump.rdb" || exit 1\n'
         f'seen="{folder}/started"; more=""; [ -e "$seen" ] || more="{first if first.startswith("--") else ""}"\n'
         f'"{redis.program}" "{redis.configuration}" --daemonize yes $more >/dev/null\n'
         f'if [ -e "$seen" ]; then :\n{later}else touch "$seen"\n{"" if first.startswith("--") else first}fi\n'
@@ -80,20 +83,40 @@ def test_a_return_to_the_former_data_that_is_killed_is_completed_by_the_next_run
 def test_an_exchange_that_died_while_the_server_loaded_is_known_after_the_server_has_saved(
     redis: RedisServer, one: BackupSet, tmp_path: Path
 ) -> None:
+    before, earlier = redis.content(), set(redis.data.glob("before_*"))
+    with pytest.raises(RunbookError, match="interrupted"):
+        restore(RestoreRequest(redis.server, one, starting(redis, tmp_path, DIE)))
+    redis.server.wait_until_it_serves(10).close()
+    assert redis.content() != before
+    with redis.client() as client:
+        client.call("SET", "since then", "there is more")
+        client.call("SAVE")
+    since = redis.content()
+    redis.stop()
+    redis.start()  # and loads another number of keys than was restored
+    again = restore(RestoreRequest(redis.server, one))
+    assert any("completed the exchange" in note for note in again["notes"])
+    (first,) = set(redis.data.glob("before_*")) - earlier - {Path(again["kept_as"])}
+    undo(redis.server, Wishes(), again["kept_as"])
+    assert redis.content() == since
+    undo(redis.server, Wishes(), first.name)
+    assert redis.content() == before
+
+
+def test_data_that_came_after_an_exchange_that_died_is_kept_when_the_server_cannot_start_on_it(
+    redis: RedisServer, one: BackupSet, tmp_path: Path
+) -> None:
     before = redis.content()
     with pytest.raises(RunbookError, match="interrupted"):
         restore(RestoreRequest(redis.server, one, starting(redis, tmp_path, DIE)))
     redis.server.wait_until_it_serves(10).close()
-    restored = redis.content()
-    assert restored != before
-    with redis.client() as client:
-        client.call("SAVE")
-    again = restore(RestoreRequest(redis.server, one))
-    assert any("completed the exchange" in note for note in again["notes"])
-    assert redis.content() == restored
-    first = min(path for path in redis.data.glob("before_*") if str(path) != again["kept_as"])
-    undo(redis.server, Wishes(), first.name)
+    service = find(redis.server, Wishes()).service
+    redis.stop()
+    (redis.data / "dump.rdb").write_text(LATER)
+    with pytest.raises(RunbookError, match="failed"):
+        complete_interrupted(service)
     assert redis.content() == before
+    assert [path for path in redis.data.glob("undone_*/dump.rdb") if path.read_bytes() == LATER.encode()]
 
 
 @pytest.mark.needs_root

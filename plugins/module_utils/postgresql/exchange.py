@@ -152,11 +152,17 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     live, other, kept_as = journal["live"], journal["other"], journal["kept_as"]
     exchanged = os.path.isdir(live) and os.stat(live).st_ino == journal["inode_of_other"]
     if not exchanged:
-        _stop(service, live)
-        if kept_as:
-            exchange(live, other)
-        else:
-            os.rename(other, live)
+        try:
+            service.stop()
+            if kept_as:
+                exchange(live, other)
+            else:
+                os.rename(other, live)
+        except (RunbookError, OSError):
+            time.sleep(0.5)  # it may have been asked to go down and not have begun yet
+            service.start()
+            os.unlink(journal_path(live))
+            raise
         fsync_path(os.path.dirname(live))
     try:
         service.start()
@@ -172,16 +178,6 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
         os.rename(other, kept_as)
     fsync_path(os.path.dirname(live))
     os.unlink(journal_path(live))
-
-
-def _stop(service: Service, live: str) -> None:
-    try:
-        service.stop()
-    except RunbookError:
-        time.sleep(0.5)  # it may have been asked to go down and not have begun yet
-        service.start()
-        os.unlink(journal_path(live))
-        raise
 
 
 def complete_interrupted(service: Service) -> str:

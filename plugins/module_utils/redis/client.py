@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from ..command import Place, end
 from ..errors import BadInput, CommandFailed, RunbookError, Unreachable
 from .protocol import ProtocolError, Replies, ServerError, Word, encode, fields_of
-from .transport import connected, through_tunnel, with_tls
+from .transport import connected, secured, through_tunnel
 
 _READ_BYTES = 1 << 16
 _REFUSALS = {
@@ -71,8 +71,7 @@ class Server:
             )
 
     def __str__(self) -> str:
-        where = self.socket_file or f"{self.host}:{self.port}"
-        return where if self.place.is_host else f"{where} in {self.place}"
+        return self.socket_file or f"{self.host}:{self.port}" + ("" if self.place.is_host else f" in {self.place}")
 
     def connect(self) -> "Client":
         """A new connection, logged in.
@@ -157,8 +156,7 @@ class Client:
                 self._socket = connected(server)
             else:
                 self._socket, self._tunnel, self._said = through_tunnel(server)
-            if server.tls and not server.socket_file:
-                self._socket = with_tls(self._socket, server)
+            self._socket = secured(self._socket, server)
         except OSError as error:
             raise self._unreachable(error.strerror or str(error)) from error
         if server.password:

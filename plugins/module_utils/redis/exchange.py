@@ -21,6 +21,7 @@ from contextlib import contextmanager
 
 from ..errors import LeaseHeld, NotTheSame, RunbookError
 from ..files import exchange, fsync_path, inode_of, locked, write_json
+from ..restoring.names import stamp
 from ..restoring.own_session import in_own_session
 from .client import Client
 from .content import keyspace
@@ -42,6 +43,11 @@ def nobody_else_in(data_folder: str) -> t.Iterator[None]:
         if not free:
             raise LeaseHeld("Another restore of this server is running", where=data_folder, next_step="wait for it, or end it")
         yield
+
+
+def undone_folder(data_folder: str) -> str:
+    """A name for what an undo, or a return to former files, replaces."""
+    return os.path.join(data_folder, f"undone_{stamp(lambda at: os.path.lexists(os.path.join(data_folder, f'undone_{at}')))}")
 
 
 def exchange_files(
@@ -86,11 +92,13 @@ def _noted(other: str, names: t.Iterable[str]) -> t.List[t.Dict[str, t.Any]]:
 def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     """Do what the journal says, or the rest of it: stop, exchange, start, compare, rename, remove the journal. May be repeated.
 
-    Files with which the server does not start, or with other keys than it should have, are exchanged back, by a journal of that.
+    Files with which the server does not start, or with other keys than it should have, are exchanged back, by a journal of that. Those that
+    had been exchanged before may have been in use since: they are not compared any more, and are kept when they are exchanged back.
     """
     live, other = journal["live"], journal["other"]
     service = with_start(service, journal)
-    if any(_is_to_move(journal, entry) for entry in journal["entries"]):
+    is_new = any(_is_to_move(journal, entry) for entry in journal["entries"])
+    if is_new:
         _stop(service, journal)
     try:
         for entry in journal["entries"]:
@@ -98,10 +106,10 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
                 _exchange(os.path.join(live, entry["name"]), os.path.join(other, entry["name"]))
                 fsync_path(other)
                 fsync_path(live)
-        _start(service, journal)
+        _start(service, journal if is_new else {**journal, "expected": None})
     except (RunbookError, OSError):
         if not journal.get("is_return"):
-            _go_back(service, journal)
+            _go_back(service, {**journal, "kept_as": other if is_new else undone_folder(live)})
         raise
     if os.path.isdir(other):
         os.rename(other, journal["kept_as"])
@@ -111,7 +119,7 @@ def complete(service: Service, journal: t.Mapping[str, t.Any]) -> None:
 
 def _go_back(service: Service, journal: t.Mapping[str, t.Any]) -> None:
     moved = [entry["name"] for entry in journal["entries"] if _has_moved(journal, entry)]
-    back = {**journal, "entries": _noted(journal["other"], moved), "kept_as": journal["other"], "expected": None, "is_return": True}
+    back = {**journal, "entries": _noted(journal["other"], moved), "expected": None, "is_return": True}
     write_json(os.path.join(journal["live"], _JOURNAL), back)
     complete(service, back)
 

@@ -13,11 +13,10 @@ from contextlib import nullcontext
 from ..errors import BadInput
 from ..files import remove_tree, tree_bytes
 from ..restoring.kept import parted, removal, stamp_at_end
-from ..restoring.names import stamp
 from ..restoring.result import told
 from .client import Server
 from .discovery import Wishes, find
-from .exchange import complete_interrupted, exchange_files, nobody_else_in
+from .exchange import complete_interrupted, exchange_files, nobody_else_in, undone_folder
 from .restore import folders_called
 
 
@@ -48,7 +47,7 @@ def undo(server: Server, wishes: Wishes, replaced: str = "", *, dry_run: bool = 
             next_step="restore an earlier backup set instead (restore_set=...)",
         )
     put_back = wanted or kept[0]
-    kept_as = os.path.join(folder, f"undone_{stamp(lambda at: os.path.lexists(os.path.join(folder, f'undone_{at}')))}")
+    kept_as = undone_folder(folder)
     result = {
         "changed": True,
         "put_back": put_back,

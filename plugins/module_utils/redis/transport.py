@@ -69,12 +69,14 @@ def connected(server: Address) -> socket.socket:
     return plain
 
 
-def with_tls(plain: socket.socket, server: Address) -> ssl.SSLSocket:
-    """TLS over a connection, whichever way it goes; from then on `plain` is no more.
+def secured(plain: socket.socket, server: Address) -> socket.socket:
+    """A connection with TLS where the server wants that, whichever way it goes; `plain` itself is of no use then.
 
     Raises:
         OSError: The server speaks no TLS, or its certificate is not in order.
     """
+    if not server.tls or server.socket_file:
+        return plain
     context = ssl.create_default_context(cafile=server.ca_file or None)
     if not server.verify_tls:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
