@@ -153,9 +153,10 @@ def test_retention_never_removes_a_base_that_a_kept_set_needs(taken: tuple[Chain
 
 
 def test_retention_beside_an_incremental_backup_spares_what_the_new_set_is_being_built_on(
-    copies: list[BackupSet], taken: tuple[Chain, list[BackupSet]]
+    taken: tuple[Chain, list[BackupSet]], tmp_path: Path
 ) -> None:
-    server, folder = taken[0].server, Path(copies[0].folder).parent
+    server, folder = taken[0].server, tmp_path
+    full = back_up(BackupRequest(server.connection, "reference", "reference", str(folder)), "physical")["backup_set"]["id"]
     # Of another server, and newer: without the backup, only this one would have to stay.
     make_set(folder, at="2099-01-01T00:00:00Z", kind="postgresql", method="physical", server={"system_identifier": "another"})
     backup = Operation(order(server, "backup", database="reference", backup_folder=str(folder), method="incremental"))
@@ -169,8 +170,8 @@ def test_retention_beside_an_incremental_backup_spares_what_the_new_set_is_being
     assert outcome == "completed", told
     new = read_set(told["backup_set"]["folder"])
     verify(new)
-    assert len(chain(new)) > 1, new.manifest.get("full_because")
-    assert not {one.id for one in chain(new)} & set(removed)
+    assert [one.id for one in chain(new)] == [full, new.id], new.manifest.get("full_because")
+    assert full not in removed
 
 
 def test_a_set_that_comes_back_from_off_site_brings_what_it_is_built_on(taken: tuple[Chain, list[BackupSet]], tmp_path: Path) -> None:

@@ -243,6 +243,7 @@ def test_snapshots_of_others_are_never_touched(server: QdrantServer, tmp_path: P
     wait_until(lambda: (tmp_path / "sets").exists() and any((tmp_path / "sets").glob(".qdrant-*.note")), 20, "the backup is on its way")
     operation.process.kill()
     operation.finish()
+    time.sleep(0.5)  # what the server was asked for by then, it goes on to do
     take(server, tmp_path / "sets")
     assert server.snapshots("notes") == [theirs]
     server.ask("DELETE", f"/collections/notes/snapshots/{theirs}")

@@ -86,8 +86,9 @@ def meanwhile(differing: t.Iterable[t.Tuple[File, t.Optional[str]]]) -> t.List[F
         if before is None:
             found.append(one)
         elif one.path.endswith(TIMER):
-            both = widened(one.text, before)
-            found += [one if both == one.text else replace(one, text=both)] if both != before or one.text == before else []
+            both = replace(one, text=widened(one.text, before))
+            if both.text != before or one.text == before:
+                found.append(both)
         elif "." in os.path.basename(one.path):
             found.append(one)
         else:
