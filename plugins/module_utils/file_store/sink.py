@@ -61,10 +61,8 @@ def compressing(tools: Tools, compression: str, path: str, secret: bool) -> t.It
     if secret and tools.encryption is not None:
         commands.append(tools.encryption.encrypting())
     try:
-        with (
-            open(path, "xb", opener=partial(os.open, mode=0o600)) as target,
-            Pipeline(*commands, stdin=subprocess.PIPE, stdout=target) as pipes,
-        ):
+        target = open(path, "xb", opener=partial(os.open, mode=0o600))
+        with target, Pipeline(*commands, stdin=subprocess.PIPE, stdout=target) as pipes:
             widen(pipes.stdin)
             yield pipes.stdin
     except CommandFailed as error:
