@@ -45,8 +45,18 @@ def test_the_playbook_takes_its_hosts_from_a_variable_with_a_default(name: str) 
         if "ansible.builtin.import_playbook" in play:
             continue
         # Where a group may be missing another takes its place; `..._store_hosts` is gathered by an earlier play of the same playbook.
-        pattern = r"\{\{ \w+ \| default\('[\w:]+'( if '\w+' in groups else '\w+')?(, true)?\) \}\}|\w+_store_hosts"
+        pattern = r"\{\{ \w+ \| default\('[\w:]+(\[0\])?'( if '\w+' in groups else '\w+(\[0\])?')?(, true)?\) \}\}|\w+_store_hosts"
         assert re.fullmatch(pattern, play["hosts"]), f"{play['name']}: hosts: {play['hosts']}"
+
+
+@needs_playbooks
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_what_is_done_to_one_store_is_done_by_one_host(name: str) -> None:
+    for play in load(f"playbooks/{name}.yml"):
+        if re.search(r"__\w+_target\.name", str(play.get("vars", {}).get("procedure_resource", ""))):
+            hosts = re.findall(r"'(\w+(?:\[0\])?)'(?! in)", play["hosts"])
+            assert hosts
+            assert all(host.endswith("[0]") for host in hosts), f"{play['hosts']}: each of several hosts would do it"
 
 
 def test_the_status_page_has_every_requirement_once() -> None:
