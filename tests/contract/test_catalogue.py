@@ -45,8 +45,19 @@ def test_the_playbook_takes_its_hosts_from_a_variable_with_a_default(name: str) 
         if "ansible.builtin.import_playbook" in play:
             continue
         # Where a group may be missing another takes its place; `..._store_hosts`, `..._main` are gathered by an earlier play.
-        pattern = r"\{\{ \w+ \| default\('[\w:]+'( if '\w+' in groups else '\w+')?(, true)?\) \}\}|\w+_(store_hosts|main)"
+        one = r"'[\w:]+(\[0\])?'"
+        pattern = rf"\{{\{{ \w+ \| default\({one}( if '\w+' in groups else {one})?(, true)?\) \}}\}}|\w+_(store_hosts|main)"
         assert re.fullmatch(pattern, play["hosts"]), f"{play['name']}: hosts: {play['hosts']}"
+
+
+@needs_playbooks
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_what_is_done_to_one_store_is_done_by_one_host(name: str) -> None:
+    for play in load(f"playbooks/{name}.yml"):
+        if re.search(r"__\w+_target\.name", str(play.get("vars", {}).get("procedure_resource", ""))):
+            hosts = re.findall(r"'(\w+(?:\[0\])?)'(?! in)", play["hosts"])
+            assert hosts
+            assert all(host.endswith("[0]") for host in hosts), f"{play['hosts']}: each of several hosts would do it"
 
 
 def test_the_status_page_has_every_requirement_once() -> None:

@@ -238,7 +238,7 @@ def _result(
         "removed": [path for path, _text in plan.remove],
         "started": list(asleep),
         "content": wanted.content,
-        "obsolete": _obsolete(plan, wanted.content) if scheduler == host.AWX else [],
+        "obsolete": _obsolete(plan, wanted.content if scheduler == host.AWX else []),
         "notes": notes,
         "diff": plan.diff(),
     }
