@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -46,7 +47,8 @@ def has_room(folder: Path) -> bool:
 
 def remove_old_folders(memory: Path) -> None:
     """Remove what earlier runs left in memory, but for the newest, which somebody may want to look at."""
-    old = [one for one in memory.glob(f"{FOLDER_PREFIX}*") if not Path("/proc", one.name.split("-")[1]).exists()]
+    named = [(one, re.match(rf"{FOLDER_PREFIX}(\d+)-", one.name)) for one in memory.iterdir()]
+    old = [one for one, found in named if found and not Path("/proc", found[1]).exists()]
     for folder in sorted(old, key=lambda one: one.stat().st_mtime)[:-1]:
         shutil.rmtree(folder, ignore_errors=True)
 
