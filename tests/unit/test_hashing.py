@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import resource
 import threading
 import time
 from pathlib import Path
@@ -87,6 +88,20 @@ def test_a_file_that_vanishes_between_being_listed_and_being_opened_does_no_harm
         (tmp_path / "kept").write_bytes(b"x")
         time.sleep(0.15)
         assert hasher.finish() == {"kept": expected(b"x")}
+
+
+def test_more_files_are_followed_than_a_process_may_open(tmp_path: Path) -> None:
+    """A database has a file for each table in its dump, and may have thousands."""
+    for number in range(200):
+        (tmp_path / f"{number}.dat").write_bytes(b"x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    try:
+        with FollowingHasher(str(tmp_path)) as hasher:
+            time.sleep(0.15)
+            assert len(hasher.finish()) == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ import queue
 import stat
 import threading
 import typing as t
+from functools import partial
 
 from ..errors import RunbookError
-from ..files import no_space_or
+from ..files import fsync_path, no_space_or
 
 BLOCK_BYTES = 1 << 20
 _POLL_S = 0.05
@@ -102,12 +103,16 @@ def hash_md5(path: str) -> str:
 
 
 class _Growing:
-    def __init__(self, path: str) -> None:
-        self.stream = open(path, "rb", buffering=0)
+    """A file that is read as far as it goes. It is open only meanwhile: a dump has a file for each table, and a process may open 1024."""
+
+    def __init__(self, path: str, inode: int) -> None:
+        self.path, self.inode = path, inode
         self.digest, self.size = hashlib.sha256(), 0
 
     def advance(self, block: bytearray) -> int:
-        read = feed(self.stream, block, self.digest)
+        with open(self.path, "rb", buffering=0) as stream:
+            stream.seek(self.size)
+            read = feed(stream, block, self.digest)
         self.size += read
         return read
 
@@ -142,8 +147,6 @@ class FollowingHasher:
     def __exit__(self, *_error: t.Any) -> None:
         self._done.set()
         self._thread.join()
-        for growing in self._files.values():
-            growing.stream.close()
 
     def finish(self) -> t.Dict[str, t.Dict[str, t.Any]]:
         """When the writer has ended: hash the rest, fsync every file, and return path -> `size_bytes`, `sha256`.
@@ -172,16 +175,15 @@ class FollowingHasher:
         # A tool may give a file its name last (pg_basebackup: backup_manifest.tmp); it is then read anew under that name.
         for path, growing in list(self._files.items()):
             try:
-                same = os.path.samestat(os.stat(os.path.join(self._folder, path)), os.fstat(growing.stream.fileno()))
+                same = os.stat(growing.path).st_ino == growing.inode
             except FileNotFoundError:
                 same = False
             if not same:
-                growing.stream.close()
                 del self._files[path]
 
     def _fsync(self) -> None:
         try:
-            parallel([lambda g=growing: os.fsync(g.stream.fileno()) for growing in self._files.values()], jobs=4)  # type: ignore[misc]
+            parallel([partial(fsync_path, growing.path) for growing in self._files.values()], jobs=4)
         except OSError as error:
             raise no_space_or(error, self._folder) from error
 
@@ -198,15 +200,15 @@ class FollowingHasher:
             for name in names:
                 path = os.path.join(top, name)
                 relative = os.path.relpath(path, self._folder)
-                growing = self._files.get(relative)
-                if growing is None:
-                    try:
-                        if name in self._rewritten or not stat.S_ISREG(os.lstat(path).st_mode):
-                            continue
-                        growing = self._files[relative] = _Growing(path)
-                    except FileNotFoundError:  # renamed since the folder was listed; seen under its new name next time
+                try:
+                    status = os.lstat(path)
+                    if name in self._rewritten or not stat.S_ISREG(status.st_mode):
                         continue
-                self.written_bytes += growing.advance(block)
+                    growing = self._files.setdefault(relative, _Growing(path, status.st_ino))
+                    if status.st_size > growing.size:
+                        self.written_bytes += growing.advance(block)
+                except FileNotFoundError:  # renamed since the folder was listed; seen under its new name next time
+                    continue
 
 
 def parallel(tasks: t.Sequence[t.Callable[[], t.Any]], jobs: int) -> t.List[t.Any]:
