@@ -187,6 +187,45 @@ def test_what_fails_while_it_is_recovered_in_place_is_put_back(
     nothing_left(server, tmp_path / "sets")
 
 
+def test_when_the_aliases_cannot_be_moved_what_was_recovered_in_place_is_put_back_too(
+    server: QdrantServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = take(server, tmp_path / "sets")
+    server.fill("notes", 5, seed=int(time.time()))
+    before, aliases = content(server), server.aliases()
+
+    def refuse(_self: Server, _actions: t.Any) -> None:
+        raise Refused("The Qdrant server refused the request")
+
+    monkeypatch.setattr(Server, "change_aliases", refuse)
+    with pytest.raises(Refused) as failed:
+        restore(RestoreRequest(api(server), "vectors", one, str(tmp_path / "sets")))
+    assert failed.value.changed
+    assert "notes was put back as" in failed.value.message
+    assert (content(server), server.aliases()) == (before, aliases)
+    nothing_left(server, tmp_path / "sets")
+
+
+def test_a_collection_that_once_was_restored_and_serves_no_more_is_not_taken_for_a_leftover(tmp_path: Path) -> None:
+    sets = tmp_path / "sets"
+    with qdrant_server(tmp_path / "data") as server:
+        server.fill("statutes_2026", 20)
+        server.alias("statutes_prod", "statutes_2026")
+        one = read_set(back_up(BackupRequest(api(server), "vectors", str(sets)))["backup_set"]["folder"])
+        restore(RestoreRequest(api(server), "vectors", one, str(sets)))
+        restored, points = server.aliases()["statutes_prod"], server.points("statutes_prod")
+        assert "_restoring_" in restored
+        # The service builds a new collection, and leads its alias there.
+        server.fill("statutes_2027", 20)
+        server.alias("statutes_prod", "statutes_2027")
+        everything = read_set(back_up(BackupRequest(api(server), "vectors", str(sets)))["backup_set"]["folder"])
+        assert restored in everything.manifest["content"]["collections"]
+        assert rehearse(api(server), one, str(sets))["changed"]
+        restore(RestoreRequest(api(server), "vectors", one, str(sets)))
+        prune(api(server), "vectors", str(sets), 0)
+        assert server.points(restored) == points
+
+
 def test_every_flipped_byte_of_a_set_is_found_before_the_server_is_asked_for_anything(server: QdrantServer, tmp_path: Path) -> None:
     one = take(server, tmp_path / "sets")
     path = Path(one.folder) / one.manifest["files"][0]["path"]

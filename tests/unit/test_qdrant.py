@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, DeadlineExceeded, RunbookError, Unreachable, WrongTarget
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.fingerprint import compare_collection, settings_of
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.http import Http, Refused
-from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.names import derived_name, is_kept_alias, is_leftover, service_aliases
+from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.names import derived_name, is_kept_alias, service_aliases
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.options import server_from
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.place import ALIAS, IN_PLACE, NEW, NEW_ALIAS, places
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.recovery import minor
@@ -58,11 +58,7 @@ def test_the_other_names_of_a_collection_move_along_when_the_backup_knew_them() 
 
 
 @given(NAMES, NAMES)
-def test_a_collection_that_serves_or_is_kept_is_never_a_leftover(name: str, alias: str) -> None:
-    for word in ("restoring", "rehearsal"):
-        made = derived_name(name, word, AT)
-        assert is_leftover(made, {}) and not is_leftover(made, {alias: made})
-    assert not is_leftover(name, {}) or "_re" in name
+def test_what_is_kept_is_known_by_its_alias_and_no_name_of_a_service(name: str, alias: str) -> None:
     kept = derived_name(name, "before", AT)
     assert is_kept_alias(kept) and service_aliases("x", {kept: "x", alias: "x"}) == ([] if is_kept_alias(alias) else [alias])
 

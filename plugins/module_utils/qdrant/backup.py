@@ -19,9 +19,10 @@ from ..progress import Progress
 from ..restoring.result import told
 from ..restoring.safety import safety_set
 from .archive import hash_members, read_storage
+from .begun import leftovers
 from .fetch import fetch
 from .fingerprint import settings_of, state_of
-from .names import is_kept_alias, is_leftover, service_aliases
+from .names import is_kept_alias, service_aliases
 from .own_snapshots import OwnSnapshots, remove_abandoned
 from .server import Server, Snapshot
 
@@ -128,11 +129,11 @@ def _targets(request: BackupRequest, known: t.Sequence[str], aliases: t.Mapping[
         )
     if request.collections:
         return {name: aliases.get(name, name) for name in request.collections}
-    found = {}
+    found, half_made = {}, leftovers(request.backup_folder, request.server, known, aliases)
     for real in known:
         named = service_aliases(real, aliases)
         kept = any(is_kept_alias(alias) for alias, one in aliases.items() if one == real)
-        if named or not (kept or is_leftover(real, aliases)):
+        if named or not (kept or real in half_made):
             found[named[0] if named else real] = real
     if not found:
         raise BadInput("The server has no collections", where=str(request.server), next_step="look whether it is the right one (url)")

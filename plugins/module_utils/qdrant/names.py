@@ -13,7 +13,6 @@ from ..restoring.names import derived_name, names_derived_from, stamp
 
 KEPT = ("before", "undone")
 """What an alias of a kept collection is called by: `<name>_before_<time>` was replaced by a restore, `<name>_undone_<time>` by an undo."""
-_OURS = re.compile(r".+_(restoring|rehearsal)_\d{8}T\d{6}Z")
 _KEPT = re.compile(r".+_(before|undone)_(\d{8}T\d{6}Z)")
 UPLOAD_PREFIX = "sre-runbooks-"
 """What the files that we send to a server are called by there."""
@@ -23,7 +22,6 @@ __all__ = [
     "UPLOAD_PREFIX",
     "derived_name",
     "is_kept_alias",
-    "is_leftover",
     "names_derived_from",
     "service_aliases",
     "stamp",
@@ -39,11 +37,6 @@ def is_kept_alias(alias: str) -> bool:
 def stamp_of(name: str) -> str:
     """The time stamp that a derived name ends with."""
     return name[-16:]
-
-
-def is_leftover(collection: str, aliases: t.Mapping[str, str]) -> bool:
-    """Whether a collection was half restored, or rehearsed, by a run that was killed: none that serves or is kept is without an alias."""
-    return _OURS.fullmatch(collection) is not None and collection not in aliases.values()
 
 
 def service_aliases(collection: str, aliases: t.Mapping[str, str]) -> t.List[str]:

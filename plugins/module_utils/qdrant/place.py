@@ -20,7 +20,7 @@ from ..errors import NotTheSame, RunbookError, Undecided
 from ..progress import Progress
 from ..restoring.comparison import Comparison
 from .fingerprint import sample
-from .names import derived_name, is_leftover, service_aliases, stamp
+from .names import derived_name, service_aliases, stamp
 from .recovery import compare_recovered, recover
 from .server import Server, drop_alias, set_alias
 
@@ -87,11 +87,6 @@ def _place(name: str, entry: t.Mapping[str, t.Any], known: t.Sequence[str], alia
     if name in entry["aliases"]:
         return Place(name, NEW_ALIAS, "", beside, [name, *(alias for alias in free if alias != name)], "")
     return Place(name, NEW, "", name, free, "")
-
-
-def leftovers(known: t.Sequence[str], aliases: t.Mapping[str, str], word: str) -> t.List[str]:
-    """Collections that runs left behind that were killed, by `restoring` or `rehearsal`."""
-    return [name for name in known if f"_{word}_" in name and is_leftover(name, aliases)]
 
 
 def switch(server: Server, chosen: t.Sequence[Place]) -> float:
@@ -173,11 +168,17 @@ def put_in_place(
             spent += time.monotonic() - began
             compare_recovered(server, one, name, live, comparison, same_versions=same_versions, in_place=True)
     except RunbookError as error:
-        own = "restore another set (restore_set=...)" if isinstance(error, NotTheSame) else error.next_step
-        error.next_step = "; ".join([own, *(_put_back(server, live, safety, progress) for live in touched)])
-        error.changed = True
+        if isinstance(error, NotTheSame):
+            error.next_step = "restore another set (restore_set=...)"
+        put_back(error, server, touched, safety, progress)
         raise
     return spent, comparison
+
+
+def put_back(error: RunbookError, server: Server, lives: t.Sequence[str], safety: BackupSet, progress: Progress) -> None:
+    """After a failure: put back what was in the live collections, and let the error tell what serves now."""
+    error.next_step = "; ".join([error.next_step, *(_put_back(server, live, safety, progress) for live in lives)])
+    error.changed = True
 
 
 def _put_back(server: Server, live: str, safety: BackupSet, progress: Progress) -> str:

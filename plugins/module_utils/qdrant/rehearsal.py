@@ -13,11 +13,11 @@ from ..errors import RunbookError
 from ..progress import Progress
 from ..restoring.comparison import Comparison
 from ..restoring.result import Clock
+from .begun import begun, leftovers, only_one
 from .http import Refused
 from .names import derived_name, stamp
-from .place import leftovers
 from .recovery import compare_recovered, drop, drop_quietly, minor, recover
-from .restore import entries_of, only_one, require_version
+from .restore import entries_of, require_version
 from .server import Server
 
 
@@ -42,27 +42,20 @@ def rehearse(server: Server, one: BackupSet, backup_folder: str, *, run_id: str 
     try:
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
         clock.lap("check_set")
-        if dry_run:
-            return {"changed": True, "backup_set": one.summary()}
         version, taken_on = server.version(), str(one.manifest["server"]["version"])
         notes = require_version(version, taken_on, server)
+        if dry_run:
+            return {"changed": True, "backup_set": one.summary(), "notes": notes}
         comparison = Comparison()
         with only_one(backup_folder, server):
             known, aliases = server.collections(), server.aliases()
-            for name in leftovers(known, aliases, "rehearsal"):
+            for name in leftovers(backup_folder, server, known, aliases):
                 drop(server, name)
             at = stamp(lambda moment: any(derived_name(name, "rehearsal", moment) in known for name in entries))
-            for name in entries:
-                _one(
-                    server,
-                    one,
-                    name,
-                    derived_name(name, "rehearsal", at),
-                    comparison,
-                    clock,
-                    progress,
-                    same=minor(version) == minor(taken_on),
-                )
+            scratch = {name: derived_name(name, "rehearsal", at) for name in entries}
+            with begun(backup_folder, server, list(scratch.values())):
+                for name in entries:
+                    _one(server, one, name, scratch[name], comparison, clock, progress, same=minor(version) == minor(taken_on))
     except RunbookError as error:
         fault = error.kind in ("SetDamaged", "NotTheSame") or (isinstance(error, Refused) and error.about_snapshot)
         if fault and not one.damage and not dry_run:

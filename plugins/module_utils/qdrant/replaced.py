@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from ..backup_set.catalogue import list_sets
 from ..backup_set.prune import remove_set
 from ..backup_set.sets import BackupSet
-from ..errors import BadInput
+from ..errors import BadInput, RunbookError
 from ..progress import Progress
 from ..restoring.kept import parted
 from ..restoring.result import told
 from .backup import BackupRequest, safety_store, take_safety_set
+from .begun import leftovers, only_one
 from .names import KEPT, derived_name, is_kept_alias, names_derived_from, service_aliases, stamp, stamp_of
 from .own_snapshots import remove_abandoned
-from .place import change, leftovers, put_in_place
+from .place import change, put_back, put_in_place
 from .recovery import drop, minor
-from .restore import only_one
 from .server import Server, drop_alias, set_alias
 
 
@@ -105,7 +105,7 @@ def undo(
         RunbookError: It failed; the message says what serves.
     """
     _guard(server, expected_peer_id)
-    with only_one(backup_folder, server):
+    with only_one(backup_folder, server, dry_run=dry_run):
         chosen = _choose(kept_on(server, backup_folder, store, collections), replaced, str(server))
         aliases = server.aliases()
         at = stamp(lambda moment: any(derived_name(name, "undone", moment) in aliases for name in chosen.aliases.values()))
@@ -122,11 +122,16 @@ def undo(
         result = {"changed": True, "put_back": ", ".join(chosen.names), "kept_as": ", ".join(kept_as), **told(plan)}
         if dry_run:
             return result
-        cut_off_s = 0.0
+        cut_off_s, own = 0.0, None
         if chosen.safety is not None:
             own, spent = _recover_back(server, store, backup_folder, chosen.safety, into, at, run_id)
             result["kept_as"], cut_off_s = ", ".join([*kept_as, own.id]), spent
-        return {**result, "cut_off_s": round(cut_off_s + change(server, actions, wanted), 3)}
+        try:
+            return {**result, "cut_off_s": round(cut_off_s + change(server, actions, wanted), 3)}
+        except RunbookError as error:
+            if own is not None and error.kind != "Undecided":
+                put_back(error, server, [live for _name, live in into], own, Progress(f"Putting back {store}"))
+            raise
 
 
 def _recover_back(
@@ -216,7 +221,7 @@ def prune(
         BadInput: A kept collection serves under another alias; nothing was removed.
     """
     _guard(server, expected_peer_id)
-    with only_one(backup_folder, server):
+    with only_one(backup_folder, server, dry_run=dry_run):
         found, aliases, known = kept_on(server, backup_folder, store, collections), server.aliases(), server.collections()
         here, gone = parted(found, keep, lambda one: one.at)
         staying = {aliases[alias] for one in here for alias in one.aliases}
@@ -229,7 +234,7 @@ def prune(
                 why="; ".join(used),
                 next_step="look who uses it",
             )
-        left = [*leftovers(known, aliases, "restoring"), *leftovers(known, aliases, "rehearsal")]
+        left = leftovers(backup_folder, server, known, aliases)
         abandoned = remove_abandoned(server, backup_folder, dry_run=dry_run)
         if not dry_run:
             for real in dict.fromkeys([*doomed, *left]):

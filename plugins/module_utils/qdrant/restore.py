@@ -4,28 +4,26 @@
 
 """Restore of a set: every collection beside the live one, compared, then all in their places.
 
-What a killed run leaves behind are collections called `<name>_restoring_<time>` that no alias leads to; the next run removes them.
+What a killed run leaves behind are collections that it noted before it made them (`begun`) and that no alias leads to; the next run removes
+them.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
 import typing as t
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..backup_set.sets import BackupSet
-from ..errors import BadInput, LeaseHeld, RunbookError, WrongTarget
-from ..files import locked
+from ..errors import BadInput, RunbookError, WrongTarget
 from ..progress import Progress
 from ..restoring.comparison import Comparison
 from ..restoring.origin import other_server
 from ..restoring.result import Clock, told
 from .backup import BackupRequest, safety_store, take_safety_set
+from .begun import begun, leftovers, only_one
 from .fingerprint import ESSENTIAL
-from .place import IN_PLACE, NEW, Place, leftovers, places, put_in_place, switch
+from .place import IN_PLACE, NEW, Place, places, put_back, put_in_place, switch
 from .recovery import compare_recovered, drop, drop_quietly, minor, recover
 from .server import Server
 
@@ -125,7 +123,8 @@ def plan_restore(request: RestoreRequest) -> RestorePlan:
         if place.mode == IN_PLACE:
             server.require_whole(place.live)
             _require_same_shape(server, place.live, entries[place.name])
-    return RestorePlan(chosen, leftovers(known, aliases, "restoring"), minor(version) == minor(str(taken_on["version"])), notes)
+    left = leftovers(request.backup_folder, server, known, aliases)
+    return RestorePlan(chosen, left, minor(version) == minor(str(taken_on["version"])), notes)
 
 
 def require_version(version: str, taken_on: str, server: Server) -> t.List[str]:
@@ -175,25 +174,21 @@ def restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
         for name in ready.leftovers:
             drop(server, name)
         clock.lap("prepare")
-        comparison = _recover_beside(request, ready, progress, clock)
         in_place = [place for place in ready.places if place.mode == IN_PLACE]
         made = [place.beside for place in ready.places]
-        try:
-            safety = _safety(request, in_place) if in_place else None
-            clock.lap("safety_set")
-            cut_off_s = 0.0
-            if safety is not None:
-                into = [(place.name, place.live) for place in in_place]
-                cut_off_s, own = put_in_place(server, into, one, safety, progress, same_versions=ready.same_versions)
-                comparison.unknown += [line for line in own.unknown if line not in comparison.unknown]
-            cut_off_s += switch(server, [place for place in ready.places if place.mode != IN_PLACE])
-        except RunbookError as error:
-            if error.kind != "Undecided":
-                drop_quietly(server, made)
-            raise
-        clock.lap("put_in_place")
-        serving_after_s, serving_at = clock.total(), time.time()
-        left = drop_quietly(server, [place.beside for place in in_place])
+        with begun(request.backup_folder, server, [place.beside for place in ready.places if place.mode != NEW]):
+            comparison = _recover_beside(request, ready, progress, clock)
+            try:
+                safety = _safety(request, in_place) if in_place else None
+                clock.lap("safety_set")
+                cut_off_s = _put_in_place(request, ready, safety, comparison, progress)
+            except RunbookError as error:
+                if error.kind != "Undecided":
+                    drop_quietly(server, made)
+                raise
+            clock.lap("put_in_place")
+            serving_after_s, serving_at = clock.total(), time.time()
+            left = drop_quietly(server, [place.beside for place in in_place])
     kept = [place.kept_as for place in ready.places if place.kept_as] + ([safety.id] if safety is not None else [])
     return {
         "changed": True,
@@ -208,6 +203,22 @@ def restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
         "durations_s": clock.laps,
         "notes": [*ready.notes, *(f"the collection {name} could not be removed, the next restore will" for name in left)],
     }
+
+
+def _put_in_place(
+    request: RestoreRequest, ready: RestorePlan, safety: t.Optional[BackupSet], comparison: Comparison, progress: Progress
+) -> float:
+    """First what is recovered into live collections, then all aliases in one step; returns for how many seconds clients were cut off."""
+    server, lives, cut_off_s = request.server, [(place.name, place.live) for place in ready.places if place.mode == IN_PLACE], 0.0
+    if safety is not None:
+        cut_off_s, own = put_in_place(server, lives, request.backup_set, safety, progress, same_versions=ready.same_versions)
+        comparison.unknown += [line for line in own.unknown if line not in comparison.unknown]
+    try:
+        return cut_off_s + switch(server, [place for place in ready.places if place.mode != IN_PLACE])
+    except RunbookError as error:
+        if safety is not None and error.kind != "Undecided":
+            put_back(error, server, [live for _name, live in lives], safety, progress)
+        raise
 
 
 def describe_restore(request: RestoreRequest) -> t.Dict[str, t.Any]:
@@ -251,18 +262,3 @@ def _safety(request: RestoreRequest, in_place: t.Sequence[Place]) -> BackupSet:
             labels={"why": "before", "at": in_place[0].beside[-16:], "restored": request.backup_set.id},
         )
     )
-
-
-@contextmanager
-def only_one(backup_folder: str, server: Server) -> t.Iterator[None]:
-    """One restore on a server at a time, as far as this host knows.
-
-    Raises:
-        LeaseHeld: Another is running.
-    """
-    digest = hashlib.sha256(str(server).encode()).hexdigest()[:12]
-    path = os.path.join(backup_folder, f".qdrant-restore-{digest}.lock")
-    with locked(path, wait_s=5.0) as free:
-        if not free:
-            raise LeaseHeld("Another restore is running on this Qdrant server", where=str(server), next_step="wait for it")
-        yield
