@@ -12,7 +12,8 @@ module: backup_offsite_prune
 short_description: Remove the off-site copies that no rule keeps
 version_added: "0.1.0"
 description:
-  - Copies have rules of their own; without any of them (all are V(0)) nothing is removed. The newest proven copy and the newest good one of every store and method always stay.
+  - Copies have rules of their own; without any of them (all are V(0)) nothing is removed. The newest proven copy and the newest
+    good one of every store and method always stay.
   - A copy loses its manifest first, so that a removal that is cut off leaves nothing that looks like a set. What uploads and removals that
     were cut off a day ago or longer have left is cleared away too. Nothing that does not bear the name of a set is touched.
 author: The sre.runbooks authors (@sre-runbooks)

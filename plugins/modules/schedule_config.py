@@ -162,7 +162,9 @@ content:
   returned: success
   type: raw
 obsolete:
-  description: Schedules of AWX that were made before and are no longer wanted, also where another scheduler is to run them now, each with C(name) and C(unified_job_template).
+  description:
+    - Schedules of AWX that were made before and are no longer wanted, also where another scheduler is to run them now, each with C(name)
+      and C(unified_job_template).
   returned: success
   type: list
   elements: dict
