@@ -38,18 +38,18 @@ def verify(
     progress = Progress(f"Verifying {one.id}")
     problems = one.problems(on_bytes=lambda done: progress.say("reading", done, one.size_bytes, "bytes"))
     problems = problems or chain_problems(one)
-    detail = f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read"
+    unlooked = ""
     if not problems and tool_check is not None:
         try:
             problems = list(tool_check(one))
         except ToolMissing as error:
-            detail += f"; no tool of the store has looked at it: {error.what}"
+            unlooked = f"; no tool of the store has looked at it: {error.what}"
     if problems:
         if not dry_run and not one.damage:
             one.mark_failed(problems, run_id)
         raise damaged(one.folder, problems)
     if not dry_run:
-        one.add_proof("verified", run_id=run_id, detail=detail)
+        one.add_proof("verified", run_id=run_id, detail=f"{len(one.manifest['files'])} files, {one.size_bytes} bytes read{unlooked}")
     return {"changed": not dry_run, "backup_set": one.summary()}
 
 
