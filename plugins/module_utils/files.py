@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import shutil
@@ -150,14 +151,28 @@ def exchange(first: str, second: str) -> None:
         )
 
 
+def nobody_holds(folder: str) -> bool:
+    """Whether no process has a lock on a folder (flock(2)) at this moment; the marker of who works in it, which ends with the process.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 @contextmanager
 def locked(path: str, wait_s: float = 0.0) -> t.Iterator[bool]:
     """Hold an advisory lock (flock) on the file `path` while the block runs; yields whether it was free within `wait_s` seconds.
 
     The lock ends with the process, however that ends. The file stays, empty.
     """
-    import fcntl
-
     until = time.monotonic() + wait_s
 
     os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)

@@ -20,6 +20,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump impor
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
 from integration.faults import (
     FEWER,
+    ROUNDS,
     Operation,
     Series,
     Victim,
@@ -113,7 +114,7 @@ VICTIMS: dict[str, Victim] = {
 def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_the_next_one_cleans_up(
     what: str, folders: TwoFolders, tell: Callable[[str], None]
 ) -> None:
-    server, series = folders.server, Series(f"{what} in a physical restore", VICTIMS[what], FEWER)
+    server, series = folders.server, Series(f"{what} in a physical restore", VICTIMS[what], FEWER if "tool" in what else ROUNDS)
     moments = series.moments(folders.start())
     folders.turn()
     exchanged = completed_by_next = left = 0
@@ -144,7 +145,7 @@ def test_a_server_that_is_killed_during_a_physical_restore_has_the_old_or_the_ne
     folders: TwoFolders, tell: Callable[[str], None]
 ) -> None:
     server = folders.server
-    series = Series("the server in a physical restore", running_postmaster(server), FEWER)
+    series = Series("the server in a physical restore", running_postmaster(server))
     moments = series.moments(folders.start())
     folders.turn()
     exchanged = was_down = 0

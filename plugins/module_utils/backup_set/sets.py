@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..errors import BadInput, NoSpace, SetNotFound
-from ..files import fsync_path, remove_tree, write_atomically
+from ..files import fsync_path, nobody_holds, remove_tree, write_atomically
 from ..process_tree import end_all, writers_below
 from .checking import check_files, damaged
 from .in_use import hold
@@ -270,7 +270,7 @@ def remove_leftovers(backup_folder: str, *, dry_run: bool = False) -> t.List[str
     with _folder_lock(backup_folder):
         for name in sorted(os.listdir(backup_folder)):
             path = os.path.join(backup_folder, name)
-            if _PARTIAL.match(name) and os.path.isdir(path) and _is_free(path):
+            if _PARTIAL.match(name) and os.path.isdir(path) and nobody_holds(path):
                 if not dry_run:
                     end_all(writers_below(path))
                     remove_tree(path)
@@ -285,16 +285,5 @@ def _folder_lock(folder: str) -> t.Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _is_free(folder: str) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
     finally:
         os.close(descriptor)

@@ -14,6 +14,8 @@ import tempfile
 import typing as t
 from contextlib import contextmanager
 
+from ..files import nobody_holds
+
 SCRATCH_PREFIX = ".sre-runbooks-scratch-"
 
 
@@ -33,16 +35,9 @@ def scratch_folder(parent: str) -> t.Iterator[str]:
 def is_abandoned(folder: str) -> bool:
     """Whether nobody works in a scratch folder any more, or it is gone."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+        return nobody_holds(folder)
     except FileNotFoundError:
         return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def remove_scratch_folders(parent: str, account: str = "") -> t.List[str]:
