@@ -168,7 +168,13 @@ def test_what_a_killed_run_left_held_is_released_by_the_next_even_for_other_stor
     assert not list((profile.state / "held").iterdir())
 
 
-@pytest.mark.parametrize(("when", "said"), [("hold", "its host could not be reached"), ("release", "The host main could not be reached.")])
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("hold", "its host could not be reached"),
+        ("release", "The host main could not be reached any more. Next: see whether it runs and answers"),
+    ],
+)
 def test_a_main_host_lost_while_sets_are_taken_or_checked_is_told_and_what_was_held_is_released(
     profile: Profile, when: str, said: str
 ) -> None:
