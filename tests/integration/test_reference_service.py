@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -194,7 +195,7 @@ def test_it_starts_without_database_and_is_ready_soon_after_the_database_is(stac
         began = time.monotonic()
         answer = service.get("/ready")
         assert (answer.status, time.monotonic() - began < 2) == (503, True)
-        assert "database: Connection" in answer.body["reason"]
+        assert re.search(r"database: (Connection\w*Error|TimeoutError: no answer within)", answer.body["reason"])
         with ThreadPoolExecutor(10) as pool:
             assert list(pool.map(lambda _i: service.chat("x").status, range(10))) == [503] * 10
         stack.database.start()
@@ -203,6 +204,8 @@ def test_it_starts_without_database_and_is_ready_soon_after_the_database_is(stac
         assert service.chat("x").status == 200
     finally:
         service.stop()
+        if stack.database.is_gone():
+            stack.database.start()
 
 
 def test_a_dropped_table_is_named_by_the_readiness_check(stack: Stack, service: ServiceProcess) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import resource
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -94,14 +95,17 @@ def test_more_files_are_followed_than_a_process_may_open(tmp_path: Path) -> None
     """A database has a file for each table in its dump, and may have thousands."""
     for number in range(200):
         (tmp_path / f"{number}.dat").write_bytes(b"x")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
-    try:
-        with FollowingHasher(str(tmp_path)) as hasher:
-            time.sleep(0.15)
-            assert len(hasher.finish()) == 200
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    program = f"""
+import os, resource, time
+from {FollowingHasher.__module__} import FollowingHasher
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20,) * 2)
+with FollowingHasher({str(tmp_path)!r}) as hasher:
+    time.sleep(0.15)
+    print(len(hasher.finish()))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("200\n", "")
 
 
 def test_a_file_that_shrinks_is_an_error(tmp_path: Path) -> None:

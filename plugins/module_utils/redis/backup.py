@@ -20,7 +20,7 @@ from ..progress import Progress
 from .client import Client, Server
 from .content import between, keyspace, sample_types
 from .rdb import Head, read_head
-from .snapshot import FileReader, Moment, Stream, save
+from .snapshot import Moment, SavedFile, Stream
 
 RDB = "dump.rdb"
 """Name of the file in a set."""
@@ -192,13 +192,12 @@ def _take(request: BackupRequest, ready: BackupPlan, client: Client, progress: P
 
         try:
             if ready.method == "rdb":
-                moment = save(client, request.timeout_s, progress)
-                with FileReader(request.server, ready.rdb_file) as source:
-                    entry = copy_hashed(source, target, on_bytes=look)
+                source: t.Union[SavedFile, Stream] = SavedFile(client, ready.rdb_file, request.timeout_s, progress)
             else:
-                with Stream(request.server, request.timeout_s, progress) as stream:
-                    moment = stream.moment
-                    entry = copy_hashed(t.cast("t.IO[bytes]", stream), target, on_bytes=look)
+                source = Stream(request.server, request.timeout_s, progress)
+            with source:
+                moment = source.moment
+                entry = copy_hashed(t.cast("t.IO[bytes]", source), target, on_bytes=look)
         except RunbookError as error:
             raise _explained(error, writer.folder) from error
         head = read_head(target)

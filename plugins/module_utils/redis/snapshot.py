@@ -12,6 +12,7 @@ SYNC is sent the file itself, its length in front, or, where the server sends it
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 import typing as t
@@ -45,31 +46,15 @@ class Moment:
     after: Keyspace
 
 
-def save(client: Client, timeout_s: float, progress: Progress) -> Moment:
-    """Let the server save, and wait until it has.
-
-    Args:
-        client: A connection to it.
-        timeout_s: Seconds until it must be done; a save that is under way is waited for first.
-
-    Raises:
-        CommandFailed: It could not save.
-        DeadlineExceeded: It took too long.
-        Unreachable: The server went away.
-    """
-    give_up = time.monotonic() + timeout_s
-    moment = _begin(client, give_up, progress)
-    while True:
-        state = client.info("persistence")
-        if not state["rdb_bgsave_in_progress"]:
-            break
+def _has_saved(client: Client, moment: Moment, progress: Progress) -> bool:
+    state = client.info("persistence")
+    if state["rdb_bgsave_in_progress"]:
         saved, keys = state.get("current_save_keys_processed", 0), state.get("current_save_keys_total", 0)
         progress.say("the server saves", saved, max(keys, saved + 1), "keys")
-        _wait(give_up, "The server did not finish its save", client.server)
-    finished = int(client.call("LASTSAVE"))
-    if state["rdb_last_bgsave_status"] != "ok" or finished < moment.at:
+        return False
+    if state["rdb_last_bgsave_status"] != "ok" or int(client.call("LASTSAVE")) < moment.at:
         raise _not_saved(client, state)
-    return moment
+    return True
 
 
 def _begin(client: Client, give_up: float, progress: Progress) -> Moment:
@@ -202,23 +187,109 @@ class Stream:
                 return block
 
 
-class FileReader:
-    """A file of the server's, read here, or by `cat` in its container or pod; a context manager that gives a stream."""
+class SavedFile:
+    """The file that the server saves at our demand, once another save that may be under way has ended; has `read` as files do.
 
-    def __init__(self, server: Server, path: str) -> None:
-        self._server, self._path = server, path
+    On this host it is read while the server writes it, front to back (rdbSaveRio in rdb.c), under its temporary name `temp-<process>.rdb`;
+    in a container or pod by `cat` once it is complete.
+
+    Attributes:
+        moment: The moment that it holds; known once the block is entered.
+    """
+
+    moment: Moment
+
+    def __init__(self, client: Client, path: str, timeout_s: float, progress: Progress) -> None:
+        """Args:
+        client: A connection to the server.
+        path: The server's file, as it is seen where the server is.
+        timeout_s: Seconds until it must be saved.
+        progress: Told how far the server is.
+        """
+        self._client, self._path, self._progress = client, path, progress
+        self._timeout_s = timeout_s
+        self._give_up = 0.0
         self._pipeline: t.Optional[Pipeline] = None
         self._stream: t.Optional[t.IO[bytes]] = None
+        self._others: t.FrozenSet[str] = frozenset()
+        self._saved = False
 
-    def __enter__(self) -> t.IO[bytes]:
-        if self._server.place.is_host:
-            self._stream = open(self._path, "rb", buffering=0)
-            return self._stream
-        self._pipeline = Pipeline(Command(["cat", self._path], place=self._server.place), stdin=subprocess.DEVNULL)
-        return self._pipeline.__enter__().stdout
+    def __enter__(self) -> "SavedFile":
+        """Raises:
+        CommandFailed: The server may not be asked to save, or could not.
+        DeadlineExceeded: It took too long.
+        Unreachable: It went away.
+        """
+        place = self._client.server.place
+        self._others = frozenset(self._unfinished() if place.is_host else ())
+        self._give_up = time.monotonic() + self._timeout_s
+        self.moment = _begin(self._client, self._give_up, self._progress)
+        if not place.is_host:
+            while not self._saved:
+                self._look()
+            self._pipeline = Pipeline(Command(["cat", self._path], place=place), stdin=subprocess.DEVNULL)
+            self._stream = self._pipeline.__enter__().stdout
+        return self
 
     def __exit__(self, kind: t.Any, error: t.Any, trace: t.Any) -> None:
-        if self._stream is not None:
-            self._stream.close()
         if self._pipeline is not None:
             self._pipeline.__exit__(kind, error, trace)
+        elif self._stream is not None:
+            self._stream.close()
+
+    def read(self, size: int = 1 << 20) -> bytes:
+        """The next bytes; none at the end.
+
+        Raises:
+            CommandFailed: The server could not save.
+            DeadlineExceeded: It took too long.
+            RunbookError: Another file took the place of the one that was read.
+            Unreachable: The server went away.
+        """
+        while True:
+            if self._stream is None:
+                self._stream = self._opened()
+            block = self._stream.read(size) if self._stream is not None else b""
+            if block or (self._saved and self._pipeline is not None):
+                return block
+            if self._saved:
+                self._require_the_saved_one()
+                return b""
+            self._look()
+
+    def _look(self) -> None:
+        """Ask the server whether it has saved; wait a little when it has not."""
+        self._saved = _has_saved(self._client, self.moment, self._progress)
+        if not self._saved:
+            _wait(self._give_up, "The server did not finish its save", self._client.server)
+
+    def _unfinished(self) -> t.List[str]:
+        """Files that the server writes, or once wrote and did not complete; none where its folder may not be listed."""
+        folder = os.path.dirname(self._path)
+        try:
+            return [os.path.join(folder, name) for name in os.listdir(folder) if name.startswith("temp-") and name.endswith(".rdb")]
+        except OSError:
+            return []
+
+    def _opened(self) -> t.Optional[t.IO[bytes]]:
+        """The file under way; the complete one when none was seen."""
+        if self._saved:
+            return open(self._path, "rb", buffering=0)
+        for path in self._unfinished():
+            if path not in self._others:
+                try:
+                    return open(path, "rb", buffering=0)
+                except OSError:  # it has its name by now, or may not be read before that
+                    continue
+        return None
+
+    def _require_the_saved_one(self) -> None:
+        assert self._stream is not None
+        read, saved = os.fstat(self._stream.fileno()), os.stat(self._path)
+        if (read.st_dev, read.st_ino) != (saved.st_dev, saved.st_ino):
+            raise RunbookError(
+                "The server's file is another one than was read",
+                where=self._path,
+                why="the server saved once more, or its file is elsewhere",
+                next_step="run the backup again; if this repeats, correct rdb_file of the store, or take the method stream",
+            )
