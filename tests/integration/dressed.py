@@ -89,6 +89,7 @@ class Stores(t.NamedTuple):
 class Seen(t.NamedTuple):
     """What a run found: its verdict, its severity (empty for none), and the results of checks and metrics by name."""
 
+    run_id: str
     verdict: str
     severity: str
     results: dict[str, dict[str, t.Any]]
@@ -119,6 +120,7 @@ class Dressed:
         self.variables: dict[str, t.Any] = {}
         self.prometheus: Prometheus | None = None
         self.alertmanager: Alertmanager | None = None
+        self._judge: subprocess.Popen[str] | None = None
 
     def faults(self, **wanted: object) -> None:
         """Break something in the service."""
@@ -144,12 +146,11 @@ class Dressed:
 
     def run(self, playbook: str, *options: str, **settings: object) -> Finished:
         """Run a playbook of the collection with the profile's own inventory."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
         command = ["ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", str(ROOT / "inventories" / self.profile)]
         done = subprocess.run(
             [*self.host.prefix, *command, "-e", json.dumps({**self.variables, **settings}), *options],
             cwd=ROOT,
-            env={**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state)},
+            env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -158,12 +159,40 @@ class Dressed:
         )
         return Finished(done.returncode, done.stdout)
 
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
+        return {**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state)}
+
+    def judge(self) -> None:
+        """Ask the checks, measure and grade as the morning check does, without its playbook; `seen` tells what was found."""
+        if self._judge is None:
+            self._judge = subprocess.Popen(
+                [
+                    *self.host.prefix,
+                    sys.executable,
+                    str(Path(__file__).with_name("profile_judge.py")),
+                    str(ROOT / "inventories" / self.profile),
+                ],
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            self._stack.callback(self._judge.wait)
+            self._stack.callback(self._judge.kill)
+        assert self._judge.stdin is not None and self._judge.stdout is not None
+        self._judge.stdin.write(json.dumps(self.variables) + "\n")
+        self._judge.stdin.flush()
+        said = json.loads(self._judge.stdout.readline() or '{"error": "the judge has ended"}')
+        assert not said, said["error"]
+
     def seen(self) -> Seen:
         """What the newest run found, as the service's history tells it."""
         with History.open(str(self.state), self.profile, write=False) as history:
             run = history.runs(limit=1)[0]
             found = {row["name"]: row for kind in ("check", "metric") for row in history.latest(kind) if row["run_id"] == run["run_id"]}
-            return Seen(str(run["verdict"]), str(run["severity"] or ""), found)
+            return Seen(str(run["run_id"]), str(run["verdict"]), str(run["severity"] or ""), found)
 
     @contextlib.contextmanager
     def measured(self) -> Iterator[None]:
