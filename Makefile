@@ -9,6 +9,8 @@ READY = @$(PYTHON) tests/tools/environment.py $(VENV)
 RUN = PATH="$(BIN):$$PATH"
 # The order of a whole run is that of `testpaths` in pyproject.toml; tests of different files run side by side.
 WORKERS ?= 3
+# Where Python may not keep what it has compiled, each of thousands of runs of ansible-playbook compiles Ansible anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = $(RUN) $(BIN)/python -m pytest -v --durations=15 --numprocesses=$(WORKERS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
