@@ -27,6 +27,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.restoring.scratch_folders import scratch_folder
 from integration.redis_server import valkey_folder
+from integration.service_stack import wait_until
 from tools.engine import NoEngine, docker_engine
 from tools.image import postgresql_image
 
@@ -166,6 +167,21 @@ def test_a_server_in_a_container_that_speaks_only_tls_is_reached_and_its_certifi
     with pytest.raises(Unreachable, match="certificate"):
         replace(secured, ca_file="").connect()
     replace(secured, ca_file="", verify_tls=False).connect().close()
+
+
+def test_a_connection_that_is_closed_leaves_nothing_in_the_container(server: Server) -> None:
+    def connections() -> int:
+        with server.connect() as client:
+            return int(client.info("clients")["connected_clients"])
+
+    def programs() -> set[str]:
+        asked = ["docker", "exec", NAME, "sh", "-c", "cat /proc/[0-9]*/comm"]
+        return set(subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()) - {"sh", "cat"}
+
+    for _number in range(3):
+        fill(server, "first", 3)
+    wait_until("the server has no connection but the one that asks", lambda: connections() == 1)
+    wait_until("what carried the connections has ended", lambda: programs() <= {"redis-server", "python3"})
 
 
 def test_keys_in_a_container_are_removed_and_a_container_that_is_missing_is_named(server: Server, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@
 """The bytes' way to a Redis server: over the network, through a socket file, or out of a container or pod.
 
 Containers and pods are entered by `docker exec` and `kubectl exec`: a few words of shell there connect the two streams with the server's
-port, by bash or nc, one of which every image of Redis and Valkey has.
+port, by bash or nc, one of which every image of Redis and Valkey has. When either side ends both streams end: what remained there would
+hold a connection to the server, and the output of its exec, for which Docker lets the next ones wait.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _LEAST_S = 10.0
 """Entering a container or pod takes a moment of its own."""
 _TUNNEL = (
     "if command -v bash >/dev/null 2>&1; then"
-    ' exec bash -c \'exec 3<>"/dev/tcp/$0/$1" || exit 1; { cat <&3; kill $$; } & cat >&3\' "$0" "$1";'
+    ' exec bash -c \'exec 3<>"/dev/tcp/$0/$1" || exit 1; exec 4<&0; cat <&3 & cat <&4 >&3 &'
+    ' wait -n; kill $(jobs -p) 2>/dev/null; wait\' "$0" "$1";'
     ' else exec nc "$0" "$1"; fi'
 )
 
