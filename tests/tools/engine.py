@@ -44,7 +44,7 @@ def docker_engine(cache: Path, *, alone: bool = False) -> Iterator[dict[str, str
     Raises:
         NoEngine: when neither is possible.
     """
-    environment = dict(os.environ)
+    environment, cache = dict(os.environ), cache.resolve()  # checkouts that share a cache by links share the engine
     if not alone and shutil.which("docker") and _answers(environment):
         yield with_compose(environment, cache)
         return
