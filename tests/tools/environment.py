@@ -129,11 +129,21 @@ def _install(interpreter: Path, extras: list[str], repository: Path) -> None:
         command = [uv, "pip", "install", "--quiet", "--python", str(interpreter), *requirements]
     else:
         command = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements]
+    _run(command, "The packages could not be installed", uv_environment())
+
+
+def uv_environment() -> dict[str, str]:
+    """The environment in which uv installs."""
     environment = dict(os.environ)
     if CERTIFICATES.exists():
         # Like pip, trust what the machine trusts: behind a company's proxy that is more than uv's own list.
         environment.setdefault("UV_SYSTEM_CERTS", "true")
-    _run(command, "The packages could not be installed", environment)
+    return environment
+
+
+def find_uv() -> str | None:
+    """Path of uv: on the PATH, or beside this interpreter."""
+    return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
 
 
 def _uv_inside(interpreter: Path) -> str | None:
