@@ -29,7 +29,7 @@ PLAYBOOKS = sorted((Path(__file__).parents[2] / "playbooks").glob("*.yml"))
 def test_the_library_passes_its_tests_there(newest_controller: Controller, repository: Path) -> None:
     done = run_shown(
         # Side by side, for most of their time they wait.
-        [newest_controller.python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--numprocesses=3", "tests/unit"],
+        [newest_controller.python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--numprocesses=2", "tests/unit"],
         folder=repository,
         environment=with_venv({**os.environ, "SRE_RUNBOOKS_TEST_EXAMPLES": "5"}, newest_controller.python),
         timeout_s=850,
