@@ -170,7 +170,7 @@ def test_queries_of_the_service_are_not_held_up(server: PostgresqlServer, databa
     assert {step["outcome"] for step in done["steps"]} == {"done"}
     longest = f"the longest {max(waits) * 1000:.0f} ms (before it: {quiet * 1000:.0f} ms)"
     tell(f"maintenance beside a client: {len(waits)} transactions in {done['duration_s']:.2f} s, {longest}")
-    assert max(waits) < 1, "nothing waits for a lock of ours as long as it may hold one"
+    assert max(waits) < 1 + 10 * quiet, "nothing waits for a lock of ours as long as it may hold one"
 
 
 def test_a_rebuild_that_cannot_end_in_time_is_ended_postponed_and_told_and_its_half_goes_with_the_next_run(

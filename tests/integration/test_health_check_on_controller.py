@@ -94,7 +94,7 @@ def test_a_pattern_that_searches_for_ever_is_given_up_there_too_and_the_other_ch
     assert hostile["verdict"] == "unknown"
     assert "could not be judged within" in hostile["reason"]
     assert late["verdict"] == "fail"
-    assert got["duration_ms"] < 1500
+    assert got["duration_ms"] < 8000, "the deadline of the hostile one is 10 s"
 
 
 def test_nothing_of_a_check_is_left_when_the_play_is_over(plays: Plays) -> None:

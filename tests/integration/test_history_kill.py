@@ -81,5 +81,5 @@ def test_a_killed_writer_leaves_whole_runs_and_everything_that_it_had_recorded(r
                 1_800_000_000.0 + newest + 1, f"run-{newest + 1}", "p", [{"name": f"check {n}", "verdict": "pass"} for n in range(CHECKS)]
             )
             history.put_document("health", {"number": newest + 1})
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8
         first = newest + 2

@@ -58,7 +58,7 @@ def test_a_command_that_does_not_end_is_ended_at_the_deadline_with_all_that_it_s
     took = time.monotonic() - begin
     assert result.verdict == "fail"
     assert "waiting for python" in result.reason
-    assert took < 0.8
+    assert took < 1.6, "nobody waits for its end"
     assert note.exists()
     time.sleep(1.2)  # so long it may take until it is ended for good
     note.unlink(missing_ok=True)
@@ -72,7 +72,7 @@ def test_a_command_that_prints_for_ever_is_cut_off_in_little_memory() -> None:
         result = outcome(type="command", argv=argv, max_body_kb=16)
         assert result.verdict == "unknown"
         assert "more than 16 KiB" in result.reason
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8, "it does not go on until its deadline of 10 s"
         assert len(str(result.observed)) < 2000
 
 

@@ -78,7 +78,7 @@ def test_a_hundred_silent_servers_take_no_longer_than_one() -> None:
     with Server(silent) as server:
         begin = time.monotonic()
         results = outcomes(*({"type": "http", "url": server.url, "timeout_s": 0.5} for _ in range(100)))
-        assert time.monotonic() - begin < 0.9
+        assert time.monotonic() - begin < 4, "one after another they would take 50 s"
     assert {one.verdict for one in results} == {"fail"}
 
 

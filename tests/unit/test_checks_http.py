@@ -66,7 +66,7 @@ def test_an_endless_body_is_read_up_to_the_cap_only(chunked: bool) -> None:
             {"type": "http", "url": server.url, "contains": ["never there"]},
             {"type": "json", "url": server.url},
         )
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8, "they do not read until their deadline of 10 s"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
     assert status.verdict == "pass"
     assert text.verdict == document.verdict == "unknown"

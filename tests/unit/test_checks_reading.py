@@ -44,8 +44,8 @@ def test_what_is_taken_as_it_is_is_what_ansible_makes_of_it(kind: str, data: st.
 
 
 def shown(options: t.Mapping[str, t.Any]) -> dict[str, tuple[str, t.Any]]:
-    """Values with their types, since 1, 1.0 and True are equal."""
-    return {name: (type(value).__name__, value) for name, value in options.items()}
+    """Values with their types, since 1, 1.0 and True are equal; not-a-number equals nothing, not even itself."""
+    return {name: (type(value).__name__, "nan" if value != value else value) for name, value in options.items()}
 
 
 def test_a_default_that_is_a_list_is_nobody_s_to_change() -> None:
