@@ -22,6 +22,16 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 
+# Nothing here uses these: a task whose words name one filter loads them all, and what is imported here, before Ansible forks a process for
+# each task, need not be compiled in every one of them.
+from ansible_collections.sre.runbooks.plugins.filter import (  # noqa: F401  # pylint: disable=unused-import
+    qdrant_connection,
+    recovery,
+    redis_connection,
+    report_log_scan,
+    service_backup,
+    store,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import failure
