@@ -51,7 +51,7 @@ def service(running: Service) -> Service:
 def is_well(service: Service) -> bool:
     """Whether the page says so, of the last seconds."""
     health = service.data("/api/system/health")[1]["data"]
-    return health["system_status"] == "Healthy" and health["age_s"] < 10
+    return bool(health["system_status"] == "Healthy" and health["age_s"] < 10)
 
 
 @contextlib.contextmanager
