@@ -252,10 +252,11 @@ class SavedFile:
             block = self._stream.read(size) if self._stream is not None else b""
             if block or (self._saved and self._pipeline is not None):
                 return block
-            if self._saved:
-                self._require_the_saved_one()
+            if not self._saved:
+                self._look()
+            elif self._stream is not None:
+                self._require_the_saved_one(self._stream)
                 return b""
-            self._look()
 
     def _look(self) -> None:
         """Ask the server whether it has saved; wait a little when it has not."""
@@ -283,9 +284,8 @@ class SavedFile:
                     continue
         return None
 
-    def _require_the_saved_one(self) -> None:
-        assert self._stream is not None
-        read, saved = os.fstat(self._stream.fileno()), os.stat(self._path)
+    def _require_the_saved_one(self, stream: t.IO[bytes]) -> None:
+        read, saved = os.fstat(stream.fileno()), os.stat(self._path)
         if (read.st_dev, read.st_ino) != (saved.st_dev, saved.st_ino):
             raise RunbookError(
                 "The server's file is another one than was read",
