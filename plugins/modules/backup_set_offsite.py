@@ -71,7 +71,8 @@ bytes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, copy_proofs, open_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import upload_proof
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import copy_offsite, open_set
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.options import OFFSITE_OPTION, object_store_from
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
 
@@ -94,7 +95,7 @@ def main() -> None:
         store = object_store_from(options["offsite"])
         one = open_set(options["backup_folder"], options["set"])
         if options["only_proofs"]:
-            return copy_proofs(store, one, dry_run=module.check_mode)
+            return upload_proof(store, one, dry_run=module.check_mode)
         return copy_offsite(store, one, download_check=options["download_check"], dry_run=module.check_mode)
 
     conclude(module, operation)

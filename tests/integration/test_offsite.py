@@ -24,11 +24,16 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set import object_store
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import download, list_remote, remote_sets, upload
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import (
+    download,
+    list_remote,
+    remote_sets,
+    upload,
+    upload_proof,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite_prune import prune_offsite
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import (
     copy_offsite,
-    copy_proofs,
     information,
     note_service_set,
     select,
@@ -95,7 +100,7 @@ def test_a_copy_is_compared_sealed_last_and_not_sent_again(store: ObjectStore, t
     assert upload(store, one)["changed"] is False
     assert objects(store) == there
     one.add_proof("proven")
-    assert upload(store, one)["changed"] is False
+    assert [upload(store, one)["changed"] for _twice in range(2)] == [True, False]
     assert [(seen.id, seen.state) for seen in remote_sets(store)] == [(one.id, "proven")]
     assert upload(store, one, download_check=True)["changed"] is False
 
@@ -187,8 +192,10 @@ def test_only_sets_of_the_wanted_store_are_fetched_the_proven_before_the_newer(s
 
 def test_a_set_that_is_damaged_here_is_replaced_by_its_copy(store: ObjectStore, tmp_path: Path) -> None:
     one = make_set(tmp_path)
+    assert upload(store, one)["changed"]
     one.add_proof("verified")
-    upload(store, one)
+    assert copy_offsite(store, one, dry_run=True)["changed"]
+    assert [upload(store, one)["changed"] for _twice in range(2)] == [True, False]
     Path(one.path("dump/1.dat")).unlink()
     chosen = select(str(tmp_path), Wanted(store="reference"), store)
     assert (chosen["location"], chosen["set_id"]) == ("offsite", one.id)
@@ -305,7 +312,9 @@ def test_what_is_proven_later_reaches_the_copy_but_no_copy_is_made_for_it(store:
     upload(store, copied)
     for one in (copied, other):
         one.add_proof("failed", detail="it did not restore")
-        copy_proofs(store, one)
+        told = {**upload_proof(store, one, dry_run=True)}
+        assert upload_proof(store, one) == told
+        assert (told["changed"], upload_proof(store, one)["changed"]) == (one is copied, False)
     assert [(one.id, one.state) for one in remote_sets(store)] == [(copied.id, "failed")]
 
 

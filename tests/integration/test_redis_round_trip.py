@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 import typing as t
@@ -30,12 +32,15 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import (
     Unreachable,
     WrongTarget,
 )
+from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import BackupRequest, back_up, describe
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal import rehearse, tool_problems
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import prune, undo
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import describe as describe_restore
+from ansible_collections.sre.runbooks.plugins.module_utils.redis.snapshot import SavedFile
+from integration.faults import wait_until
 from integration.playbook_runs import picture
 from integration.redis_server import RedisServer, redis6_folder, running_redis
 
@@ -171,6 +176,38 @@ def test_a_backup_while_others_write_is_consistent_and_says_how_exact_it_is(plai
     for one in sets:
         assert rehearse(one, plain.server.place)["comparison"]["same"]
         assert one.state == "proven"
+
+
+def test_the_file_is_read_while_the_server_writes_it_whatever_killed_saves_have_left_there(plain: RedisServer) -> None:
+    plain.empty()
+    plain.fill(3000)
+    (plain.data / "temp-1.rdb").write_bytes(b"REDIS0011 left by a save that was killed")
+    with plain.client() as client:
+        client.call("CONFIG", "SET", "rdb-key-save-delay", 300)  # microseconds a key
+        try:
+            with SavedFile(client, str(plain.data / "dump.rdb"), 60, Progress("saving")) as source:
+                read = [source.read()]
+                assert client.info("persistence")["rdb_bgsave_in_progress"] == 1
+                client.call("CONFIG", "SET", "rdb-key-save-delay", 0)
+                read += iter(source.read, b"")
+        finally:
+            client.call("CONFIG", "SET", "rdb-key-save-delay", 0)
+            (plain.data / "temp-1.rdb").unlink()
+    assert len(read) > 1
+    assert b"".join(read) == (plain.data / "dump.rdb").read_bytes()
+
+
+def test_a_file_that_another_save_has_replaced_while_it_was_read_is_no_backup(plain: RedisServer) -> None:
+    plain.empty()
+    plain.fill(100)
+    file = plain.data / "dump.rdb"
+    with plain.client() as client, SavedFile(client, str(file), 60, Progress("saving")) as source:
+        read = [source.read()]
+        wait_until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 20, "the save has ended")
+        shutil.copy(file, plain.data / "other")
+        os.replace(plain.data / "other", file)
+        with pytest.raises(RunbookError, match="another one than was read"):
+            read += iter(source.read, b"")
 
 
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(plain: RedisServer, tmp_path: Path) -> None:

@@ -67,8 +67,7 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
         if problems:
             raise damaged(backup_set.folder, problems)
         if not _differences(store, backup_set, md5, ["proof.json"], download_check=download_check):
-            upload_proof(store, backup_set)
-            return {"changed": False, "location": location, "bytes": 0}
+            return {"changed": _bring_proof(store, backup_set, known), "location": location, "bytes": 0}
     progress = Progress(f"Copying {backup_set.id} off-site")
     send = ("copy", backup_set.folder, remote, *_excluding(["manifest.json"]))
     # Our own comparison, of all files together, takes the place of rclone's, which has each file read twice more by itself.
@@ -96,10 +95,29 @@ def upload(store: ObjectStore, backup_set: BackupSet, *, download_check: bool = 
     return {"changed": True, "location": location, "bytes": backup_set.size_bytes}
 
 
-def upload_proof(store: ObjectStore, backup_set: BackupSet) -> None:
-    """Bring what has been proven of a set to its copy."""
-    if os.path.exists(backup_set.path("proof.json")):
-        store.call("copyto", backup_set.path("proof.json"), store.remote(backup_set.id, "proof.json"))
+def upload_proof(store: ObjectStore, backup_set: BackupSet, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
+    """Bring what has been proven of a set to its copy; nothing without a copy, or when the copy has it.
+
+    Returns:
+        `changed`, `location` (empty without a copy), `bytes`.
+    """
+    known = _checksums(store, backup_set.id)
+    there = "manifest.json" in known
+    return {
+        "changed": there and _bring_proof(store, backup_set, known, dry_run=dry_run),
+        "location": f"s3://{store.path(backup_set.id)}" if there else "",
+        "bytes": 0,
+    }
+
+
+def _bring_proof(store: ObjectStore, one: BackupSet, known: t.Mapping[str, str], *, dry_run: bool = False) -> bool:
+    """Whether the copy, which has the files `known` with their MD5, lacks the newest proof; then it gets it."""
+    proof = one.path("proof.json")
+    if not os.path.exists(proof) or known.get("proof.json") == hash_md5(proof):
+        return False
+    if not dry_run:
+        store.call("copyto", proof, store.remote(one.id, "proof.json"))
+    return True
 
 
 def _excluding(names: t.Sequence[str]) -> t.List[str]:

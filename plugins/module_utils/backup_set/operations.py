@@ -18,7 +18,7 @@ from .checking import damaged
 from .hashing import hash_file
 from .in_use import in_use, note_chosen
 from .object_store import ObjectStore
-from .offsite import download, is_complete, remote_service_sets, remote_sets, require_room, upload, upload_proof, upload_service_set
+from .offsite import download, remote_service_sets, remote_sets, require_room, upload, upload_proof, upload_service_set
 from .prune import Keep, PrunePlan, plan_prune, remove_set
 from .service_sets import list_service_sets, remove_empty
 from .service_sets import write as write_service_set
@@ -212,15 +212,8 @@ def copy_offsite(store: ObjectStore, one: BackupSet, *, download_check: bool = F
     """Copy a set into the object store unless a complete copy is there."""
     if not dry_run:
         return upload(store, one, download_check=download_check)
-    return {"changed": not is_complete(store, one.id), "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
-
-
-def copy_proofs(store: ObjectStore, one: BackupSet, *, dry_run: bool = False) -> t.Dict[str, t.Any]:
-    """Bring a set's proofs to its copy, so that a restore from there knows what failed and what was proven; nothing without a copy."""
-    there = is_complete(store, one.id)
-    if there and not dry_run:
-        upload_proof(store, one)
-    return {"changed": there, "location": f"s3://{store.path(one.id)}" if there else "", "bytes": 0}
+    found = upload_proof(store, one, dry_run=True)
+    return found if found["location"] else {"changed": True, "location": f"s3://{store.path(one.id)}", "bytes": one.size_bytes}
 
 
 def note_service_set(

@@ -6,21 +6,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
 import typing as t
 
 from ..backup_set.sets import BackupSet
 from ..errors import NotTheSame, RunbookError
-from ..files import no_space_or, remove_tree, require_space
+from ..files import no_space_or, require_space
 from ..progress import Progress
 from ..restoring.result import Clock
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from .contents import Comparison
 from .tools import Tools
 from .unpacked import comparing, key_for, paths_of, unpack_source
-
-_PREFIX = ".rehearsal-files-"
 
 
 def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str = "") -> t.Dict[str, t.Any]:
@@ -42,16 +39,13 @@ def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str
     progress = Progress(f"Rehearsing {one.id}")
     home = work_folder or os.path.dirname(os.path.abspath(one.folder))
     os.makedirs(home, mode=0o700, exist_ok=True)
-    _remove_leftovers(home)
+    remove_scratch_folders(home)
     require_space(home, int(sum(source.size_bytes for source in sources) * 1.05))
     comparison = Comparison()
-    folder = tempfile.mkdtemp(prefix=_PREFIX, dir=home)
-    lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
         one.require_whole(on_bytes=lambda done: progress.say("checking the set", done, one.size_bytes, "bytes"))
         clock.lap("check_set")
-        with key_for(tools, sources) as key_folder:
+        with scratch_folder(home) as folder, key_for(tools, sources) as key_folder:
             for number, source in enumerate(sources):
                 into = os.path.join(folder, str(number))
                 os.mkdir(into, 0o700)
@@ -76,9 +70,6 @@ def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str
         raise
     except OSError as error:
         raise no_space_or(error, home) from error
-    finally:
-        os.close(lock)
-        remove_tree(folder)
     one.add_proof("proven", run_id=run_id, detail=f"unpacked elsewhere in {restored_after_s} s and compared file by file")
     return {
         "changed": True,
@@ -87,18 +78,3 @@ def rehearse(one: BackupSet, tools: Tools, work_folder: str = "", *, run_id: str
         "durations_s": clock.laps,
         "backup_set": one.summary(),
     }
-
-
-def _remove_leftovers(home: str) -> None:
-    """Remove what killed rehearsals left; one whose run lives holds a lock on its folder."""
-    for name in os.listdir(home):
-        path = os.path.join(home, name)
-        if name.startswith(_PREFIX) and os.path.isdir(path):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(path)
-            except BlockingIOError:
-                pass
-            finally:
-                os.close(descriptor)

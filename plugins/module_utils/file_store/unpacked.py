@@ -16,6 +16,7 @@ from functools import partial
 
 from ..backup_set.sets import BackupSet
 from ..errors import BadInput, SetDamaged
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from .archive import contents_lines, reading, unpack
 from .contents import Comparison, compare, compare_links, count_below, entry_of, is_file
 from .sink import Worker
@@ -81,7 +82,8 @@ def key_for(tools: Tools, sources: t.Sequence[SourcePath]) -> t.Iterator[str]:
         raise BadInput("The set holds encrypted files, and no key is named", next_step="give backup_encryption with its identity_file")
     # GnuPG's agent has a socket in it, whose path may have 107 bytes (unix(7)).
     home = tempfile.gettempdir() if len(tempfile.gettempdir()) < _SHORT else "/tmp"  # noqa: S108 - the folder made in it is private
-    with tempfile.TemporaryDirectory(prefix="sre-key-", dir=home) as folder:
+    remove_scratch_folders(home)
+    with scratch_folder(home) as folder:
         try:
             tools.encryption.import_key(folder)
             yield folder

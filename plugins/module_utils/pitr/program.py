@@ -11,10 +11,12 @@ import os
 import shutil
 import tempfile
 import typing as t
+from contextlib import ExitStack
 
 from ..command import Command, Completed, Place, run
 from ..errors import CommandFailed, LeaseHeld, NoSpace, RunbookError, Unreachable
 from ..postgresql.scratch import own
+from ..restoring.scratch_folders import remove_scratch_folders, scratch_folder
 from . import configuration
 from .model import Archive
 
@@ -37,6 +39,8 @@ def program(archive: Archive) -> str:
 
 
 _stand_ins: t.Dict[str, str] = {}
+_for_this_process = ExitStack()
+atexit.register(_for_this_process.close)
 
 
 def config_file(archive: Archive) -> str:
@@ -45,23 +49,20 @@ def config_file(archive: Archive) -> str:
 
 
 def stand_in(archive: Archive) -> str:
-    """A configuration as the profile wants it, for this process alone; gone when it ends."""
+    """A configuration as the profile wants it, for this process alone; gone when it ends. What killed ones left goes first."""
     text = configuration.render(archive)
     if text not in _stand_ins:
-        descriptor, path = tempfile.mkstemp(prefix="sre-runbooks-", suffix=".conf")
-        atexit.register(_remove, path)
+        home, account = tempfile.gettempdir(), archive.service.account
+        remove_scratch_folders(home, account)
+        folder = _for_this_process.enter_context(scratch_folder(home))
+        path = os.path.join(folder, "pgbackrest.conf")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        own(path, archive.service.account)
+        own(path, account)
+        own(folder, account)
         _stand_ins[text] = path
     return _stand_ins[text]
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass
 
 
 def command(archive: Archive, *arguments: str, with_stanza: bool = True) -> Command:

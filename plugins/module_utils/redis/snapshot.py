@@ -252,11 +252,11 @@ class SavedFile:
             block = self._stream.read(size) if self._stream is not None else b""
             if block or (self._saved and self._pipeline is not None):
                 return block
-            if self._saved:
-                if self._stream is not None:
-                    self._require_the_saved_one(self._stream)
+            if not self._saved:
+                self._look()
+            elif self._stream is not None:
+                self._require_the_saved_one(self._stream)
                 return b""
-            self._look()
 
     def _look(self) -> None:
         """Ask the server whether it has saved; wait a little when it has not."""
