@@ -79,7 +79,7 @@ def test_only_what_fits_is_shown_and_never_a_secret(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     append(log, "ERROR password=hunter2 given up", "fine", "b" * 200_000, "connection Refused by Bearer abcdef0123456789")
     sources = [{"name": "app", "path": [str(log)]}]
-    told = operate({"sources": sources, "follow_s": 0.5, "search": "error|refused", "lines": 10})
+    told = operate({"sources": sources, "follow_s": 30, "search": "error|refused", "lines": 10, "stop_after": 2})
     assert told["fitting"] == 2 and told["seen"] >= 4
     assert "hunter2" not in json.dumps(told) and "abcdef0123456789" not in json.dumps(told)
 
@@ -87,7 +87,8 @@ def test_only_what_fits_is_shown_and_never_a_secret(tmp_path: Path) -> None:
 def test_a_search_that_does_not_end_is_given_up_and_told(tmp_path: Path) -> None:
     log = tmp_path / "app.log"
     append(log, "a" * 40 + "!", "next")
-    told = operate({"sources": [{"name": "app", "path": [str(log)]}], "follow_s": 3, "search": "(a+)+$|next", "lines": 10})
+    wanted = {"follow_s": 30, "stop_after": 1, "search": "(a+)+$|next", "lines": 10}
+    told = operate({"sources": [{"name": "app", "path": [str(log)]}], **wanted})
     assert [one["line"] for one in told["lines"]] == ["next"]
     assert "took too long" in told["notes"][0]
 
@@ -96,7 +97,7 @@ def test_a_log_that_is_not_there_is_told_and_the_others_are_followed(tmp_path: P
     log = tmp_path / "app.log"
     append(log, "here")
     missing = [{"name": "none", "path": [str(tmp_path / "*.missing")]}, {"name": "pods", "kubernetes_workload": "deployment/api"}]
-    told = operate({"sources": [*missing, {"name": "app", "path": [str(log)]}], "follow_s": 0.5})
+    told = operate({"sources": [*missing, {"name": "app", "path": [str(log)]}], "follow_s": 30, "stop_after": 1})
     assert [one["line"] for one in told["lines"]] == ["here"]
     assert any(note.startswith("none: There is no such file") for note in told["notes"])
 
