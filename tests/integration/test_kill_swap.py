@@ -105,7 +105,7 @@ def state(server: PostgresqlServer, database: str = LIVE) -> str:
     return server.sql("SELECT state FROM public.content", database)
 
 
-def test_clients_are_cut_off_for_less_than_a_second(server: PostgresqlServer, tell: Callable[[str], None]) -> None:
+def test_clients_are_cut_off_for_less_than_a_second_as_a_rule(server: PostgresqlServer, tell: Callable[[str], None]) -> None:
     gaps, cut_offs = [], []
     for _round in range(5):
         before, done = state(server), threading.Event()
@@ -141,6 +141,7 @@ def test_clients_are_cut_off_for_less_than_a_second(server: PostgresqlServer, te
     assert statistics.median(gaps) < 1
     assert statistics.median(cut_offs) < 1
     assert max(gaps) < 10
+    assert max(cut_offs) < 10
 
 
 VICTIMS: dict[str, t.Callable[[PostgresqlServer], Victim]] = {

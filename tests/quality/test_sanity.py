@@ -4,7 +4,8 @@
 
 """ansible-test sanity on the oldest and on the newest ansible-core that this collection supports.
 
-What judges the text alone (STYLE) looks at it once, on the newest, whose rules are those of the oldest and more.
+What judges the text alone (STYLE) looks at it once, on the newest, where both are there: its rules are taken to be no fewer than those of
+the oldest.
 """
 
 from __future__ import annotations
