@@ -48,7 +48,7 @@ def replica_of(container: t.Mapping[str, t.Any]) -> Replica:
         image=str((container.get("Config") or {}).get("Image") or ""),
         started_at=_moment(state.get("StartedAt")) if is_running else "",
         restarts=int(container.get("RestartCount") or 0),
-        exit_status=None if is_running or status == "created" else int(state.get("ExitCode") or 0),
+        exit_status=int(state.get("ExitCode") or 0) if status in ("exited", "dead", "restarting") else None,
         address=_address(container),
         limits=limits_of(container.get("HostConfig") or {}),
         reason=_reason(state, health),
@@ -78,13 +78,13 @@ def _reason(state: t.Mapping[str, t.Any], health: t.Mapping[str, t.Any]) -> str:
     if state.get("OOMKilled") and not state.get("Running"):
         return "it was killed because it needed more memory than its limit"
     if state.get("Error"):
-        return _shown(state["Error"])
+        return shown(state["Error"])
     if health.get("Status") == "unhealthy":
         last = ((health.get("Log") or [])[-1:] or [{}])[0]
-        return _shown(last.get("Output") or "") or f"its health check ends with {last.get('ExitCode')}"
+        return shown(last.get("Output") or "") or f"its health check ends with {last.get('ExitCode')}"
     return ""
 
 
-def _shown(text: t.Any) -> str:
+def shown(text: t.Any) -> str:
     """The engine's words on one line, without secrets."""
     return clip(Redactor().text(" ".join(str(text).split())), _REASON_CHARACTERS)
