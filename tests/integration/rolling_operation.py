@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carries out one rolling action in a process of its own, so that a test can kill it. Arguments: `rolling` or `removal`, and a JSON file."""
+"""Carries out one rolling action in a process of its own, so that a test can kill it. Arguments: `rolling` or `removal`, a JSON file."""
 
 from __future__ import annotations
 

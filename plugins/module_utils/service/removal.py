@@ -15,7 +15,7 @@ from .engine import Engine
 from .journal import Journal
 from .proxy import Reach, proxy_from
 from .rolling import limits_of, planned_repairs, put_right, release
-from .rolling_plan import NO_PROXY, Removal, make_removal
+from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import replicas_of, service_of
 from .rolling_turn import TURN, Turns
@@ -40,7 +40,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Removing replicas of {project.service}"))
         if check_mode:
             repairs = planned_repairs(containers, journal.read())
-            removal = make_removal([one for one in containers if not one.is_former], parameters["count_to_keep"])
+            removal = make_removal(as_repaired(containers, journal.read()), parameters["count_to_keep"])
             return _result(removal, [*repairs, *removal.sentences(str(proxy or ""), parameters["stop_timeout_s"])], [])
         with journal.held():
             if name and put_right(turns, name, project.service):

@@ -16,7 +16,7 @@ from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
 from .proxy import Proxy, Reach, proxy_from
-from .rolling_plan import RECREATE, RESTART, Plan, Wanted, left_pattern, make_plan, make_repair
+from .rolling_plan import RECREATE, RESTART, Plan, Wanted, as_repaired, left_pattern, make_plan, make_repair
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import config_hash, replicas_of, service_of
 from .rolling_turn import TURN, Limits, Turns, Unwell
@@ -50,7 +50,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Rolling {parameters['way']} of {project.service}"))
         if check_mode:
             repairs = planned_repairs(containers, journal.read())
-            plan = _plan(parameters, project, engine, [one for one in containers if not one.is_former])
+            plan = _plan(parameters, project, engine, as_repaired(containers, journal.read()))
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
             return _result(plan, steps, plan.notes, f"{len(plan.order)} of {len(containers)} replicas would be renewed", bool(steps))
         with journal.held():
