@@ -149,10 +149,9 @@ def test_a_rolling_restart_and_scaling_under_load_lose_no_request(
     assert service.replicas() == [f"{service.name}-app-{number}" for number in (1, 2)]
     assert list(service.servers().values()) == ["UP", "UP"]
     assert (failed, answered >= REQUESTS) == (0, True), said
-    during = f"{after_restart - at_first} during the rolling restart of 3 replicas, {after_scaling - after_restart} during 3 -> 5 -> 2"
-    tell(
-        f"Compose, rolling restart and scaling under load (wrk, {CONNECTIONS} connections): {failed} of {answered} requests failed ({during})"
-    )
+    restart, scaling = after_restart - at_first, after_scaling - after_restart
+    during = f"{restart} during the rolling restart of 3 replicas, {scaling} during 3 -> 5 -> 2"
+    tell(f"Compose behind HAProxy, wrk with {CONNECTIONS} connections: {failed} of {answered} requests failed ({during})")
 
 
 def test_a_changed_environment_gives_new_containers_of_the_same_names_and_the_second_run_changes_nothing(
