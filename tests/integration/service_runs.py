@@ -33,7 +33,7 @@ ENTRY = """- name: Entry points of the role, one after the other
 STEP = """- name: Set its variables
   ansible.builtin.set_fact:
   args: "{{ step.variables }}"
-  when: step.variables
+  when: step.variables | length > 0
 - name: Carry it out
   ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: "{{ step.verb }}"}
 - name: Keep what it says
