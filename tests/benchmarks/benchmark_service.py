@@ -59,11 +59,11 @@ class Bench:
 
     def rolling_by_hand(self) -> tuple[float, float]:
         """`docker restart` of one replica after the other, each waited for; nothing is drained."""
-        began = time.perf_counter()
-        for count, name in enumerate(self.project.replicas()):
+        began, first = time.perf_counter(), 0.0
+        for name in self.project.replicas():
             self.project.docker("restart", "--time", "5", name)
             until(f"{name} is healthy", lambda name=name: name in self.project.healthy())
-            first = time.perf_counter() - began if count == 0 else first
+            first = first or time.perf_counter() - began
         return first, time.perf_counter() - began
 
     def settle(self, count: int, *, running: bool = True) -> None:
@@ -133,9 +133,8 @@ def main() -> int:
                 own, bare, same = (statistics.median(each) for each in (took, [one[0] for one in hand], [one[1] for one in hand]))
                 missed += own - same > ALLOWED_S
                 verdict = "met" if own - same <= ALLOWED_S else "missed"
-                print(
-                    f"{verb:18}{own:9.2f}{same:9.2f}{own - same:7.2f}{own / same:7.2f}   {bare:12.2f}   {verdict} ({ALLOWED_S:g} s more allowed)"
-                )
+                figures = f"{own:9.2f}{same:9.2f}{own - same:7.2f}{own / same:7.2f}   {bare:12.2f}"
+                print(f"{verb:18}{figures}   {verdict} ({ALLOWED_S:g} s more allowed)")
     return 1 if missed else 0
 
 
