@@ -23,6 +23,7 @@ requirements:
   - setpriv of util-linux, where the unit has a user or group
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -34,15 +35,6 @@ attributes:
     support: none
     details: The command is run each time.
 options:
-  unit:
-    description: The unit, or the template.
-    type: str
-    required: true
-  instances:
-    description: Names of the template's instances. By default those that are enabled, run or have failed.
-    type: list
-    elements: str
-    default: []
   replica:
     description: The instance; by default the first that runs, else the first.
     type: str

@@ -23,6 +23,7 @@ requirements:
   - systemd 239 or later
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -32,15 +33,6 @@ attributes:
   idempotent:
     support: full
 options:
-  unit:
-    description: The unit, or the template.
-    type: str
-    required: true
-  instances:
-    description: Names of the template's instances. By default those that are enabled, run or have failed.
-    type: list
-    elements: str
-    default: []
   limits:
     description:
       - C(memory) is what a unit may use at most, such as V(2g) (powers of 1024), C(memory_high) where the kernel begins to slow it down,

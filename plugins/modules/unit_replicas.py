@@ -23,6 +23,7 @@ requirements:
   - systemd 239 or later
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -33,15 +34,6 @@ attributes:
     support: partial
     details: A restart is done whenever it is asked for. All other operations change nothing the second time.
 options:
-  unit:
-    description: The unit, or the template.
-    type: str
-    required: true
-  instances:
-    description: Names of the template's instances. By default those that are enabled, run or have failed.
-    type: list
-    elements: str
-    default: []
   operation:
     description:
       - V(start) starts those that do not run. V(stop) stops all, and leaves them enabled.

@@ -11,11 +11,11 @@ import glob
 import re
 import typing as t
 
+from ..configuration.systemd_syntax import parse
 from ..errors import RunbookError
 from .systemd_state import Unit
 
 _WORD = re.compile(r"""\$'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s"]+)""", re.DOTALL)
-_ASSIGNED = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=(.*)", re.DOTALL)
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What systemd gives units of the system."""
 
@@ -29,57 +29,6 @@ def shown_environment(text: str) -> t.Dict[str, str]:
         if equals:
             found[name] = value
     return found
-
-
-def file_environment(text: str) -> t.Dict[str, str]:
-    """The variables of an environment file: an assignment a line, comments behind `#` and `;`, quotes and backslashes as in systemd.exec(5)."""
-    found: t.Dict[str, str] = {}
-    lines = iter(text.replace("\r\n", "\n").split("\n"))
-    for line in lines:
-        if not line.strip() or line.lstrip()[0] in "#;":
-            continue
-        while _is_open(line):
-            more = next(lines, None)
-            if more is None:
-                break
-            line += "\n" + more
-        assigned = _ASSIGNED.fullmatch(line)
-        if assigned:
-            found[assigned.group(1)] = _value(assigned.group(2).strip())
-    return found
-
-
-def _is_open(line: str) -> bool:
-    """Whether a line goes on behind its end, within quotes or by a backslash."""
-    quote, escaped = "", False
-    for character in line.partition("=")[2]:
-        if escaped:
-            escaped = False
-        elif character == "\\" and quote != "'":
-            escaped = True
-        elif quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-    return bool(quote) or escaped
-
-
-def _value(text: str) -> str:
-    value, quote, escaped = "", "", False
-    for character in text:
-        if escaped:
-            # Within double quotes a backslash keeps its meaning only before what it could be needed for; a line's end it removes.
-            value += "" if character == "\n" else character if not quote or character in '"\\`$' else f"\\{character}"
-            escaped = False
-        elif character == "\\" and quote != "'":
-            escaped = True
-        elif quote and character == quote:
-            quote = ""
-        elif not quote and character in "'\"":
-            quote = character
-        else:
-            value += character
-    return value
 
 
 def environment_of(unit: Unit) -> t.Dict[str, str]:
@@ -98,7 +47,7 @@ def environment_of(unit: Unit) -> t.Dict[str, str]:
         for path in paths:
             try:
                 with open(path, encoding="utf-8", errors="replace") as stream:
-                    found.update(file_environment(stream.read()))
+                    found.update({one.name: one.value or "" for one in parse(stream.read())})
             except OSError as error:
                 raise RunbookError("The unit's environment file cannot be read", where=path, why=error.strerror or str(error)) from error
     return found

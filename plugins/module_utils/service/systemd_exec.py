@@ -18,11 +18,11 @@ from ..checks.redaction import Redactor, is_secret_name
 from ..command import Command, end
 from ..errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from .systemd_environment import environment_of
+from .systemd_state import OPTIONS as UNIT_OPTIONS
 from .systemd_state import Target, Unit, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "unit": {"type": "str", "required": True},
-    "instances": {"type": "list", "elements": "str", "default": []},
+    **UNIT_OPTIONS,
     "replica": {"type": "str", "default": ""},
     "command": {"type": "list", "elements": "str", "required": True},
     "timeout_s": {"type": "float", "default": 60.0},

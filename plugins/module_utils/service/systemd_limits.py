@@ -18,11 +18,11 @@ from ..progress import Progress
 from .systemd_check import verify
 from .systemd_control import Waiting, require_root, systemctl
 from .systemd_plan import require_units
+from .systemd_state import OPTIONS as UNIT_OPTIONS
 from .systemd_state import Unit, notes_on, number, seconds, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "unit": {"type": "str", "required": True},
-    "instances": {"type": "list", "elements": "str", "default": []},
+    **UNIT_OPTIONS,
     "limits": {"type": "dict", "required": True},
     "settle_s": {"type": "float", "default": 1.0},
     "unit_folder": {"type": "path", "default": "/etc/systemd/system"},

@@ -16,11 +16,11 @@ from .systemd_check import reload_and_check
 from .systemd_control import Waiting, end_units, require_root, systemctl
 from .systemd_plan import Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
 from .systemd_ready import Ready
+from .systemd_state import OPTIONS as UNIT_OPTIONS
 from .systemd_state import Target, Unit, notes_on, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    "unit": {"type": "str", "required": True},
-    "instances": {"type": "list", "elements": "str", "default": []},
+    **UNIT_OPTIONS,
     "operation": {"type": "str", "choices": ["start", "stop", "restart", "apply", "scale", "wait"], "required": True},
     "way": {"type": "str", "default": "rolling"},
     "replica": {"type": "str", "default": ""},

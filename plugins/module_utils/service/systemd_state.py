@@ -27,6 +27,11 @@ PROPERTIES = (
     "TimeoutStopUSec,User,Group,WorkingDirectory,Environment,EnvironmentFiles"
 )
 """org.freedesktop.systemd1(5); one that an older systemd does not know is left out by it."""
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "unit": {"type": "str", "default": ""},
+    "instances": {"type": "list", "elements": "str", "default": []},
+}
+"""Of modules for services that systemd runs; described in plugins/modules/unit_replicas.py."""
 ALIVE = ("active", "reloading", "refreshing")
 _TIMEOUT_S = 30.0
 _LINKS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -75,6 +80,8 @@ def target_of(unit: str, instances: t.Sequence[str] = ()) -> Target:
     Raises:
         BadInput: The names make no sense.
     """
+    if not unit:
+        raise BadInput("No unit is named", next_step="give service_systemd_unit the unit, or the template, of the service")
     name = unit if _TYPE.search(unit) else f"{unit}.service"
     wrong = [one for one in (unit, *instances) if not _NAME.fullmatch(one) or one.startswith(("-", "."))]
     if wrong:
@@ -250,17 +257,16 @@ def state_of(units: t.Sequence[Unit]) -> State:
     return State(wanted=len(units) or None, replicas=tuple(unit.replica() for unit in units))
 
 
-def read_state(unit: str, instances: t.Sequence[str] = ()) -> t.Tuple[State, t.List[str]]:
-    """The state of a service, and what a reader should know besides.
+def read(parameters: t.Mapping[str, t.Any]) -> State:
+    """The state now, of the service that `parameters`, valid for OPTIONS and with `wanted`, name.
 
     Raises:
-        RunbookError: The names make no sense, or systemd does not answer.
+        BadInput: They name none.
+        Unreachable: systemd does not answer.
     """
-    if not unit:
-        raise BadInput("No unit is named", next_step="give service_systemd_unit the unit, or the template, of the service")
-    target = target_of(unit, instances)
-    units = units_of(target)
-    return state_of(units), notes_on(units)
+    units = units_of(target_of(parameters["unit"], parameters["instances"]))
+    wanted = parameters.get("wanted")
+    return State(len(units) or None if wanted is None else wanted, tuple(unit.replica() for unit in units))
 
 
 def notes_on(units: t.Sequence[Unit]) -> t.List[str]:
