@@ -12,7 +12,7 @@ import typing as t
 
 from ..checks.redaction import Redactor
 from ..command import Command, run
-from ..errors import CommandFailed, RunbookError
+from ..errors import CommandFailed, DeadlineExceeded, RunbookError
 from ..progress import Progress
 from .systemd_state import Unit, seconds, show
 
@@ -72,15 +72,34 @@ def end_units(units: t.Sequence[Unit]) -> None:
     systemctl("stop", "--", *(unit.name for unit in units), timeout_s=2 * longest_s + 15)
 
 
-def last_lines(name: str, lines: int = _LAST_LINES) -> str:
-    """The unit's last lines of the journal in one, without secrets; empty where the journal cannot be read."""
-    argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={name}"]
+def start_units(verb: str, names: t.Sequence[str], timeout_s: float) -> None:
+    """Start or restart units; whether they then run, their state says, and not this.
+
+    Raises:
+        CommandFailed: systemd does not try to.
+    """
     try:
-        done = run(Command(argv, timeout_s=10.0), check=False)
-    except RunbookError:
-        return ""
-    kept = [line.strip() for line in Redactor().text(done.stdout).splitlines() if line.strip()]
-    return "; ".join(line[:300] for line in kept)
+        said = systemctl(verb, "--", *names, timeout_s=timeout_s, check=False)
+    except DeadlineExceeded:
+        return
+    refused = [line for line in said.splitlines() if line.startswith("Failed to")]
+    if refused:
+        raise CommandFailed(f"systemd does not {verb} {', '.join(names)}", why="; ".join(refused[:3]))
+
+
+def last_lines(unit: Unit) -> str:
+    """What a unit's last process said last, else what the journal has of the unit, in one line and without secrets; empty for nothing."""
+    own = [f"_SYSTEMD_INVOCATION_ID={unit['InvocationID']}"] if unit.get("InvocationID") else []
+    for which in (own, [f"--unit={unit.name}"]):
+        argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={_LAST_LINES}", *which]
+        try:
+            said = run(Command(argv, timeout_s=10.0), check=False).stdout if which else ""
+        except RunbookError:
+            return ""
+        lines = [line.strip() for line in Redactor().text(said).splitlines() if line.strip()]
+        if lines:
+            return "; ".join(line[:300] for line in lines)
+    return ""
 
 
 def cause(unit: Unit) -> str:
@@ -91,7 +110,7 @@ def cause(unit: Unit) -> str:
         why = f"it is still starting ({unit.get('SubState')}), after {unit.restarts} restarts by systemd" + _told(unit, "; ")
     else:
         why = _told(unit) or f"it is {unit.get('ActiveState')} ({unit.get('SubState')})"
-    said = last_lines(unit.name)
+    said = last_lines(unit)
     return f"{unit.name}: {why}" + (f". It said last: {said}" if said else "")
 
 
@@ -131,7 +150,6 @@ class Waiting:
             unwell = [unit for unit in units if not self.is_stable(unit)]
             if not unwell:
                 return units
-            # A first look may come before systemd has begun.
             ended = [unit for unit in unwell if _has_ended(unit, counted.get(unit.name, 0))]
             late = time.monotonic() - begun > self.timeout_s
             if late or ended:

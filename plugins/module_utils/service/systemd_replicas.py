@@ -13,11 +13,12 @@ from ..errors import CommandFailed, RunbookError
 from ..progress import Progress
 from .state import RUNNING, Replica, State
 from .systemd_check import reload_and_check
-from .systemd_control import Waiting, end_units, require_root, systemctl
+from .systemd_control import Waiting, cause, end_units, last_lines, require_root, start_units, systemctl
+from .systemd_files import notes_on
 from .systemd_plan import Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
 from .systemd_ready import Ready
 from .systemd_state import OPTIONS as UNIT_OPTIONS
-from .systemd_state import Target, Unit, notes_on, show, state_of, target_of, units_of
+from .systemd_state import Target, Unit, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **UNIT_OPTIONS,
@@ -58,8 +59,13 @@ class Work:
 
     def wait(self, names: t.Sequence[str], before: t.Sequence[Unit]) -> None:
         """Wait until units run steadily and the ready checks pass."""
-        self.waiting.until_stable(names, before)
-        self.ready.wait(self.instances(names), self.waiting.timeout_s)
+        units = self.waiting.until_stable(names, before)
+        try:
+            self.ready.wait(self.instances(names), self.waiting.timeout_s)
+        except CommandFailed as error:
+            said = last_lines(units[0])
+            error.where, error.why = ", ".join(names), error.why + (f". It said last: {said}" if said else "")
+            raise
 
     def carry_out(self, move: Move) -> None:
         """Do one step.
@@ -87,11 +93,7 @@ class Work:
         if move.lasting:
             systemctl("enable", "--quiet", "--", *move.units)
         self.changed = True
-        # Its exit status says no more than the units' own state, which is looked at next.
-        said = systemctl(move.verb, "--no-block", "--", *move.units, check=False)
-        refused = [line for line in said.splitlines() if line.startswith("Failed to")]
-        if refused:
-            raise CommandFailed(f"systemd does not {move.verb} {', '.join(move.units)}", why="; ".join(refused[:3]))
+        start_units(move.verb, move.units, self.waiting.timeout_s)
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -124,6 +126,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         except RunbookError as error:
             raise _failure(parameters, work, moves[number:], error) from error
     after = units_of(target)
+    fallen = [unit for unit in after if unit.name in work.done and not unit.active and unit.name not in stopped_by(moves)]
+    if fallen:
+        raise _failure(parameters, work, moves[-1:], CommandFailed(f"{fallen[0].name} ended again", why=cause(fallen[0])))
     notes += [note for note in notes_on(after) if note not in notes] if work.changed else []
     return _result(parameters, before, state_of(after), moves, work.changed, notes)
 
@@ -147,6 +152,12 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
     started = {name for move in moves for name in move.units}
     rest = tuple(name for name in names if name not in started)
     return [*([Move("wait", rest)] if rest else []), *moves]
+
+
+def stopped_by(moves: t.Sequence[Move]) -> t.Set[str]:
+    """Units that the plan ends with stopped."""
+    last = {name: move.verb for move in moves for name in move.units}
+    return {name for name, verb in last.items() if verb == "stop"}
 
 
 def predicted(before: State, moves: t.Sequence[Move]) -> State:
