@@ -14,19 +14,20 @@ from ..checks.redaction import Redactor
 from ..command import Command, run
 from ..errors import CommandFailed, DeadlineExceeded, RunbookError
 from ..progress import Progress
-from .systemd_state import Unit, seconds, show
+from .systemd_state import Unit, number, seconds, show
 
 _TIMEOUT_S = 60.0
 _POLL_S = 0.1
 _LAST_LINES = 6
 MOST_RESTARTS = 3
 """A unit that systemd has had to start again so often is not waited for any longer."""
+_KILL = "9"
 _RESULTS = {
     "oom-kill": "it was killed because it used more memory than it may (MemoryMax is {MemoryMax})",
     "timeout": "it did not start, or end, in the time that its unit gives it",
     "start-limit-hit": "it ended so often that systemd does not start it any more",
     "exit-code": "it ended with status {ExecMainStatus}{meaning}",
-    "signal": "it was killed by signal {ExecMainStatus}",
+    "signal": "it was killed by signal {ExecMainStatus}{meaning}",
     "core-dump": "it crashed, signal {ExecMainStatus}",
     "watchdog": "its watchdog did not hear of it in time",
     "resources": "systemd lacked what it needs to start it",
@@ -118,8 +119,13 @@ def _told(unit: Unit, before: str = "") -> str:
     result = unit.get("Result", "success")
     if result in ("success", ""):
         return ""
-    meaning = _STATUSES.get(unit.get("ExecMainStatus", ""), "")
-    words = {"MemoryMax": "unlimited", "ExecMainStatus": "unknown", **unit, "meaning": f" ({meaning})" if meaning else ""}
+    limit = number(unit.get("MemoryMax", ""))
+    memory = f"{limit / (1 << 20):.0f} MiB" if limit is not None else "unlimited"
+    meaning = _STATUSES.get(unit.get("ExecMainStatus", ""), "") if result == "exit-code" else ""
+    if result == "signal" and unit.get("ExecMainStatus") == _KILL and limit is not None:
+        # With the first version of control groups systemd does not tell why the kernel kills.
+        meaning = f"as the kernel does with one that uses more memory than it may, MemoryMax is {memory}"
+    words = {"ExecMainStatus": "unknown", **unit, "MemoryMax": memory, "meaning": f" ({meaning})" if meaning else ""}
     return before + _RESULTS.get(result, f"systemd says {result}").format(**words)
 
 
@@ -156,6 +162,12 @@ class Waiting:
                 raise self._failure(ended or unwell, late=not ended)
             self._progress.say(f"waiting for {', '.join(unit.name for unit in unwell[:3])}", len(units) - len(unwell), len(units), "units")
             time.sleep(_POLL_S)
+
+    def require_running(self, names: t.Sequence[str]) -> None:
+        """Raise CommandFailed where a unit has ended."""
+        ended = [unit for unit in show(names) if _has_ended(unit, unit.restarts)]
+        if ended:
+            raise self._failure(ended, late=False)
 
     def until_same(self, before: t.Sequence[Unit]) -> None:
         """See for `settle_s` seconds that units that run go on running with their processes.

@@ -61,8 +61,10 @@ class Work:
         """Wait until units run steadily and the ready checks pass."""
         units = self.waiting.until_stable(names, before)
         try:
-            self.ready.wait(self.instances(names), self.waiting.timeout_s)
+            self.ready.wait(self.instances(names), self.waiting.timeout_s, lambda: self.waiting.require_running(names))
         except CommandFailed as error:
+            if "unready" not in error.facts:
+                raise
             said = last_lines(units[0])
             error.where, error.why = ", ".join(names), error.why + (f". It said last: {said}" if said else "")
             raise
