@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -110,7 +111,15 @@ class Host:
 
     def write(self, path: str, text: str) -> None:
         """Put a file there, by rename."""
-        command = ["docker", "exec", "--interactive", self.name, "sh", "-c", f"mkdir -p $(dirname {path}); cat > {path}.new; mv {path}.new {path}"]
+        command = [
+            "docker",
+            "exec",
+            "--interactive",
+            self.name,
+            "sh",
+            "-c",
+            f"mkdir -p $(dirname {path}); cat > {path}.new; mv {path}.new {path}",
+        ]
         subprocess.run(command, input=text.encode(), env=self.docker.environment, check=True)
 
     def operate(self, module: str, *, check_mode: bool = False, user: str = "root", **parameters: t.Any) -> dict[str, t.Any]:
@@ -202,11 +211,16 @@ class Hosts:
             "COLUMNS": "400",
         }
 
+    @staticmethod
+    def changes(run: Finished) -> int:
+        """How many tasks on the service's hosts changed something, or would."""
+        return sum(map(int, re.findall(r"^[^ ]*unit-host.*changed=(\d+)", run.output, re.MULTILINE)))
+
     def result(self) -> dict[str, t.Any]:
-        """What the last run left in its record as the result of its one step."""
+        """The result of the verb, as the record of the last run has it."""
         records = [json.loads(path.read_text()) for path in (self.folder / "state" / "runs").glob("*/record.json")]
         newest = max(records, key=lambda record: str(record["started_at"]))
-        return dict(newest)
+        return dict(newest["steps"][-1]["facts"])
 
 
 @contextmanager
