@@ -77,14 +77,14 @@ def facts(now: datetime, *, sizes: bool = True) -> Facts:
     usage = _json(docker("system", "df", "--verbose", "--format", "{{json .}}", timeout_s=_SIZES_TIMEOUT_S).stdout) if sizes else {}
     unique = {one["ID"]: bytes_of(one.get("UniqueSize")) for one in usage.get("Images") or ()}
     written = {one["ID"][:12]: bytes_of(one.get("Size")) for one in usage.get("Containers") or ()}
-    images = [_image(one, unique) for one in _inspected("image", _ids("images", "--all"))]
-    networks = [_network(one) for one in _inspected("network", _ids("network", "ls"))]
+    images = [_image(one, unique) for one in inspected("image", _ids("images", "--all"))]
+    networks = [_network(one) for one in inspected("network", _ids("network", "ls"))]
     return Facts(now, images, containers(written), networks, [_cache_entry(one) for one in usage.get("BuildCache") or ()])
 
 
 def containers(written: t.Optional[t.Mapping[str, int]] = None) -> t.List[Container]:
     """All containers, running or not; `written` is what each has written, by the first twelve digits of its id."""
-    found = _inspected("container", _ids("ps", "--all"))
+    found = inspected("container", _ids("ps", "--all"))
     return [_container(one, (written or {}).get(str(one.get("Id"))[:12], 0)) for one in found]
 
 
@@ -146,7 +146,7 @@ def _remove_names(identity: str, references: t.Sequence[str]) -> None:
     users = docker("ps", "--all", "--quiet", "--filter", f"ancestor={identity}").stdout.split()
     if users:
         raise StillNeeded(f"the container {users[0]} uses it")
-    now = next(iter(_inspected("image", [identity])), None)
+    now = next(iter(inspected("image", [identity])), None)
     if now is None:
         raise Gone(identity)
     tags = [str(one) for one in now.get("RepoTags") or ()]
@@ -176,7 +176,7 @@ def _ids(*command: str) -> t.List[str]:
     return list(dict.fromkeys(docker(*command, "--quiet", "--no-trunc").stdout.split()))
 
 
-def _inspected(kind: str, ids: t.Sequence[str]) -> t.List[t.Dict[str, t.Any]]:
+def inspected(kind: str, ids: t.Sequence[str]) -> t.List[t.Dict[str, t.Any]]:
     """What the engine says of each; what has gone since is left out."""
     found: t.List[t.Dict[str, t.Any]] = []
     for first in range(0, len(ids), _AT_ONCE):
