@@ -266,7 +266,7 @@ if [ -e docker.pid ]; then
     kill "$(cat docker.pid)"
     while [ -e docker.pid ]; do sleep 0.05; done
 fi
-setsid dockerd --config-file=daemon.json {options} $(cat flags) >>dockerd.log 2>&1 &
+setsid dockerd --config-file={folder}/daemon.json {options} $(cat flags) >>dockerd.log 2>&1 &
 while kill -0 $! 2>/dev/null; do
     docker version >/dev/null 2>&1 && exit 0
     sleep 0.1
