@@ -33,6 +33,7 @@ _PORTS = {
 _MOST = 12
 _LONGEST = 2000
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?|[0-9A-Fa-f:.]{2,45}")
+_NUMBER = re.compile(r"[0-9]+")
 _PAIR = re.compile(r"(?i)(.*?)_?HOST(NAME)?$")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -51,9 +52,14 @@ def named_in(environment: t.Mapping[str, str]) -> t.List[t.Tuple[str, str, int]]
             found += [(name, value, int(port))] if _is_port(port) else []
         else:
             host, _colon, port = value.rpartition(":")
-            found += [(name, host, int(port))] if _is_port(port) and _HOST.fullmatch(host) and ":" not in host else []
+            found += [(name, host, int(port))] if _is_port(port) and _is_host(host) else []
     unique = {(host, port): (name, host, port) for name, host, port in reversed(found) if host not in ("0.0.0.0", "::")}  # noqa: S104
     return sorted(unique.values())[:_MOST]
+
+
+def _is_host(text: str) -> bool:
+    """A host before a port; 12:30 is a time."""
+    return _HOST.fullmatch(text) is not None and ":" not in text and not _NUMBER.fullmatch(text)
 
 
 def _is_port(text: str) -> bool:
@@ -65,7 +71,10 @@ def _of_url(value: str) -> t.Iterator[t.Tuple[str, int]]:
         parts = urlsplit(value.strip())
         # postgresql+asyncpg://, redis+sentinel://, mongodb+srv://: the first word says what the server is.
         default = _PORTS.get(parts.scheme.partition("+")[0].lower())
-        hosts = parts.netloc.rpartition("@")[2].split(",")
+        netloc = parts.netloc
+        if "@" not in netloc and parts.fragment:  # a password with a # in it, as a person wrote it
+            netloc = re.split(r"[/?]", parts.fragment.rpartition("@")[2])[0]
+        hosts = netloc.rpartition("@")[2].split(",")
     except ValueError:
         return
     for one in hosts[:3]:

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .compose_project import items, part
-from .model import Replica
+from .model import MOST_OF_TEXT, Replica
 
 PS_FORMAT = "\t".join(
     (
@@ -26,7 +26,6 @@ PS_FORMAT = "\t".join(
 )
 _PUBLISHED = re.compile(r"(?:(\[?[0-9a-fA-F:.]*\]?):)?(\d+)(?:-(\d+))?->\d+(?:-\d+)?/tcp")
 _OOM = re.compile(r"task_memcg=[^,]*?([0-9a-f]{64})")
-_LINE = 400
 _HEALTH_OUTPUTS = 3
 
 
@@ -82,7 +81,7 @@ def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = ()) -> Repli
         out_of_memory=state.get("OOMKilled") is True,
         restarts=restarts if isinstance(restarts, int) else 0,
         started=started,
-        error=str(state.get("Error") or "")[:1500],
+        error=str(state.get("Error") or "")[:MOST_OF_TEXT],
         health_says=tuple(_line(str(one.get("Output") or "")) for one in outputs[-_HEALTH_OUTPUTS:]),
         memory_limit=limit if isinstance(limit, int) else 0,
         log=tuple(log),
@@ -90,7 +89,7 @@ def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = ()) -> Repli
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:_LINE]
+    return " ".join(text.split())[:MOST_OF_TEXT]
 
 
 def environment_of(document: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
@@ -116,7 +115,7 @@ def names_of(document: t.Mapping[str, t.Any]) -> t.Set[str]:
 
 def log_lines(text: str, most: int) -> t.List[str]:
     """The last lines of `docker logs --timestamps`, both streams together in the order in which they were written."""
-    return [line.partition(" ")[2][:_LINE] for line in sorted(text.splitlines())][-most:]
+    return [line.partition(" ")[2][:MOST_OF_TEXT] for line in sorted(text.splitlines())][-most:]
 
 
 def percentages(text: str) -> t.Dict[str, float]:

@@ -10,7 +10,7 @@ import json
 import re
 import typing as t
 
-from .model import Missing
+from .model import MOST_OF_TEXT, Missing
 
 _UNSET = re.compile(r'The \\?"([A-Za-z_][A-Za-z0-9_]*)\\?" variable is not set')
 _REQUIRED = re.compile(r"(?:interpolating ([\w.\[\]-]+): )?required variable ([A-Za-z_][A-Za-z0-9_]*) is missing a value(?:: ([^\n]*))?")
@@ -97,7 +97,7 @@ def missing_in(said: str) -> t.List[Missing]:
 def words(said: str) -> str:
     """Compose's message without its warnings of unset variables."""
     kept = [line.strip() for line in said.splitlines() if line.strip() and not _UNSET.search(line) and "level=warning" not in line]
-    return "; ".join(kept)[-1500:]
+    return "; ".join(kept)[:MOST_OF_TEXT]
 
 
 def published(body: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, int]]:

@@ -11,7 +11,7 @@ import typing as t
 from .model import CAUSE, LIKELY, NOTE, SEVERITIES, SYMPTOM, Diagnosis, Finding, Observation
 
 _SHOWN_LINES = 3
-_REPEATS = ("refused_to_start", "log_last_error", "start_limit")
+_REPEATS = ("refused_to_start", "log_last_error")
 """Rules that only repeat in other words what one with a cause has found."""
 _OF_RULES = {severity: at for at, severity in enumerate(SEVERITIES)}
 
@@ -50,7 +50,7 @@ def conclude(seen: Observation, findings: t.Sequence[Finding]) -> Diagnosis:
         further = _further(causes, order)
         return Diagnosis(False, text + (" " + _sentence(further) if further else ""), causes[0].next_step, order)
     symptoms = [one for one in order if one.severity == SYMPTOM]
-    what = f"{begin}: {symptoms[0].what}" if symptoms else begin
+    what = f"{begin}: {'; '.join(one.what for one in symptoms[:2])}" if symptoms else begin
     step = symptoms[0].next_step if symptoms else "read the logs (procedure service_logs), and ask those who know the service"
     return Diagnosis(False, f"{_sentence(what)} Why is unknown: {_unexplained(seen)}.", step, order)
 
@@ -63,7 +63,7 @@ def _further(causes: t.Sequence[Finding], order: t.Sequence[Finding]) -> str:
     likely = [one for one in causes[1:] if one.rule != causes[0].rule and causes[0].severity == CAUSE]
     if likely:
         return f"It may also matter that {likely[0].what}"
-    return next((f"It shows: {one.what}" for one in order if one.severity == SYMPTOM), "")
+    return next((f"It shows: {one.what}" for one in order if one.severity == SYMPTOM and one.rule not in _REPEATS), "")
 
 
 def _unexplained(seen: Observation) -> str:

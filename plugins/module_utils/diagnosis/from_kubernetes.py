@@ -9,12 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from .compose_project import items, part
-from .model import KUBERNETES, RUNNING, Condition, Observation, Replica
+from .model import KUBERNETES, MOST_OF_TEXT, RUNNING, Condition, Observation, Replica
 
 _Object = t.Mapping[str, t.Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 _MOST_EVENTS = 100
-_LINE = 400
 _QUIET = ("ContainerCreating", "PodInitializing")
 _NODE_PRESSURE = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
@@ -78,10 +77,10 @@ def _conditions(seen: Observation, document: _Object) -> None:
     status = part(document, "status")
     for one in items(status, "conditions"):
         if isinstance(one, t.Mapping):
-            words = [str(one.get(key) or "")[:1000] for key in ("type", "status", "reason", "message")]
+            words = [str(one.get(key) or "")[:MOST_OF_TEXT] for key in ("type", "status", "reason", "message")]
             seen.conditions.append(Condition(kind, name, *words))
     if kind == "Pod" and status.get("reason"):  # Evicted, NodeLost
-        words = [str(status.get(key) or "")[:1000] for key in ("phase", "reason", "message")]
+        words = [str(status.get(key) or "")[:MOST_OF_TEXT] for key in ("phase", "reason", "message")]
         seen.conditions.append(Condition(kind, name, "Phase", *words))
 
 
@@ -92,7 +91,7 @@ def _events(seen: Observation, events: t.Sequence[_Object], names: t.Set[str]) -
         name = str(about.get("name") or "")
         ours = not names or name in names or any(name.startswith(f"{one}-") for one in names if one)
         if event.get("type") == "Warning" and ours:
-            said = str(event.get("message") or event.get("note") or "")[:1000]
+            said = str(event.get("message") or event.get("note") or "")[:MOST_OF_TEXT]
             seen.conditions.append(Condition(str(about.get("kind") or ""), name, "Event", "Warning", str(event.get("reason") or ""), said))
 
 
@@ -103,7 +102,7 @@ def _logs(logs: t.Iterable[t.Any], most: int) -> t.Dict[str, t.List[str]]:
             text = one.get("log")
             lines = text.splitlines() if isinstance(text, str) else [str(line) for line in text] if isinstance(text, list) else []
             pod = one.get("pod") or name_of(part(one, "item"))
-            found.setdefault(str(pod or ""), []).extend(line[:_LINE] for line in lines[-most:])
+            found.setdefault(str(pod or ""), []).extend(line[:MOST_OF_TEXT] for line in lines[-most:])
     return found
 
 
@@ -132,7 +131,7 @@ def _replica(pod: _Object, log: t.Sequence[str]) -> Replica:
         restarts=restarts if isinstance(restarts, int) and not isinstance(restarts, bool) else 0,
         started=bool(last) or runs,
         reason=f"Init:{reason}" if first and worst in first and reason else reason,
-        error=str(waiting.get("message") or last.get("message") or status.get("message") or "")[:1500],
+        error=str(waiting.get("message") or last.get("message") or status.get("message") or "")[:MOST_OF_TEXT],
         log=tuple(log),
     )
 

@@ -150,7 +150,7 @@ def _second(
     asked: t.Dict[str, t.Callable[[], t.Any]] = {}
     ids = [one.id for one in [*own, *others]][:_MOST_INSPECTED]
     if ids:
-        asked["the state of the containers"] = lambda: json.loads(questions.run(["docker", "inspect", *ids]).stdout)
+        asked["the state of the containers"] = lambda: _inspected(questions, ids)
     if own:
         asked["the last lines of the logs"] = lambda: _logs(request, questions, own)
     unset = compose_project.unset_variables(said.stderr)
@@ -161,6 +161,15 @@ def _second(
     if project.services:
         asked["the images"] = lambda: compose_images.documents(questions, project)
     return asked
+
+
+def _inspected(questions: Questions, ids: t.Sequence[str]) -> t.List[t.Mapping[str, t.Any]]:
+    # One that has gone meanwhile makes it fail, and the others are told all the same.
+    done = questions.run(["docker", "inspect", "--type", "container", *ids], check=False)
+    found = json.loads(done.stdout or "[]")
+    if done.status != 0 and not found:
+        raise CommandFailed("The containers cannot be inspected", why=done.stderr.strip()[-300:])
+    return [one for one in found if isinstance(one, dict)]
 
 
 def _logs(request: Request, questions: Questions, own: t.Sequence[Container]) -> t.Dict[str, t.List[str]]:
@@ -260,9 +269,9 @@ def _third(
         asked["the memory in use"] = lambda: containers.percentages(questions.run(argv).stdout)
     if any(one.exit_status == 137 and not one.out_of_memory for one in seen.replicas):
         # The engine's own mark is often missing: the container ends before the engine hears of it.
-        asked["the kernel's log"] = lambda: containers.ended_by_kernel(questions.run(["dmesg"]).stdout, documents)
+        asked["the log of the kernel"] = lambda: containers.ended_by_kernel(questions.run(["dmesg"]).stdout, documents)
     answers = questions.ask(asked)
-    shares, ended = answers.get("the memory in use", {}), answers.get("the kernel's log", set())
+    shares, ended = answers.get("the memory in use", {}), answers.get("the log of the kernel", set())
     for at, one in enumerate(seen.replicas):
         of_memory = one.out_of_memory or (one.name in ended and one.exit_status == 137)
         seen.replicas[at] = replace(one, memory_percent=shares.get(one.name), out_of_memory=of_memory)

@@ -14,6 +14,8 @@ CAUSE, LIKELY, SYMPTOM, NOTE = "cause", "likely", "symptom", "note"
 SEVERITIES = (CAUSE, LIKELY, SYMPTOM, NOTE)
 """What keeps it from running; what probably does; how that shows; what should be known. In this order they are told."""
 RUNNING = "running"
+MOST_OF_TEXT = 8000
+"""Characters of a line or message that are kept until secrets are masked; what is shown of it is much less."""
 
 
 @dataclass(frozen=True)

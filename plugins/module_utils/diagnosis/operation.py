@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 import typing as t
+from dataclasses import replace
 
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
 from . import from_kubernetes, gather_compose, gather_systemd
 from .conclude import conclude, state
-from .model import COMPOSE, KUBERNETES, SYSTEMD, Message, Observation
+from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
 from .questions import Questions
 from .rules import find
 
@@ -37,7 +38,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 }
 """Described in plugins/modules/service_diagnose.py."""
 _SHOWN, _SHOWN_LINES = 1000, 10
-_FAILURE = 4000
+_LINE, _MESSAGE = 400, 2000
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -52,10 +53,18 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     progress.say("looking at all that can keep it from running")
     seen = observe(parameters)
     if parameters["failure"]:
-        seen.messages.append(Message("failure", parameters["failure"][:_FAILURE]))
+        seen.messages.append(Message("failure", parameters["failure"]))
+    result = told(seen)
+    result["duration_s"] = round(time.monotonic() - begin, 2)
+    return result
+
+
+def told(seen: Observation) -> t.Dict[str, t.Any]:
+    """The result of what was seen: secrets are masked before a rule sees a text, and once more in all that is told."""
+    show = Redactor(seen.secrets)
+    without_secrets(seen, show)
     findings = find(seen)
     diagnosis = conclude(seen, findings)
-    show = Redactor(seen.secrets)
 
     def plain(text: str) -> str:
         return clip(show.text(text), _SHOWN)
@@ -79,10 +88,32 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "log": {plain(one.name): [plain(line) for line in one.log[-_SHOWN_LINES:]] for one in seen.replicas if one.log},
         "looked_at": [plain(one) for one in dict.fromkeys(seen.looked_at)],
         "not_looked_at": [plain(one) for one in dict.fromkeys(seen.not_looked_at)],
-        "duration_s": round(time.monotonic() - begin, 2),
     }
     result["report"] = report(result)
     return result
+
+
+def without_secrets(seen: Observation, show: Redactor) -> None:
+    """Mask the secrets in what others said, and then cut it: never the other way round, or half a secret would stay."""
+
+    def line(text: str) -> str:
+        return clip(show.text(text[:MOST_OF_TEXT]), _LINE)
+
+    def message(text: str) -> str:
+        return clip(show.text(text[:MOST_OF_TEXT]), _MESSAGE)
+
+    seen.replicas = [
+        replace(
+            one,
+            error=message(one.error),
+            health_says=tuple(map(line, one.health_says)),
+            log=tuple(map(line, one.log)),
+        )
+        for one in seen.replicas
+    ]
+    seen.messages = [one._replace(text=message(one.text)) for one in seen.messages]
+    seen.conditions = [one._replace(message=message(one.message)) for one in seen.conditions]
+    seen.images = [one._replace(registry=message(one.registry)) for one in seen.images]
 
 
 def report(result: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -136,4 +167,4 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
     return from_kubernetes.observe(parameters["service"], parameters["objects"], parameters["logs"], wanted=wanted, log_lines=lines)
 
 
-__all__ = ["OPTIONS", "observe", "operate"]
+__all__ = ["OPTIONS", "observe", "operate", "told"]

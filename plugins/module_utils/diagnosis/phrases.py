@@ -62,7 +62,7 @@ def said(
         severity: Its severity.
         title: What it is about, for the documentation.
         pattern: Regular expression, upper and lower case alike.
-        what: What is found; `{0}`, `{1}` are the groups of the pattern, `{service}` the service.
+        what: What is found; `{0}`, `{1}` are the groups of the pattern, `{service}` the service, `{said}` the words around it.
         next_step: What to do, with the same.
         sources: Who may have said it.
         unless: When it is passed over, because another rule says it better.
@@ -97,10 +97,14 @@ def in_log(name: str, severity: str, title: str, pattern: str, what: str, next_s
 
 def _clue(seen: Observation, match: "t.Match[str]", what: str, next_step: str, evidence: t.Tuple[str, ...]) -> Clue:
     # Not str.format: what was said may itself have braces.
-    words = {"{service}": seen.service, **{f"{{{at}}}": (group or "").strip() for at, group in enumerate(match.groups())}}
+    words = {
+        "{service}": seen.service,
+        "{said}": evidence[0],
+        **{f"{{{at}}}": (group or "").strip() for at, group in enumerate(match.groups())},
+    }
 
     def filled(text: str) -> str:
-        return re.sub(r"\{(?:service|\d)\}", lambda found: words.get(found.group(), found.group()), text)
+        return re.sub(r"\{(?:service|said|\d)\}", lambda found: words.get(found.group(), found.group()), text)
 
     return Clue(filled(what), filled(next_step), evidence)
 

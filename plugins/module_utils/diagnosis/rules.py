@@ -36,5 +36,5 @@ def find(seen: Observation, rules: t.Iterable[Rule] = RULES) -> t.List[Finding]:
             continue
         for clue in clues:
             evidence = [one[:_EVIDENCE] for one in clue.evidence if one]
-            found.append(Finding(rule.name, clue.severity or rule.severity, clue.what.strip(" :"), evidence, clue.next_step))
+            found.append(Finding(rule.name, clue.severity or rule.severity, clue.what.strip(" :."), evidence, clue.next_step))
     return found

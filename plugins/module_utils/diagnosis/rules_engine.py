@@ -136,9 +136,9 @@ RULES = (
         "compose_file_invalid",
         CAUSE,
         "The compose files cannot be read (with the place)",
-        r"(yaml: .*|go-yaml.* at L\d+.*|validating .*|.*additional propert.*|.*invalid compose project.*|.*did not find expected.*"
-        r"|invalid interpolation.*|.*must be a (?:mapping|string|list|boolean|number).*)",
-        "the compose files are not valid: {0}",
+        r"yaml: |go-yaml|\bvalidating \S+: |additional propert|invalid compose project|did not find expected|invalid interpolation"
+        r"|must be a (?:mapping|string|list|boolean|number)",
+        "the compose files are not valid: {said}",
         "mend that place, and see: docker compose config --quiet",
         sources=("compose", "failure"),
         unless=lambda seen: any(one.kind in ("required_variable", "environment_file") for one in seen.missing),

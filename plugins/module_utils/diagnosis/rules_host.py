@@ -73,7 +73,7 @@ def disk_nearly_full(seen: Observation) -> t.Iterator[Clue]:
             )
 
 
-def _mounts(
+def mounts(
     problem: str, what: t.Callable[[Mount], str], next_step: t.Callable[[Mount], str]
 ) -> t.Callable[[Observation], t.Iterator[Clue]]:
     def look(seen: Observation) -> t.Iterator[Clue]:
@@ -103,7 +103,7 @@ RULES = (
         "mount_missing",
         LIKELY,
         "A file or folder of the host that is mounted does not exist",
-        _mounts(
+        mounts(
             "missing",
             lambda one: f"{one.source}, which is mounted at {one.target}, does not exist on this host (Docker makes an empty folder of it)",
             lambda one: f"put {one.source} in place before the service starts",
@@ -113,7 +113,7 @@ RULES = (
         "mount_is_empty_folder",
         LIKELY,
         "What should be a file is an empty folder, which Docker made in its place",
-        _mounts(
+        mounts(
             "empty_folder",
             lambda one: f"{one.source}, which is mounted at {one.target}, is an empty folder and should be a file",
             lambda one: f"remove the folder {one.source} and put the file in its place",
@@ -123,7 +123,7 @@ RULES = (
         "mount_not_readable",
         LIKELY,
         "A mounted file or folder cannot be read by the service's account",
-        _mounts(
+        mounts(
             "not_readable",
             lambda one: f"{one.source}, which is mounted at {one.target}, cannot be read by the service's account",
             lambda one: f"give the service's account the right to read {one.source}",
@@ -136,31 +136,5 @@ RULES = (
         r"(?:bind source path does not exist: ([^\s\"]+)|error mounting \"([^\"]+)\" to rootfs)",
         "the engine could not mount {0}{1}: it is not there, or a file where a folder should be or the other way round",
         "put the right thing in its place, and create the container anew",
-    ),
-    Rule(
-        "program_missing",
-        CAUSE,
-        "The program of a unit (ExecStart) does not exist",
-        _mounts(
-            "no_program",
-            lambda one: f"the program {one.source} of the unit does not exist",
-            lambda one: f"install {one.source}, or mend ExecStart and reload: systemctl daemon-reload",
-        ),
-    ),
-    Rule(
-        "program_not_executable",
-        CAUSE,
-        "The program of a unit (ExecStart) may not be executed",
-        _mounts(
-            "not_executable",
-            lambda one: f"the program {one.source} of the unit may not be executed",
-            lambda one: f"make it executable: chmod 0755 {one.source}",
-        ),
-    ),
-    Rule(
-        "working_folder_missing",
-        CAUSE,
-        "The working folder of a unit does not exist",
-        _mounts("no_folder", lambda one: f"the working folder {one.source} of the unit does not exist", lambda one: f"create {one.source}"),
     ),
 )

@@ -118,8 +118,8 @@ RULES = (
         "log_permission_denied",
         LIKELY,
         "The log says that something is not permitted",
-        r"permission denied[:, ]*(?:'?(/[^'\s:]{1,150}))?|EACCES|operation not permitted|PermissionError",
-        "its log says that it may not do something: {0}",
+        r"permission denied[:, ]*(?:'?(/[^'\s:]{1,150}))?|(?:EACCES|PermissionError)(?:.{0,80}?'(/[^'\s]{1,150}))?|operation not permitted",
+        "its log says that it may not do something: {0}{1}",
         "check the owner and the rights of the file, and the account that the service runs as",
     ),
     in_log(
@@ -136,9 +136,10 @@ RULES = (
         "log_no_such_file",
         LIKELY,
         "The log says that a file does not exist",
-        r"no such file or directory[:, ]*(?:'?(/[^'\s:]{1,150}))?|ENOENT|FileNotFoundError|can't open file '([^']{1,150})'"
-        r"|cannot open (\S{1,150})|: not found$",
-        "its log says that a file or command does not exist: {0}{1}{2}",
+        r"no such file or directory[:, ]*(?:'?(/[^'\s:]{1,150}))?|(?:ENOENT|FileNotFoundError)(?:.{0,80}?'(/[^'\s]{1,150}))?"
+        r"|can't open file '([^']{1,150})'"
+        r"|cannot open '?(/[^'\s:]{1,150})|: not found$",
+        "its log says that a file or command does not exist: {0}{1}{2}{3}",
         "check the mounts, the paths of the configuration and the image",
     ),
     in_log(

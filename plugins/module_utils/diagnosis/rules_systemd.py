@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .model import CAUSE, LIKELY, NOTE, SYMPTOM, SYSTEMD, Clue, Observation, Rule
 from .phrases import said
+from .rules_host import mounts
 from .unit_facts import programs
 
+_UNMET = re.compile(
+    r"(?:unmet condition check|condition(?: check)? (?:resulted in|failed)|assertion failed)[^(]{0,80}(?:\((\S[^)]{0,200})\))?",
+    re.IGNORECASE,
+)
 _Unit = t.Mapping[str, str]
 _STATUSES = {
     200: ("CHDIR", "its working folder does not exist or may not be entered", "check WorkingDirectory and User"),
@@ -97,12 +103,14 @@ def _result(*words: str) -> t.Callable[[_Unit], bool]:
 
 
 def start_limit(seen: Observation) -> t.Iterator[Clue]:
-    for name, unit in _units(seen, _result("start-limit-hit")):
-        burst, interval = unit.get("StartLimitBurst", "?"), unit.get("StartLimitIntervalUSec", "?")
-        yield Clue(
-            f"systemd no longer tries to start {name}: it failed too often ({burst} times within {interval})",
-            f"mend what made it fail, then: systemctl reset-failed {name} and start it",
-        )
+    told = [one.text for one in seen.messages if one.source == "systemd" and "Start request repeated too quickly" in one.text]
+    for name, unit in _units(seen, lambda unit: unit.get("ActiveState") == "failed"):
+        if unit.get("Result") == "start-limit-hit" or any(text.startswith(f"{name}:") for text in told):
+            burst, interval = unit.get("StartLimitBurst", "?"), unit.get("StartLimitIntervalUSec", "?")
+            yield Clue(
+                f"systemd no longer tries to start {name}: it failed too often ({burst} times within {interval})",
+                f"mend what made it fail, then: systemctl reset-failed {name} and start it",
+            )
 
 
 def start_timeout(seen: Observation) -> t.Iterator[Clue]:
@@ -137,16 +145,25 @@ def resources(seen: Observation) -> t.Iterator[Clue]:
 def account_missing(seen: Observation) -> t.Iterator[Clue]:
     for one in seen.missing:
         if one.kind == "account":
-            yield Clue(f"the account {one.name} of {one.where} does not exist", f"create it (useradd --system {one.name}), or check User")
+            yield Clue(
+                f"the account {one.name} of {one.where} does not exist (217/USER)",
+                f"create it (useradd --system {one.name}), or check User",
+            )
 
 
 def systemd_status(seen: Observation) -> t.Iterator[Clue]:
     for name, unit in _units(seen, lambda unit: unit.get("ExecMainCode") == "1" and unit.get("ActiveState") != "active"):
         status = unit.get("ExecMainStatus", "")
         known = _STATUSES.get(int(status)) if status.isdecimal() and len(status) < 4 else None
-        if known:
+        if known and not _told_by_name(seen, int(status)):
             word, what, step = known
             yield Clue(f"systemd could not start {name}: {what} ({status}/{word})", step, _about(seen))
+
+
+def _told_by_name(seen: Observation, status: int) -> bool:
+    """Whether another rule names the file or account that is missing."""
+    problems = {203: ("no_program", "not_executable"), 200: ("no_folder",)}.get(status, ())
+    return any(one.problem in problems for one in seen.mounts) or (status == 217 and any(one.kind == "account" for one in seen.missing))
 
 
 def _about(seen: Observation) -> t.Tuple[str, ...]:
@@ -162,16 +179,17 @@ def pre_start_failed(seen: Observation) -> t.Iterator[Clue]:
 
 
 def condition_not_met(seen: Observation) -> t.Iterator[Clue]:
-    for name, _unit in _units(
-        seen,
-        lambda unit: "no" in (unit.get("ConditionResult"), unit.get("AssertResult")) and unit.get("ActiveState") in ("inactive", "failed"),
-    ):
-        yield Clue(
-            f"a condition of {name} (Condition..., Assert...) was not met, so systemd did not start it",
-            f"see which: systemctl status {name}",
-            # A unit that nobody has tried to start has no result of its conditions either.
-            severity="" if any("ondition" in one.text or "ssert" in one.text for one in seen.messages if one.source == "systemd") else NOTE,
-        )
+    for name, unit in _units(seen, lambda unit: unit.get("ActiveState") in ("inactive", "failed")):
+        # A unit that nobody has tried to start has no result of its conditions either: what systemd said of it counts.
+        told = [one.text for one in seen.messages if one.source == "systemd" and _UNMET.search(one.text)]
+        if told and "no" in (unit.get("ConditionResult"), unit.get("AssertResult")):
+            found = _UNMET.search(told[-1])
+            which = f" ({found.group(1)})" if found and found.group(1) else ""
+            yield Clue(
+                f"a condition of {name}{which} is not met, so systemd did not start it",
+                f"see which: systemctl status {name}; make it true, or take it out of the unit",
+                (told[-1],),
+            )
 
 
 def not_started(seen: Observation) -> t.Iterator[Clue]:
@@ -197,6 +215,36 @@ RULES = (
     Rule("unit_masked", CAUSE, "The unit is masked", unit_masked),
     Rule("unit_invalid", CAUSE, "The unit file is not valid", unit_invalid),
     Rule("account_missing", CAUSE, "The account of the unit does not exist", account_missing),
+    Rule(
+        "program_missing",
+        CAUSE,
+        "The program of a unit (ExecStart) does not exist",
+        mounts(
+            "no_program",
+            lambda one: f"the program {one.source} of the unit does not exist (203/EXEC)",
+            lambda one: f"install {one.source}, or mend ExecStart and reload: systemctl daemon-reload",
+        ),
+    ),
+    Rule(
+        "program_not_executable",
+        CAUSE,
+        "The program of a unit (ExecStart) may not be executed (203/EXEC)",
+        mounts(
+            "not_executable",
+            lambda one: f"the program {one.source} of the unit may not be executed (203/EXEC)",
+            lambda one: f"make it executable: chmod 0755 {one.source}",
+        ),
+    ),
+    Rule(
+        "working_folder_missing",
+        CAUSE,
+        "The working folder of a unit does not exist",
+        mounts(
+            "no_folder",
+            lambda one: f"the working folder {one.source} of the unit does not exist (200/CHDIR)",
+            lambda one: f"create {one.source}",
+        ),
+    ),
     Rule("systemd_status", CAUSE, "systemd's own exit statuses (200/CHDIR, 203/EXEC, 217/USER, 226/NAMESPACE and 25 more)", systemd_status),
     Rule("pre_start_failed", CAUSE, "A program that runs before the unit starts (ExecStartPre) failed", pre_start_failed),
     Rule("start_timeout", CAUSE, "The unit did not say in time that it is up", start_timeout),
@@ -224,7 +272,7 @@ RULES = (
         sources=("systemd",),
         unless=lambda seen: seen.is_well,
     ),
-    Rule("start_limit", LIKELY, "systemd has given up: the unit failed too often", start_limit),
+    Rule("start_limit", SYMPTOM, "systemd has given up: the unit failed too often", start_limit),
     Rule("condition_not_met", CAUSE, "A condition of the unit was not met", condition_not_met),
     Rule("not_started", SYMPTOM, "The unit is stopped", not_started),
 )

@@ -12,7 +12,7 @@ import shlex
 import signal
 import typing as t
 
-from .model import RUNNING, Replica
+from .model import MOST_OF_TEXT, RUNNING, Replica
 
 PROPERTIES = (
     "Id,Description,LoadState,LoadError,ActiveState,SubState,Result,UnitFileState,FragmentPath,NeedDaemonReload,Type,NRestarts,"
@@ -22,7 +22,8 @@ PROPERTIES = (
 )
 _EXEC = re.compile(r"path=(\S+) ;.*?(?:code=(\w+) ; status=(\d+))", re.DOTALL)
 _LISTEN = re.compile(r"(\S+) \((Stream|SequentialPacket)\)")
-_LINE = 400
+_IN_ITS_PLACE = re.compile(r"\S+\.(?:service|socket|mount): ")
+"""What systemd says in the place of a program that it could not start."""
 _NOT_OURS = (".mount", ".slice", ".target", ".device", ".swap")
 
 
@@ -61,7 +62,7 @@ def replica(unit: t.Mapping[str, str], log: t.Sequence[str] = ()) -> Replica:
         restarts=number(unit.get("NRestarts", "")) or 0,
         started=bool(unit.get("ExecMainStartTimestamp")),
         reason=unit.get("Result", "") if unit.get("Result") != "success" else "",
-        error=unit.get("StatusText", "")[:_LINE],
+        error=unit.get("StatusText", "")[:MOST_OF_TEXT],
         memory_limit=limit or 0,
         memory_percent=round(100.0 * used / limit, 1) if limit and used is not None and state == RUNNING else None,
         log=tuple(log),
@@ -130,5 +131,6 @@ def journal(text: str) -> t.Tuple[t.List[str], t.List[str]]:
         if isinstance(said, list):  # what is no UTF-8 comes as numbers
             said = bytes(one for one in said if isinstance(one, int) and 0 <= one < 256).decode("utf-8", "replace")
         if isinstance(said, str):
-            (about if entry.get("SYSLOG_IDENTIFIER") == "systemd" or entry.get("_PID") == "1" else own).append(said[:_LINE])
+            by_systemd = entry.get("SYSLOG_IDENTIFIER") == "systemd" or entry.get("_PID") == "1" or _IN_ITS_PLACE.match(said)
+            (about if by_systemd else own).append(said[:MOST_OF_TEXT])
     return own, about
