@@ -186,7 +186,7 @@ def error_of(failed: t.Mapping[str, t.Any], task: str) -> t.Dict[str, t.Any]:
 
 def _unset_variables(cause: t.Mapping[str, t.Any]) -> t.Optional[t.Tuple[str, str]]:
     """Why and what next, where a role's argument spec misses variables; what they mean is in the spec."""
-    spec, names = cause.get("argument_spec_data"), []
+    spec, names = cause.get("argument_spec_data"), t.cast(t.List[str], [])
     for error in cause.get("argument_errors") or ():
         found = _UNSET.match(str(error))
         names += found.group(1).split(", ") if found else []

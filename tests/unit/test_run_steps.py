@@ -64,7 +64,10 @@ def test_the_error_of_a_foreign_task_names_the_task_and_holds_its_last_words() -
 
 
 def test_a_variable_that_a_role_misses_is_told_with_what_it_means() -> None:
-    spec = {"service_runtime": {"description": "What runs it.", "choices": ["compose", "systemd"]}, "service_name": {"description": ["A", "b."]}}
+    spec = {
+        "service_runtime": {"description": "What runs it.", "choices": ["compose", "systemd"]},
+        "service_name": {"description": ["A", "b."]},
+    }
     message = "Validation of arguments failed:\nmissing required arguments: service_name, service_runtime"
     errors = ["missing required arguments: service_name, service_runtime"]
     error = error_of({"msg": message, "argument_errors": errors, "argument_spec_data": spec}, "Validating arguments")
