@@ -39,10 +39,10 @@ options:
       - V(stop) lets no replica run and remembers how many there were in the annotation C(sre.runbooks/replicas); V(start) brings as many back.
       - V(restart) restarts as O(restart_way) says, V(scale) goes to O(scale_to) and changes the limits of the autoscaler.
       - V(limits) gives the container other resources, V(apply) restarts the pods where O(config_map) or O(secret) have changed since they were started.
-      - V(objects) returns what a diagnosis looks at.
+      - V(back) puts O(back) back.
     type: str
     required: true
-    choices: [status, start, stop, restart, scale, limits, apply, wait, objects]
+    choices: [status, start, stop, restart, scale, limits, apply, wait, back]
   service:
     description: Name of the service for the result; by default O(workload_name).
     type: str
@@ -118,6 +118,15 @@ options:
     description: What a container may use, C(memory) and C(cpus), and what is set aside for it, C(memory_request) and C(cpu_request).
     type: dict
     default: {}
+  keep_back:
+    description: Whether RV(back) is returned. It holds the template of the pods.
+    type: bool
+    default: false
+  back:
+    description: RV(back) of a call before, for V(operation=back), where something else than the workload says that the change was a bad one.
+    type: list
+    elements: dict
+    default: []
 seealso:
   - module: kubernetes.core.k8s
   - module: kubernetes.core.k8s_exec
@@ -187,10 +196,11 @@ requests:
   description: How many requests were put to the API server.
   returned: success
   type: int
-objects:
-  description: For V(operation=objects) C(workload), C(pods), C(replica_sets), C(events), C(autoscalers), and C(logs), the last lines by pod.
-  returned: when asked for
-  type: dict
+back:
+  description: The requests that bring the state before it back.
+  returned: with O(keep_back)
+  type: list
+  elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -236,7 +236,7 @@ def _owner(one: Body) -> str:
 
 
 def _reference(owner: Body) -> Body:
-    return {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
+    return {"apiVersion": "apps/v1", "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
 
 
 def _digest(template: Body) -> str:

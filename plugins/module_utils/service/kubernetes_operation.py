@@ -18,14 +18,13 @@ from .kubernetes_client import connect
 from .kubernetes_configuration import applied
 from .kubernetes_options import replicas_asked
 from .kubernetes_plan import Call, Plan, Step
-from .kubernetes_state import KINDS, is_ending, name_of, part, replicas_wanted, rollout_of, selector_of, state_of
+from .kubernetes_state import KINDS, is_ending, part, replicas_wanted, rollout_of, state_of
 from .kubernetes_wait import Paths, Waiter
 from .state import State
 
-_READS = ("status", "wait", "objects")
 _WORK = {
     "status": "Looking at {}",
-    "objects": "Looking at {}",
+    "back": "Putting {} back",
     "wait": "Waiting for {}",
     "start": "Starting {}",
     "stop": "Stopping {}",
@@ -74,8 +73,6 @@ class _Verb:
         workload.setdefault("kind", KINDS[str(self._parameters["workload_kind"]).lower()])
         pods = self._waiter.pods_of(workload)
         before = self._state(workload, pods)
-        if self._verb == "objects":
-            return {"changed": False, "objects": self._objects(workload, pods), **before.as_dict()}
         plan = self._plan(workload, pods)
         self._notes += plan.notes
         if check_mode:
@@ -114,6 +111,9 @@ class _Verb:
             config_map = self._named(self._paths.config_maps, parameters["config_map"], "application/json")
             secret = self._named(self._paths.secrets, parameters["secret"], METADATA_ONLY)
             return applied(workload, pods, config_map, secret, self._now(workload))
+        if self._verb == "back":
+            calls = tuple(Call(**{name: one.get(name, "") for name in Call._fields}) for one in parameters["back"])
+            return Plan((Step("Put back what was there before", calls, (), "rollout"),) if calls else ())
         return Plan()
 
     @staticmethod
@@ -215,24 +215,5 @@ class _Verb:
             "conclusion": f"{after.conclusion}.",
             "notes": list(self._notes),
             "requests": self._api.requests,
+            **({"back": [call._asdict() for step in reversed(plan.steps) for call in step.back]} if self._parameters["keep_back"] else {}),
         }
-
-    def _objects(self, workload: Document, pods: t.Sequence[Document]) -> t.Dict[str, t.Any]:
-        """Everything that a diagnosis looks at; what the account may not read is left out and noted."""
-        found: t.Dict[str, t.Any] = {"workload": workload, "pods": list(pods), "replica_sets": [], "events": [], "autoscalers": [], "logs": {}}
-        for name, path, selector in (
-            ("replica_sets", self._paths.replica_sets, selector_of(workload)),
-            ("events", self._paths.events, ""),
-            ("autoscalers", self._paths.autoscalers, ""),
-        ):
-            try:
-                found[name] = self._api.items(path, selector)[0]
-            except RunbookError as error:
-                self._notes.append(error.message)
-        mine = {part(one, "metadata", "name") for one in (workload, *pods, *found["replica_sets"])}
-        found["events"] = [one for one in found["events"] if part(one, "involvedObject").get("name") in mine][-100:]
-        for pod in pods[:10]:
-            from .kubernetes_state import trouble_of
-
-            found["logs"][part(pod, "metadata", "name")] = self._waiter.last_words(pod, trouble_of(pod), 20).split(" | ")
-        return {**found, "notes": list(self._notes), "name": name_of(workload)}

@@ -10,7 +10,7 @@ import typing as t
 
 from ..errors import BadInput
 
-VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "objects")
+VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "back")
 WAYS = ("rolling", "all", "one", "down_and_up", "to_zero_and_back")
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(VERBS)},
@@ -32,6 +32,8 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "scale_minimum": {"type": "int", "default": 0},
     "scale_maximum": {"type": "int", "default": 0},
     "limits": {"type": "dict", "default": {}},
+    "keep_back": {"type": "bool", "default": False},
+    "back": {"type": "list", "elements": "dict", "default": []},
 }
 
 
