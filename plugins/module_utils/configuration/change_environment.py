@@ -38,7 +38,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     twice = sorted(set(plain) & set(secret))
     if twice:
         raise BadInput(f"{', '.join(twice)} is named in values and in secret_values", next_step="name each variable once")
-    found = present(parameters["path"], _mode(parameters["mode"]))
+    found = present(parameters["path"], mode_from(parameters["mode"]))
     if parameters["expected_sha256"] and parameters["expected_sha256"] != found.sha256:
         step = "look at who changed it, then run the procedure again"
         raise RunbookError("The file is not the one that was looked at before", where=found.path, next_step=step)
@@ -96,7 +96,12 @@ def _texts(values: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
     return texts
 
 
-def _mode(text: str) -> int:
+def mode_from(text: str) -> int:
+    """The file mode that an octal number says.
+
+    Raises:
+        BadInput: It is none.
+    """
     try:
         mode = int(text, 8)
     except ValueError:
