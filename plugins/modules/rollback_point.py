@@ -109,6 +109,10 @@ options:
         change, the point that it had taken is returned, and no other is taken.
     type: bool
     default: false
+  before_restore_of:
+    description: The point whose restore this one precedes. Such a point is only restored when it is named.
+    type: str
+    default: ""
   most_bytes:
     description: Sum of the sizes that is still taken for configuration, in bytes.
     type: int
@@ -172,6 +176,11 @@ images:
   returned: operation is create or restore
   type: list
   elements: dict
+roots:
+  description: Files and folders that the point was asked to keep.
+  returned: operation is restore
+  type: list
+  elements: str
 objects:
   description: Objects of Kubernetes in the point, each with C(api_version), C(kind), C(namespace), C(name), C(revision).
   returned: operation is restore

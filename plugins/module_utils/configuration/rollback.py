@@ -46,6 +46,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "reason": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
     "begins_change": {"type": "bool", "default": False},
+    "before_restore_of": {"type": "str", "default": ""},
     "most_bytes": {"type": "int", "default": 100_000_000},
     "keep_last": {"type": "int", "default": 10},
     "keep_days": {"type": "int", "default": 30},
@@ -124,6 +125,7 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
         reason=parameters["reason"],
         run_id=parameters["run_id"],
         most_bytes=parameters["most_bytes"],
+        before_restore_of=parameters["before_restore_of"],
         dry_run=dry_run,
     )
     if left.get("lost"):
@@ -170,6 +172,7 @@ def _restore(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.D
         "safety_point": safety_id,
         "put_back": [one.path for one, _before in [*plan.put, *plan.folders]],
         "removed": [one.path for one in plan.remove],
+        "roots": roots,
         "objects": points.summary(point)["objects"],
         "notes": notes + _other_images(point.manifest["images"]),
         **_told(point),

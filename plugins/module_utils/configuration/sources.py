@@ -16,6 +16,7 @@ from ..errors import BadInput, RunbookError
 _PATIENCE_S = 60.0
 _BY_DEFAULT = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml", "docker-compose.override.yaml")
+_NO_INSTANCE = "none"
 _OWN_UNITS = "/etc/systemd/system"
 
 
@@ -129,19 +130,29 @@ def of_units(units: t.Sequence[str]) -> Found:
     """
     paths: t.List[str] = []
     secret: t.List[str] = []
-    for unit in units:
+    for unit in [one for named in units for one in _instances(named)]:
         told = _shown(unit)
         fragment = told.get("FragmentPath", "")
         if not fragment:
-            raise BadInput(f"systemd knows no unit {unit}", next_step="correct the unit's name; of a template name an instance")
+            raise BadInput(f"systemd knows no unit {unit}", next_step="correct the unit's name")
         paths.append(fragment)
         for name in dict.fromkeys((unit, os.path.basename(fragment))):
-            paths.append(os.path.join(_OWN_UNITS, f"{name}.d"))
+            if f"@{_NO_INSTANCE}." not in name:
+                paths.append(os.path.join(_OWN_UNITS, f"{name}.d"))
         paths += told.get("DropInPaths", "").split()
         secret += [words.split(" (", 1)[0] for words in told.get("EnvironmentFiles", "").splitlines() if words]
     secret = [path for path in dict.fromkeys(secret) if not any(character in path for character in "*?[")]
     inside = [path for path in dict.fromkeys(paths)]
     return Found([*inside, *secret], secret, [], [])
+
+
+def _instances(unit: str) -> t.List[str]:
+    """The instances of a template that systemd knows; where it knows none, one that there is not, for the sake of the template's files."""
+    if "@." not in unit:
+        return [unit]
+    pattern = unit.replace("@.", "@*.")
+    text = run(Command(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--", pattern], timeout_s=_PATIENCE_S)).stdout
+    return [line.split()[0] for line in text.splitlines() if line.strip()] or [unit.replace("@.", f"@{_NO_INSTANCE}.")]
 
 
 def _shown(unit: str) -> t.Dict[str, str]:
