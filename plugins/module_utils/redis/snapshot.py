@@ -19,7 +19,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..command import Command
-from ..errors import CommandFailed, DeadlineExceeded, RunbookError
+from ..errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from ..pipeline import Pipeline
 from ..progress import Progress
 from .client import Client, Server, text_of
@@ -275,7 +275,10 @@ class SavedFile:
     def _opened(self) -> t.Optional[t.IO[bytes]]:
         """The file under way; the complete one when none was seen."""
         if self._saved:
-            return open(self._path, "rb", buffering=0)
+            try:
+                return open(self._path, "rb", buffering=0)
+            except OSError as error:
+                raise self._elsewhere(error) from error
         for path in self._unfinished():
             if path not in self._others:
                 try:
@@ -285,7 +288,10 @@ class SavedFile:
         return None
 
     def _require_the_saved_one(self, stream: t.IO[bytes]) -> None:
-        read, saved = os.fstat(stream.fileno()), os.stat(self._path)
+        try:
+            read, saved = os.fstat(stream.fileno()), os.stat(self._path)
+        except OSError as error:
+            raise self._elsewhere(error) from error
         if (read.st_dev, read.st_ino) != (saved.st_dev, saved.st_ino):
             raise RunbookError(
                 "The server's file is another one than was read",
@@ -293,3 +299,11 @@ class SavedFile:
                 why="the server saved once more, or its file is elsewhere",
                 next_step="run the backup again; if this repeats, correct rdb_file of the store, or take the method stream",
             )
+
+    def _elsewhere(self, error: OSError) -> BadInput:
+        return BadInput(
+            "The file that the server has saved is not where it was looked for",
+            where=self._path,
+            why=str(error.strerror),
+            next_step="correct rdb_file of the store, or take the method stream",
+        )
