@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import patches, placed, restorable
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 
@@ -38,12 +38,18 @@ def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> 
         raise AnsibleFilterError(error.message) from error
 
 
+def configuration_cause(result: t.Any, secret_values: t.Any = None) -> str:
+    """Why a task failed."""
+    return cause(result or {}, (secret_values or {}).values())
+
+
 class FilterModule:
     """The filters."""
 
     def filters(self) -> t.Dict[str, t.Callable[..., t.Any]]:
         """The filters by name."""
         return {
+            "configuration_cause": configuration_cause,
             "configuration_placed": configuration_placed,
             "configuration_patches": configuration_patches,
             "configuration_restorable": configuration_restorable,

@@ -16,6 +16,7 @@ from ..errors import BadInput
 from .change_environment import texts
 from .objects import cleaned, identity
 
+_MOST_SAID = 600
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 
 
@@ -105,6 +106,24 @@ def restorable(
         if there != wanted:
             found.append(wanted)
     return found
+
+
+def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
+    """Why a task failed, in one line without its full stop, secrets left out; of a command with the end of what it said.
+
+    Args:
+        result: The task's result, `ansible_failed_result`.
+        secrets: Values that must not be in it.
+    """
+    failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
+    said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())[-_MOST_SAID:]
+    text = str(failed.get("msg") or "a task failed without a message")
+    if failed.get("cmd") and said:
+        name = failed["cmd"][0] if isinstance(failed["cmd"], list) else str(failed["cmd"]).split(" ", 1)[0]
+        text = f"{os.path.basename(name)} says: {said}"
+    elif failed.get("cmd"):
+        text = f"{' '.join(map(str, failed['cmd']))} ended with status {failed.get('rc')}"
+    return Redactor(str(one) for one in secrets).text(text).strip().rstrip(".")
 
 
 def _patch(
