@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from integration.kubernetes_controllers import autoscaler, settings, workload
 from integration.kubernetes_server import Fault, KubernetesServer
 from integration.kubernetes_service import KubernetesService, picture, settle

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.kubernetes_controllers import autoscaler, settings, workload
 from integration.kubernetes_server import Fault, KubernetesServer
 from integration.kubernetes_service import KubernetesService, settle
 from tools.ports import free_ports
-
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 pytestmark = pytest.mark.timeout(90)
 PATCH = "PATCH .*/deployments/app"

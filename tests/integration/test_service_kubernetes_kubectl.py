@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import KubernetesServer
 from integration.kubernetes_service import KubernetesService
 from tools.ports import free_ports
-
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 pytestmark = pytest.mark.timeout(90)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
