@@ -21,8 +21,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_mo
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_plan import plan
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from integration.containers import Docker
+from integration.kubernetes_server import KubernetesServer
 from integration.made_images import archive_of
 from integration.playbook_runs import Finished, Profile
+from integration.service_stack import wait_until
+from tools.ports import free_ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 OLD = "2020-01-01T00:00:00Z"
@@ -235,3 +238,44 @@ def test_an_engine_that_does_not_answer_is_told_in_one_message(tmp_path: Path, m
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(BadInput, match="The Docker Engine does not answer"):
         docker_engine.space()
+
+
+def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_after_stay(tmp_path: Path) -> None:
+    with KubernetesServer(free_ports(1)[0]) as server:
+        profile = CleanupProfile(t.cast(Ours, _Nobody()), tmp_path / "profile")
+        profile.variables.update(
+            maintenance_image_prune={},
+            maintenance_finished_pods={"namespace": "default", "phases": ["Succeeded", "Failed"], "older_than_h": 1},
+            maintenance_kube_config=server.kubeconfig(tmp_path / "config"),
+        )
+        server.create("jobs", {"metadata": {"name": "nightly-1", "ownerReferences": [_owner("CronJob", "nightly")]}, "spec": {}})
+        nightly = _owner("Job", "nightly-1", server.get("jobs", "nightly-1")["metadata"]["uid"])
+        for name, phase, ended, owners in (
+            ("evicted", "Failed", OLD, [_owner("ReplicaSet", "app")]),
+            ("by-hand", "Succeeded", OLD, []),
+            ("just-now", "Failed", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), []),
+            ("counted", "Failed", OLD, [nightly]),
+        ):
+            state = {"terminated": {"exitCode": 1, "finishedAt": ended}}
+            status = {"phase": phase, "containerStatuses": [{"name": "main", "ready": False, "state": state}]}
+            about = {"name": name, "ownerReferences": owners, "deletionTimestamp": None}
+            server.create("pods", {"metadata": about, "spec": {"containers": [{"name": "main", "image": "app:1"}]}, "status": status})
+            server.do(lambda objects, name=name, status=status: objects[("pods", "default", name)].update(status=status))
+        profile.well("--check", "--diff")
+        assert not [line for line in server.seen if not line.startswith("GET")]
+        done = profile.well()
+        assert "changed=1" in done.output, done.output
+        assert sorted(line for line in server.seen if line.startswith("DELETE")) == [
+            "DELETE /api/v1/namespaces/default/pods/by-hand",
+            "DELETE /api/v1/namespaces/default/pods/evicted",
+        ]
+        wait_until("they are gone", lambda: {one["metadata"]["name"] for one in server.pods()} == {"just-now", "counted"})
+        assert "changed=0" in profile.well().output
+
+
+class _Nobody:
+    name = "nobody"
+
+
+def _owner(kind: str, name: str, uid: str = "u") -> dict[str, t.Any]:
+    return {"kind": kind, "name": name, "uid": uid, "controller": True}
