@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import Contents, create
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_model import Wishes
@@ -25,6 +26,7 @@ from integration.kubernetes_server import KubernetesServer
 from integration.made_images import archive_of
 from integration.playbook_runs import Finished, Profile
 from integration.service_stack import wait_until
+from tools.engine import NoEngine, OwnEngine
 from tools.ports import free_ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -113,7 +115,7 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     ours: Ours, tmp_path: Path, tell: t.Callable[[str], None]
 ) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ours.load((["old:1", "old:again"], OLD), (["used:1"], OLD), (["keep:1"], OLD), (["young:1"], now))
+    ours.load((["old:1", "old:again"], OLD), (["used:1"], OLD), (["keep:1"], OLD), (["young:1"], now), (["point:1"], OLD))
     for network in ("empty", "stopped", "project"):
         label = f"--label=com.docker.compose.project={ours.name if network == 'project' else 'gone'}"
         ours.docker("network", "create", label, f"{ours.name}-{network}")
@@ -122,6 +124,10 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     ours.docker("volume", "create", f"{ours.name}-data")
     before = (ours.tags(), ours.networks())
     profile = CleanupProfile(ours, tmp_path / "profile")
+    (tmp_path / "settings").write_text("of then")
+    image = {"image": f"{ours.name}/point:1", "image_id": ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/point:1")}
+    contents = Contents([str(tmp_path / "settings")], images=[{**image, "service": "app", "container": "app-1", "digests": []}])
+    create(str(profile.state / "rollback_points"), "trial", contents)
     told = profile.well("--check", "--diff").output
     assert (ours.tags(), ours.networks()) == before
     assert f"remove the image {ours.name}/old:1, {ours.name}/old:again" in told
@@ -271,6 +277,32 @@ def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_af
         ]
         wait_until("they are gone", lambda: {one["metadata"]["name"] for one in server.pods()} == {"just-now", "counted"})
         assert "changed=0" in profile.well().output
+
+
+def test_build_cache_goes_by_its_age_and_never_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = OwnEngine()
+    try:
+        engine.start()
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+        # The client of Docker 20.10 needs no plugin for BuildKit.
+        client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+        build = [client, "build", "--quiet", "--tag=built", str(tmp_path)]
+        done = subprocess.run(build, env={**engine.environment, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"nothing can be built with BuildKit here: {done.stderr.strip()[-300:]}")
+        monkeypatch.setenv("DOCKER_HOST", engine.environment["DOCKER_HOST"])
+        given = {**{name: spec.get("default") for name, spec in docker_cleanup.OPTIONS.items()}, "images": "none"}
+        assert not docker_cleanup.operate({**given, "build_cache_older_than_h": 1}, False)["changed"]
+        given["build_cache_older_than_h"] = 0
+        predicted, real = docker_cleanup.operate(given, True), docker_cleanup.operate(given, False)
+        assert {one["kind"] for one in real["removed"]} == {"build cache"}
+        assert [one["id"] for one in predicted["removed"]] == [one["id"] for one in real["removed"]]
+        assert real["space"]["before"]["build_cache_bytes"] > 0 == real["space"]["after"]["build_cache_bytes"]
+        assert not docker_cleanup.operate(given, False)["changed"]
+    except NoEngine as error:
+        pytest.skip(str(error))
+    finally:
+        engine.end()
 
 
 class _Nobody:
