@@ -14,8 +14,8 @@ version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Removes the pods of a namespace that have succeeded or failed, evicted ones among them.
-  - Those stay that a CronJob removes by its history limits or a Job by its time to live, that a Job which has not ended still counts, and those of a
-    StatefulSet, which makes them again under the same names.
+  - Those stay that a CronJob removes by its history limits or a Job by its time to live, that a Job which has not ended still counts, and
+    those of a StatefulSet, which makes them again under the same names.
   - Each is removed by its name and its C(uid), so that a new pod of the same name stays.
   - Where the connection is local it works in the task's own process.
 extends_documentation_fragment:
@@ -70,7 +70,9 @@ plan:
   type: list
   elements: str
 removed:
-  description: Pods that were removed, or would be, each with C(namespace), C(name), C(uid), C(phase), C(age_h) (hours since they ended) and C(reason).
+  description:
+    - Pods that were removed, or would be, each with C(namespace), C(name), C(uid), C(phase), C(age_h) (hours since they ended) and
+      C(reason).
   returned: success
   type: list
   elements: dict
