@@ -95,8 +95,8 @@ class CleanupProfile(Profile):
             "maintenance_networks_older_than_h": 0,
         }
 
-    def well(self, *options: str, **environment: str) -> Finished:
-        done = self.run("cleanup", *options, **environment)
+    def well(self, *options: str) -> Finished:
+        done = self.run("cleanup", *options)
         assert done.status == 0, done.output
         return done
 
@@ -266,7 +266,7 @@ def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_af
             status = {"phase": phase, "containerStatuses": [{"name": "main", "ready": False, "state": state}]}
             about = {"name": name, "ownerReferences": owners, "deletionTimestamp": None}
             server.create("pods", {"metadata": about, "spec": {"containers": [{"name": "main", "image": "app:1"}]}, "status": status})
-            server.do(lambda objects, name=name, status=status: objects[("pods", "default", name)].update(status=status))
+            server.change("pods", name, {"status": status})
         profile.well("--check", "--diff")
         assert not [line for line in server.seen if not line.startswith("GET")]
         done = profile.well()
