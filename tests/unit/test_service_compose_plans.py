@@ -157,7 +157,9 @@ def test_waiting_ends_early_when_it_cannot_help_and_late_when_it_might() -> None
         info.wait_until_well(lambda: State(None), 30)
     with pytest.raises(DeadlineExceeded, match=r"within 0.4 s"):
         info.wait_until_well(lambda: State(1, (Replica("a", RUNNING, "starting"),)), 0.4)
-    answers = iter([CommandFailed("the engine does not answer"), replicas({"a": "restarting"}), replicas({"a": RUNNING})])
+    answers: t.Iterator[State | Exception] = iter(
+        [CommandFailed("the engine does not answer"), replicas({"a": "restarting"}), replicas({"a": RUNNING})]
+    )
 
     def read() -> State:
         answer = next(answers)
