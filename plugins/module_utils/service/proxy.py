@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
@@ -109,7 +110,7 @@ def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callabl
     path = str(given["socket"])
     if "container" in given:
         # The file system of a process of this host, container or not: proc(5), /proc/pid/root.
-        path = f"/proc/{address_of(given['container'])[1]}/root/{path.lstrip('/')}"
+        path = os.path.join("/proc", str(address_of(given["container"])[1]), "root", path.lstrip("/"))
     return HAProxy(Runtime(path=path), given["backend"])
 
 

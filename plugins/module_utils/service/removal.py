@@ -67,7 +67,7 @@ def _remove(turns: Turns, container: Container, *, needs_others: bool) -> None:
             where=problem.where,
             why=". ".join(part for part in (problem.why, back) if part),
             next_step=problem.next_step,
-            changed=True,
+            changed=turns.touched or bool(turns.steps),
             facts={"failed": container.name, "steps": turns.steps, "notes": turns.notes},
         ) from error
     turns.steps.append(f"{container.name} was stopped and removed")

@@ -54,14 +54,15 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
             return _result(plan, steps, plan.notes, f"{len(plan.order)} of {len(containers)} replicas would be renewed", bool(steps))
         with journal.held():
-            repaired = put_right(turns, name, project.service)
-            containers = of_service(engine, name, project.service) if repaired else containers
-            plan = _plan(parameters, project, engine, containers)
-            turns.notes.extend(plan.notes)
             try:
+                repaired = put_right(turns, name, project.service)
+                containers = of_service(engine, name, project.service) if repaired else containers
+                plan = _plan(parameters, project, engine, containers)
+                turns.notes.extend(plan.notes)
                 _carry_out(plan, turns, Pattern(engine, project, name, journal), containers)
-            except Unwell as error:
-                raise _stopped(error, plan, turns) from error
+            except RunbookError as error:
+                error.changed = error.changed or turns.touched or bool(turns.steps)
+                raise
     count = f"{len(plan.order)} of {len(containers)} replicas were {_done(plan)}, and all of them are well"
     return _result(plan, turns.steps, turns.notes, count if plan.order else "No replica had to be renewed", bool(turns.steps))
 
@@ -113,8 +114,13 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
                 turns.recreate(container, pattern, needs_others=others)
             else:
                 turns.restart(container, needs_others=others)
+    except Unwell as error:
+        raise _stopped(error, plan, turns) from error
     finally:
-        pattern.remove()
+        try:
+            pattern.remove()
+        except RunbookError as error:
+            turns.notes.append(f"The container that new ones were made from is left: {error.message}")
 
 
 def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
@@ -131,7 +137,6 @@ def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
         where=error.where,
         why=". ".join([*([error.why] if error.why else []), *told]),
         next_step=error.next_step or "mend the cause, then run it again",
-        changed=True,
         facts={**error.facts, "renewed": new, "untouched": old, "steps": turns.steps, "notes": turns.notes},
     )
 

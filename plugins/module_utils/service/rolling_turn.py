@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ..errors import DeadlineExceeded, RunbookError
+from ..errors import CommandFailed, DeadlineExceeded, RunbookError
 from ..progress import Progress
 from .containers import FORMER, Container, evidence, look, spoken
 from .engine import Engine
@@ -63,6 +63,7 @@ class Turns:
         progress: Says what is done.
         steps: What was done, in sentences.
         notes: What the reader should know.
+        touched: Whether anything was changed.
     """
 
     engine: Engine
@@ -72,6 +73,7 @@ class Turns:
     progress: Progress
     steps: t.List[str] = field(default_factory=list)
     notes: t.List[str] = field(default_factory=list)
+    touched: bool = False
 
     def servers_of(self, container: Container) -> t.List[str]:
         """The servers of the proxy that lead to a replica and are to be drained."""
@@ -96,6 +98,7 @@ class Turns:
         if needs_others:
             self._wait_for_others(self.proxy, servers, container)
         self.journal.note(servers=list(servers))
+        self.touched = True
         self.proxy.drain(servers)
         began, quiet = time.monotonic(), 0
         while quiet < 2:
@@ -123,6 +126,7 @@ class Turns:
 
     def stop(self, container: Container) -> None:
         """Stop a replica, with its time to end by itself."""
+        self.touched = True
         if container.state == "paused":
             self.engine.ask("POST", f"/containers/{quote(container.id)}/unpause")
         if container.state in ("running", "restarting", "paused"):
@@ -192,9 +196,16 @@ class Turns:
         return f"The container before it is back as {name}, and is well"
 
     def start(self, identity: str, name: str) -> None:
-        """Start a container; one that runs is left alone."""
+        """Start a container; one that runs is left alone.
+
+        Raises:
+            RunbookError: The engine cannot start it, for example because its port is taken.
+        """
         self.progress.say(f"{name}: starting")
-        self.engine.ask("POST", f"/containers/{quote(identity)}/start")
+        try:
+            self.engine.ask("POST", f"/containers/{quote(identity)}/start")
+        except CommandFailed as error:
+            raise RunbookError(f"{name} cannot be started", why=error.why) from error
 
     def wait_well(self, name: str, identity: str) -> None:
         """Wait until a container that was just started is well: healthy, or without a health check running for some time.
