@@ -101,7 +101,7 @@ class Load:
         (project.folder / "pause.lua").write_text(PAUSE)
         script = f"--volume={project.folder}/pause.lua:/pause.lua:ro"
         inside = [f"--network={project.name}_default", script, "--init", "--name", self._name, project.docker.haproxy_image]
-        call = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", "-d120s", "--timeout", "5s", "-s", "/pause.lua", "http://proxy:8080/"]
+        call = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", "-d300s", "--timeout", "5s", "-s", "/pause.lua", "http://proxy:8080/"]
         project.docker("run", "--detach", *inside, *call)
 
     def sent(self) -> int:

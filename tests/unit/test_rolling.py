@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from ansible_collections.sre.runbooks.plugins.module_utils.service import rolling_turn
-from ansible_collections.sre.runbooks.plugins.module_utils.service.containers import Container
+from ansible_collections.sre.runbooks.plugins.module_utils.service.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.engine import Engine, _frames
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach, proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling import planned_repairs, put_right
 from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_plan import (
     Wanted,
     as_repaired,
@@ -32,7 +33,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_plan 
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_turn import Limits, Turns, Unwell
 from ansible_collections.sre.runbooks.plugins.module_utils.service.successor import Pattern, obstacles, successor_of
-from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, container, inspected
+from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, Killed, container, inspected
 
 STATES = st.sampled_from([("running", "healthy"), ("running", "unhealthy"), ("running", ""), ("exited", ""), ("restarting", "")])
 REPLICAS = st.lists(STATES, min_size=1, max_size=6).map(lambda found: [container(at + 1, *state) for at, state in enumerate(found)])
@@ -188,6 +189,44 @@ def test_at_most_one_replica_is_out_at_any_moment_and_a_bad_one_stops_it_with_th
     assert not list(folder.glob("*.json")), "nothing is under way"
 
 
+@pytest.mark.parametrize("way", ["restart", "recreate"])
+@pytest.mark.parametrize("bad", ["", "shop-app-1"])
+def test_whatever_change_a_run_is_killed_after_the_next_one_puts_it_right(tmp_path: Path, way: str, bad: str) -> None:
+    at, ended = 0, False
+    while not ended:
+        at += 1
+        engine = FakeEngine([inspected(1), inspected(2)], [bad])
+        proxy, left = FakeProxy(engine), iter(range(at))
+
+        def die(left: t.Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Killed
+
+        engine.watch = die
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        try:
+            action = turns(engine, proxy, folder)
+            if way == "restart":
+                action.restart(container(1), needs_others=True)
+            else:
+                action.recreate(container(1), PatternHeld(engine), needs_others=True)
+            ended = True
+        except Killed:
+            pass
+        except Unwell:
+            ended = True
+        engine.watch, engine.bad = lambda: None, set()
+        next_one = turns(engine, proxy, folder)
+        planned = planned_repairs([parse(one) for one in engine.containers.values()], Journal(str(folder), "shop", "app").read())
+        assert put_right(next_one, "shop", "app") == bool(planned) == bool(next_one.steps), at
+        assert engine.running() == {"shop-app-1", "shop-app-2"} == {one["Name"].lstrip("/") for one in engine.containers.values()}, at
+        assert (proxy.drained, proxy.serving()) == (set(), {"shop-app-1", "shop-app-2"}), at
+        assert not list(folder.glob("*.json")), at
+        assert not put_right(turns(engine, proxy, folder), "shop", "app"), at
+    assert at >= (4 if way == "restart" else 6)
+
+
 def test_the_steps_of_a_turn_have_their_order_and_each_is_noted_before_it_is_done(tmp_path: Path) -> None:
     engine = FakeEngine([inspected(1), inspected(2)])
     proxy = FakeProxy(engine)
@@ -314,9 +353,9 @@ def test_haproxy_s_tables_are_read_and_nothing_else_is_taken_for_one() -> None:
 
 @given(st.text(max_size=200))
 def test_whatever_haproxy_says_is_read_or_refused(text: str) -> None:
-    for parse in (parse_servers, lambda said: parse_sessions(said, "app")):
+    for read in (parse_servers, lambda said: parse_sessions(said, "app")):
         try:
-            parse(text)
+            read(text)
         except ValueError:
             pass
 
