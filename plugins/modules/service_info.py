@@ -18,14 +18,16 @@ description:
   - The containers of Docker Compose are found by their labels, so that the state is told also when the Compose files cannot be read.
 requirements:
   - docker, for the runtime V(compose)
+  - systemd 239 or later, for the runtime V(systemd)
 extends_documentation_fragment:
   - sre.runbooks.attributes.reads
   - sre.runbooks.compose_service
+  - sre.runbooks.unit
 options:
   runtime:
     description: What runs the service.
     type: str
-    choices: [compose]
+    choices: [compose, systemd]
     required: true
   wanted:
     description: How many replicas shall run; by default as many as there are.
@@ -44,6 +46,11 @@ EXAMPLES = r"""
     runtime: compose
     project_folder: /opt/paralegal
     service: app
+
+- name: See which instances of a template run
+  sre.runbooks.service_info:
+    runtime: systemd
+    unit: app@.service
 
 - name: Wait until three replicas are healthy
   sre.runbooks.service_info:

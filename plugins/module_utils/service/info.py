@@ -11,14 +11,15 @@ import typing as t
 
 from ..errors import CommandFailed, DeadlineExceeded
 from ..progress import Progress
-from . import compose_state
+from . import compose_state, systemd_state
 from .state import State
 
-_READERS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], State]] = {"compose": compose_state.read}
+_READERS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], State]] = {"compose": compose_state.read, "systemd": systemd_state.read}
 """How the state is read, by runtime."""
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "runtime": {"type": "str", "choices": sorted(_READERS), "required": True},
     **compose_state.OPTIONS,
+    **systemd_state.OPTIONS,
     "wanted": {"type": "int"},
     "wait_s": {"type": "float", "default": 0},
 }
