@@ -15,10 +15,11 @@ from .engine import Engine
 from .journal import Journal
 from .proxy import Reach, proxy_from
 from .rolling import limits_of, planned_repairs, put_right, release
+from .rolling_model import TURN
 from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import replicas_of, service_of
-from .rolling_turn import TURN, Turns
+from .rolling_turn import Turns
 from .successor import remove
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {**PROJECT_OPTIONS, "count_to_keep": {"type": "int", "required": True}}
@@ -61,7 +62,7 @@ def _remove(turns: Turns, container: Container, *, needs_others: bool) -> None:
         remove(turns.engine, container.id)
     except RunbookError as error:
         problem = turns.unwell(container, error, "")
-        back = turns.give_up(container, servers)
+        back = turns.give_up(container.id, container.name, servers)
         raise RunbookError(
             f"The removal stopped at {container.name}: {problem.what}",
             where=problem.where,

@@ -16,10 +16,11 @@ from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
 from .proxy import Proxy, Reach, proxy_from
+from .rolling_model import TURN, Limits, Unwell
 from .rolling_plan import RECREATE, RESTART, Plan, Wanted, as_repaired, left_pattern, make_plan, make_repair
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import config_hash, replicas_of, service_of
-from .rolling_turn import TURN, Limits, Turns, Unwell
+from .rolling_turn import Turns
 from .successor import Pattern, check_renewable, remove
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
@@ -191,15 +192,14 @@ def _repair(turns: Turns, act: str, name: str, containers: t.Sequence[Container]
     former = next((one for one in containers if one.is_former), None)
     if act == "go_back" and former is not None:
         said = turns.bring_back(name, former.id, servers)
-        if "could not" in said:
+        if "former" in turns.journal.read():
             raise RunbookError("What an interrupted run has left cannot be put right", why=said, changed=True)
+        turns.notes.append(said)
     elif act == "finish" and former is not None and found is not None:
         remove(turns.engine, former.id)
-        turns.back_in(found.id, servers)
+        turns.run_again(found.id, name, servers)
     elif act == "start" and found is not None:
-        turns.start(found.id, name)
-        turns.wait_well(name, found.id)
-        turns.back_in(found.id, servers)
+        turns.notes.append(f"{name}: {turns.run_again(found.id, name, servers)}")
     elif act == "open" and found is not None and found.is_well:
         turns.back_in(found.id, servers)
     elif act == "open" and turns.proxy is not None:
