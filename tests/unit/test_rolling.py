@@ -21,7 +21,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.containers im
 from ansible_collections.sre.runbooks.plugins.module_utils.service.engine import Engine, _frames
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach, proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling import planned_repairs, put_right
 from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_model import Limits, Unwell
 from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_plan import (

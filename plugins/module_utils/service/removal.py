@@ -13,7 +13,8 @@ from ..progress import Progress
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
-from .proxy import Reach, proxy_from
+from .proxies import proxy_from
+from .proxy import Reach
 from .rolling import limits_of, planned_repairs, put_right, release
 from .rolling_model import TURN
 from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal

@@ -15,7 +15,8 @@ from .compose import Project
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
-from .proxy import Proxy, Reach, proxy_from
+from .proxies import proxy_from
+from .proxy import Proxy, Reach
 from .rolling_model import TURN, Limits, Unwell
 from .rolling_plan import RECREATE, RESTART, Plan, Wanted, as_repaired, left_pattern, make_plan, make_repair
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
