@@ -141,7 +141,7 @@ class PatternHeld(Pattern):
 
 def turns(engine: FakeEngine, proxy: FakeProxy | None, folder: Path, **limits: t.Any) -> Turns:
     """Turns in which nothing is waited for long."""
-    given = {"drain_s": 0.05, "stop_s": 1, "health_s": 0.2, "settle_s": 0.0, **limits}
+    given = {"drain_s": 0.05, "stop_s": 1, "health_s": 0.05, "settle_s": 0.0, **limits}
     return Turns(t.cast(Engine, engine), proxy, Journal(str(folder), "shop", "app"), Limits(**given), Progress("test", path=""))
 
 
@@ -156,7 +156,7 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     count=st.integers(2, 5),
     bad=st.integers(0, 5),
     way=st.sampled_from(["restart", "recreate"]),
-    how=st.sampled_from(["unhealthy", "exited"]),
+    how=st.sampled_from(["unhealthy", "exited", "starting"]),
     left=st.integers(0, 4),
 )
 @settings(max_examples=60)
