@@ -190,7 +190,7 @@ class Hosts:
         where = (only or self.hosts[0]).name
         variables = {"service_hosts": where, **extra}
         command = [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "playbooks" / f"{playbook}.yml")]
-        command += ["-i", str(self.folder / "inventory"), "-e", json.dumps(variables), *options]
+        command += ["-i", str(self.folder / "inventory"), "-v", "-e", json.dumps(variables), *options]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
         )
@@ -207,6 +207,7 @@ class Hosts:
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "TMPDIR": str(self.folder / "tmp"),
             "COLUMNS": "400",
         }
@@ -216,11 +217,14 @@ class Hosts:
         """How many tasks on the service's hosts changed something, or would."""
         return sum(map(int, re.findall(r"^[^ ]*unit-host.*changed=(\d+)", run.output, re.MULTILINE)))
 
-    def result(self) -> dict[str, t.Any]:
-        """The result of the verb, as the record of the last run has it."""
-        records = [json.loads(path.read_text()) for path in (self.folder / "state" / "runs").glob("*/record.json")]
-        newest = max(records, key=lambda record: str(record["started_at"]))
-        return dict(newest["steps"][-1]["facts"])
+    @staticmethod
+    def result(run: Finished) -> dict[str, t.Any]:
+        """The result of the verb, as the role keeps it in a fact; of several hosts the last one's."""
+        assert run.status == 0, run.output
+        shown = re.findall(r"^ok: \[[^\]]*\] => (\{$.*?^\})", run.output, re.MULTILINE | re.DOTALL)
+        facts = [json.loads(one).get("ansible_facts", {}) for one in shown]
+        results = [value for one in facts for name, value in one.items() if re.fullmatch(r"service_\w+_result", name)]
+        return dict(results[-1])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integration.containers import Docker
+from integration.playbook_runs import Finished
 from integration.systemd_hosts import READY, Host, Hosts, systemd_hosts
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -68,17 +69,16 @@ def three_times(hosts: Hosts, host: Host, playbook: str, **variables: t.Any) -> 
     """Run a playbook in check mode, for real, and again: the first and last change nothing. Returns what the first two said."""
     before = host.picture()
     checked = hosts.run(playbook, "--check", **variables)
-    assert checked.status == 0, checked.output
-    predicted = hosts.result()
+    predicted = hosts.result(checked)
     assert host.picture() == before
     done = hosts.run(playbook, **variables)
-    assert done.status == 0, done.output
-    result, after = hosts.result(), host.picture()
+    result, after = hosts.result(done), host.picture()
     again = hosts.run(playbook, **variables)
-    assert again.status == 0, again.output
+    assert not hosts.result(again)["changed"]
     assert hosts.changes(again) == 0, again.output
     assert host.picture() == after
     assert hosts.changes(checked) == hosts.changes(done) == 1
+    assert predicted["changed"] is result["changed"] is True
     assert predicted["steps"] == result["steps"]
     return predicted, result
 
@@ -91,9 +91,7 @@ def states(result: dict[str, t.Any]) -> dict[str, str]:
 def test_status_says_what_runs_since_when_with_which_limits(hosts: Hosts, host: Host) -> None:
     host("systemctl set-property --runtime app@02.service MemoryMax=64M CPUQuota=50%; systemctl stop app@03.service")
     before = host.picture()
-    done = hosts.run("service_status")
-    assert done.status == 0, done.output
-    said = hosts.result()
+    said = hosts.result(hosts.run("service_status"))
     assert host.picture() == before
     assert (said["after"]["wanted"], said["after"]["running"]) == (3, 2)
     first, second, third = said["after"]["replicas"]
@@ -115,10 +113,11 @@ def test_stop_and_start_do_what_check_mode_says_and_nothing_the_second_time(host
 
 def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts: Hosts, host: Host) -> None:
     before, picture = host.running(), host.picture()
-    checked, predicted = hosts.run("service_restart", "--check"), hosts.result()
-    assert (checked.status, hosts.changes(checked), host.picture()) == (0, 1, picture)
-    fewest = fewest_serving(host, lambda: hosts.run("service_restart"))
-    result, after = hosts.result(), host.running()
+    predicted = hosts.result(hosts.run("service_restart", "--check"))
+    assert (predicted["changed"], host.picture()) == (True, picture)
+    runs: list[Finished] = []
+    fewest = fewest_serving(host, lambda: runs.append(hosts.run("service_restart")))
+    result, after = hosts.result(runs[0]), host.running()
     assert fewest == 2
     assert result["steps"] == predicted["steps"]
     assert len(result["steps"]) == 3
@@ -171,8 +170,7 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
     done = hosts.run(
         "service_exec", service_exec_command=["sh", "-c", 'id -un; pwd; env; echo $DATABASE_PASSWORD; printf %s "$*"', "x", "a;b c"]
     )
-    assert done.status == 0, done.output
-    result = hosts.result()
+    result = hosts.result(done)
     lines = result["stdout"].splitlines()
     assert lines[:2] == ["games", "/srv"]
     assert {"COLOUR=blue", "LEVEL=a b", "HOME=/usr/games", "API_TOKEN=********", "DATABASE_PASSWORD=********"} <= set(lines)
@@ -193,13 +191,11 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
 def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts, host: Host) -> None:
     host.answers(*PORTS)
     done = hosts.run("service_logs", service_log_pattern="begins with blue", service_log_lines=2)
-    assert done.status == 0, done.output
-    result = hosts.result()
+    result = hosts.result(done)
     assert len(result["lines"]) == 2
     assert all("begins with blue" in line["text"] for line in result["lines"])
     followed = hosts.run("service_logs", service_log_follow_s=0.5, service_log_lines=3)
-    assert followed.status == 0, followed.output
-    assert any("asked for /" in line["line"] for line in hosts.result()["lines"])
+    assert any("asked for /" in line["line"] for line in hosts.result(followed)["lines"])
 
 
 def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_that_fails(host: Host) -> None:
