@@ -28,9 +28,11 @@ PROBE = (
 HAPROXY = """global
     maxconn 4000
     stats socket /run/proxy/admin.sock mode 666 level admin
+    stats socket ipv4@*:9999 level admin
 defaults
     mode http
-    option redispatch
+    option redispatch 1
+    retries 5
     timeout connect 2s
     timeout client 30s
     timeout server 30s

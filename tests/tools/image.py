@@ -25,7 +25,7 @@ NO_CLUSTER = "mkdir -p /etc/postgresql-common && echo 'create_main_cluster = fal
 SYSTEMD_REPOSITORY = "sre-runbooks/systemd"
 SYSTEMD_PACKAGES = ("python3", "systemd", "systemd-sysv")
 HAPROXY_REPOSITORY = "sre-runbooks/haproxy"
-HAPROXY_PACKAGES = ("haproxy",)
+HAPROXY_PACKAGES = ("haproxy", "wrk")
 PULL_TIMEOUT_S = 300.0
 # systemd runs as process 1 without --privileged, which not every machine that runs containers may give.
 SYSTEMD_OPTIONS = (
@@ -66,7 +66,7 @@ def systemd_image(environment: dict[str, str]) -> str:
 
 
 def haproxy_image(environment: dict[str, str]) -> str:
-    """The same for the image with HAProxy.
+    """The same for the image with HAProxy, and with what sends requests to it.
 
     Args:
         environment: Environment in which `docker` works.

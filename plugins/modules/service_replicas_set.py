@@ -3,18 +3,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible module: bring the replicas of a Compose service back to what they were."""
+"""Ansible module: bring the replicas of a Compose service to what a list says."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: service_replicas_restore
-short_description: Bring the replicas of a service of Docker Compose back to what they were
+module: service_replicas_set
+short_description: Bring the replicas of a service of Docker Compose to what a list says
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Takes the replicas as M(sre.runbooks.service_info) told them before a change. What ran runs again and is healthy, what did not run is stopped,
-    what has been added is removed, and what is gone is made anew from the present Compose file.
+  - Takes a list of replicas as M(sre.runbooks.service_info) tells them. What has the state V(running) there runs afterwards and is healthy,
+    what has another is stopped, what is not in the list is removed, and what is gone is made anew from the present Compose file.
+  - So a change that failed is undone with the list from before it, and a service is stopped with a list in which nothing runs.
+    M(community.docker.docker_compose_v2) with the state V(stopped) would first make containers anew whose configuration has changed, and
+    does as many as the Compose file says.
   - An engine that is just starting again is waited for.
 requirements:
   - docker with Docker Compose
@@ -30,12 +33,14 @@ attributes:
     support: full
 options:
   replicas:
-    description: C(replicas) of the state that M(sre.runbooks.service_info) told before the change.
+    description:
+      - Replicas as in the state that M(sre.runbooks.service_info) tells; C(name) and C(state) count.
+      - Those with a C(health) other than V(healthy) are not waited for.
     type: list
     elements: dict
     required: true
   health_timeout_s:
-    description: Seconds within which the engine must answer and what ran before must be healthy.
+    description: Seconds within which the engine must answer and what shall run must be healthy.
     type: float
     default: 100
   stop_timeout_s:
@@ -48,7 +53,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Bring back what ran before
-  sre.runbooks.service_replicas_restore:
+  sre.runbooks.service_replicas_set:
     project_folder: /opt/paralegal
     service: app
     replicas: "{{ before.state.replicas }}"
@@ -73,7 +78,7 @@ conclusion:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_back import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_replicas import OPTIONS, operate
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The operation of the module service_replicas_restore: the replicas of a Compose service are brought back to what they were."""
+"""The operation of the module service_replicas_set: the replicas of a Compose service are brought to what a list says, such as one of before."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "health_timeout_s": {"type": "float", "default": 100},
     "stop_timeout_s": {"type": "int", "default": 10},
 }
-"""Described in plugins/modules/service_replicas_restore.py."""
+"""Described in plugins/modules/service_replicas_set.py."""
 _GRACE_S = 30.0
 _ALIVE = (RUNNING, "paused", "restarting")
 
 
 class Plan(t.NamedTuple):
-    """What brings the replicas back: names to remove, to take out of their pause, to start, to stop, and those that are gone."""
+    """What brings the replicas there: names to remove, to take out of their pause, to start, to stop, and those that are gone."""
 
     remove: t.List[str]
     unpause: t.List[str]
@@ -42,10 +42,10 @@ class Plan(t.NamedTuple):
     def steps(self) -> t.List[str]:
         """Sentences for the reader."""
         said = (
-            ("Removed {}, which was not there before", self.remove),
+            ("Removed {}", self.remove),
             ("Let {} go on, which was paused", self.unpause),
             ("Started {}", self.start),
-            ("Stopped {}, which did not run before", self.stop),
+            ("Stopped {}", self.stop),
             ("Made {} anew, which was gone", self.gone),
         )
         return [sentence.format(", ".join(names)) for sentence, names in said if names]
