@@ -221,7 +221,7 @@ class Hosts:
     def result(run: Finished) -> dict[str, t.Any]:
         """The result of the verb, as the role keeps it in a fact; of several hosts the last one's."""
         assert run.status == 0, run.output
-        shown = re.findall(r"^ok: \[[^\]]*\] => (\{$.*?^\})", run.output, re.MULTILINE | re.DOTALL)
+        shown = re.findall(r"^ok: \[[^\]]*\] => (\{.*\})$", run.output, re.MULTILINE)
         facts = [json.loads(one).get("ansible_facts", {}) for one in shown]
         results = [value for one in facts for name, value in one.items() if re.fullmatch(r"service_\w+_result", name)]
         return dict(results[-1])

@@ -103,7 +103,10 @@ def test_times_sizes_and_ends_are_told_as_everywhere() -> None:
 
 
 def test_checks_that_speak_of_an_instance_are_asked_for_each() -> None:
-    checks = [{"name": "ready", "type": "http", "url": "http://h:80%i/"}, {"name": "all", "type": "tcp", "port": 80}]
+    checks: list[dict[str, t.Any]] = [
+        {"name": "ready", "type": "http", "url": "http://h:80%i/"},
+        {"name": "all", "type": "tcp", "port": 80},
+    ]
     found = for_instances(checks, ["01", "02"])
     assert [one["name"] for one in found] == ["ready-01", "ready-02", "all"]
     assert found[1]["url"] == "http://h:8002/"
