@@ -84,17 +84,41 @@ print(json.dumps(answer))
 """
 
 
+SHARED = "/srv/proxy"
+HAPROXY = f"""global
+    stats socket {SHARED}/admin.sock mode 600 level admin
+defaults
+    mode http
+    option redispatch
+    timeout connect 2s
+    timeout client 10s
+    timeout server 10s
+frontend web
+    bind 127.0.0.1:8080
+    default_backend app
+backend app
+    option httpchk GET /
+    default-server check inter 200ms fall 2 rise 1
+    server one 127.0.0.1:8001
+    server two 127.0.0.1:8002
+    server three 127.0.0.1:8003
+    server four 127.0.0.1:8004
+"""
+
+
 class Host:
     """A container in which systemd is process 1."""
 
-    def __init__(self, docker: Docker, name: str) -> None:
-        self.docker, self.name = docker, name
+    def __init__(self, docker: Docker, name: str, shared: Path) -> None:
+        self.docker, self.name, self.shared = docker, name, shared
 
     def begin(self) -> None:
         """Start it."""
+        self.shared.mkdir()
         image = self.docker.systemd_image
         library = f"--volume={ROOT}/plugins:/opt/collections/ansible_collections/sre/runbooks/plugins:ro"
-        self.docker("run", "--detach", "--name", self.name, "--network=none", *SYSTEMD_OPTIONS, library, image, "/lib/systemd/systemd")
+        volumes = (library, f"--volume={self.shared}:{SHARED}")
+        self.docker("run", "--detach", "--name", self.name, "--network=none", *SYSTEMD_OPTIONS, *volumes, image, "/lib/systemd/systemd")
 
     def wait(self) -> bool:
         """Whether systemd is up within a minute."""
@@ -108,6 +132,18 @@ class Host:
     def __call__(self, script: str, user: str = "root") -> str:
         """What a shell script prints there."""
         return self.docker("exec", "--user", user, self.name, "sh", "-c", script)
+
+    @contextmanager
+    def proxy(self) -> Iterator[str]:
+        """HAProxy in front of the instances; gives the name of a container with wrk, in which 127.0.0.1 is this host's."""
+        (self.shared / "haproxy.cfg").write_text(HAPROXY)
+        name = f"{self.name}-proxy"
+        options = ("--detach", "--name", name, f"--network=container:{self.name}", f"--volume={self.shared}:{SHARED}")
+        self.docker("run", *options, self.docker.haproxy_image, "haproxy", "-db", "-f", f"{SHARED}/haproxy.cfg")
+        try:
+            yield name
+        finally:
+            self.docker("rm", "--force", name)
 
     def write(self, path: str, text: str) -> None:
         """Put a file there, by rename."""
@@ -230,7 +266,7 @@ class Hosts:
 @contextmanager
 def systemd_hosts(docker: Docker, folder: Path, count: int, skip: Callable[[str], t.Any]) -> Iterator[Hosts]:
     """Hosts with the service's files, started side by side; `skip` is called where systemd does not start in a container here."""
-    hosts = [Host(docker, docker.name(f"unit-host-{number}")) for number in range(1, count + 1)]
+    hosts = [Host(docker, docker.name(f"unit-host-{number}"), folder / f"shared-{number}") for number in range(1, count + 1)]
     try:
         for host in hosts:
             host.begin()

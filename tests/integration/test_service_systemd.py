@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import typing as t
 from collections.abc import Callable, Iterator
@@ -123,6 +124,34 @@ def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts
     assert len(result["steps"]) == 3
     assert sorted(after) == UNITS
     assert not set(before.values()) & set(after.values())
+
+
+def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host, tell: Callable[[str], None]) -> None:
+    proxy = {"kind": "haproxy", "backend": "app", "socket": "/srv/proxy/admin.sock"}
+    ways: list[dict[str, t.Any]] = [{"operation": "scale", "count": 4}, {"operation": "restart"}, {"operation": "scale", "count": 3}]
+    with host.proxy() as load:
+        command = ["docker", "exec", load, "wrk", "-t1", "-c4", "-d12s", "http://127.0.0.1:8080/"]
+        with subprocess.Popen(command, env=host.docker.environment, stdout=subprocess.PIPE, text=True) as wrk:
+            time.sleep(1)
+            for way in ways:
+                done = host.operate("systemd_replicas", proxy=proxy, ready_checks=[READY], settle_s=0, **way)
+                assert done.get("changed"), done
+                assert done["notes"] == [], done
+            assert wrk.poll() is None, "the load ended before the verbs did"
+            said = wrk.communicate()[0]
+        assert "Socket errors" not in said, said
+        assert "Non-2xx" not in said, said
+        tell(
+            f"units of systemd behind HAProxy: 0 of {said.split(' requests in')[0].split()[-1]} requests failed while scaled and restarted"
+        )
+        # With nobody else to serve, none is taken out.
+        host("systemctl stop app@02 app@03")
+        time.sleep(1)
+        refused = host.operate("systemd_replicas", operation="restart", way="one", replica="01", proxy=proxy)
+        assert "leave nobody to serve" in refused["msg"]
+        assert (refused["changed"], "app@01.service" in host.running()) == (False, True)
+        away = host.operate("systemd_replicas", operation="restart", proxy={**proxy, "backend": "other"})
+        assert (away["changed"], "other" in away["msg"]) == (False, True)
 
 
 def test_scale_enables_further_instances_and_disables_the_highest(hosts: Hosts, host: Host) -> None:
