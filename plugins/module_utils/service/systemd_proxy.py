@@ -42,13 +42,7 @@ def processes_of(unit: Unit) -> t.List[str]:
 
 def ports_of(unit: Unit) -> t.FrozenSet[int]:
     """TCP ports at which the processes of a unit listen (proc(5): /proc/net/tcp, columns 2, 4 and 10)."""
-    sockets = set()
-    for pid in processes_of(unit):
-        folder = f"/proc/{pid}/fd"
-        try:
-            sockets |= {os.readlink(f"{folder}/{name}") for name in os.listdir(folder)}
-        except OSError:
-            continue
+    sockets = {target for pid in processes_of(unit) for target in _open_files(pid)}
     found = set()
     for table in _TABLES:
         try:
@@ -58,6 +52,19 @@ def ports_of(unit: Unit) -> t.FrozenSet[int]:
             continue
         found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING and f"socket:[{row[9]}]" in sockets}
     return frozenset(found)
+
+
+def _open_files(pid: str) -> t.Iterator[str]:
+    """What a process has open; a busy one closes some while this looks."""
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return
+    for name in names:
+        try:
+            yield os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
 
 
 def addresses_here() -> t.FrozenSet[str]:
