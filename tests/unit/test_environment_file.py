@@ -108,7 +108,7 @@ def test_a_variable_is_changed_where_it_stands(syntax: str, text: str, expected:
         ("raw", "A='x' ", "'x' "),
     ],
 )
-def test_values_are_read_as_the_programs_read_them(syntax: str, text: str, value: t.Optional[str]) -> None:
+def test_values_are_read_as_the_programs_read_them(syntax: str, text: str, value: str | None) -> None:
     assert read(text, syntax) == {"A": value}
 
 

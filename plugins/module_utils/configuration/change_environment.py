@@ -34,11 +34,11 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         BadInput: What is asked for cannot be in such a file; nothing was changed.
         RunbookError: The file was changed meanwhile, or cannot be written; nothing was changed.
     """
-    plain, secret = _texts(parameters["values"]), _texts(parameters["secret_values"])
+    plain, secret = texts(parameters["values"]), texts(parameters["secret_values"])
     twice = sorted(set(plain) & set(secret))
     if twice:
         raise BadInput(f"{', '.join(twice)} is named in values and in secret_values", next_step="name each variable once")
-    found = present(parameters["path"], _mode(parameters["mode"]))
+    found = present(parameters["path"], mode_from(parameters["mode"]))
     if parameters["expected_sha256"] and parameters["expected_sha256"] != found.sha256:
         step = "look at who changed it, then run the procedure again"
         raise RunbookError("The file is not the one that was looked at before", where=found.path, next_step=step)
@@ -83,20 +83,30 @@ def _shown(change: Change, value: t.Optional[str], secret: t.Collection[str], wo
     return Redactor().text(f"{change.name}={value}") + "\n"
 
 
-def _texts(values: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-    texts = {}
+def texts(values: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
+    """Values as the text of variables: numbers as they are written, true and false in lower case.
+
+    Raises:
+        BadInput: One is neither text nor number.
+    """
+    found = {}
     for name, value in values.items():
         if isinstance(value, bool):
-            texts[str(name)] = "true" if value else "false"
+            found[str(name)] = "true" if value else "false"
         elif isinstance(value, (str, int, float)):
-            texts[str(name)] = str(value)
+            found[str(name)] = str(value)
         else:
             step = "give a text or a number; name variables that shall go in `remove`"
             raise BadInput(f"The value of {name} is neither text nor number", why=f"it is a {type(value).__name__}", next_step=step)
-    return texts
+    return found
 
 
-def _mode(text: str) -> int:
+def mode_from(text: str) -> int:
+    """The file mode that an octal number says.
+
+    Raises:
+        BadInput: It is none.
+    """
     try:
         mode = int(text, 8)
     except ValueError:

@@ -65,8 +65,8 @@ def present(path: str, new_mode: int = 0o600) -> Present:
     return Present(real, data, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
 
 
-def replace(found: Present, data: bytes) -> None:
-    """Write new content, unless somebody else has changed the file since it was read; its owner and mode stay.
+def replace(found: Present, data: bytes, mode: t.Optional[int] = None) -> None:
+    """Write new content, unless somebody else has changed the file since it was read; its owner stays, and its mode unless another is given.
 
     Raises:
         RunbookError: It has changed meanwhile, or its owner cannot be kept; nothing was changed.
@@ -77,7 +77,7 @@ def replace(found: Present, data: bytes) -> None:
         step = "run the procedure again, which takes the file as it is now"
         raise RunbookError("The file was changed meanwhile", where=found.path, why="somebody else writes to it", next_step=step)
     try:
-        write_atomically(found.path, data, found.mode, found.owner)
+        write_atomically(found.path, data, found.mode if mode is None else mode, found.owner)
     except PermissionError as error:
         step = "run it as the owner of the file, or as root (become)"
         raise RunbookError("The file cannot be replaced", where=found.path, why=error.strerror or "", next_step=step) from error
