@@ -257,6 +257,15 @@ def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_
     assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["red"] * 3
 
 
+def test_other_procedures_let_a_changed_configuration_take_effect_and_wait(hosts: Hosts, host: Host) -> None:
+    host.write("/etc/app.env", "COLOUR=green\n")
+    _predicted, result = three_times(hosts, host, "apply")
+    assert (result["verb"], result["runtime"], result["service"]) == ("apply", "systemd", "app")
+    assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["green"] * 3
+    waited = hosts.result(hosts.run("wait"))
+    assert (waited["changed"], waited["after"]["running"]) == (False, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
