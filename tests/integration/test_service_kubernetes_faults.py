@@ -33,7 +33,7 @@ def server() -> Iterator[KubernetesServer]:
 @pytest.fixture
 def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: objects.clear())
+    server.do(lambda objects: (objects.clear(), vars(objects).pop("create", None)))
     server.clear()
     server.create("configmaps", settings(LOG_LEVEL="info"))
     server.create("deployments", workload())

@@ -59,7 +59,7 @@ def _changes(server: KubernetesServer, name: str) -> list[t.Any]:
     """The requests that changed a Deployment: path without query, and body."""
     found = zip(server.seen, server.bodies, strict=True)
     return [
-        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body))) for line, body in found if not line.startswith("GET") and name in line
+        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body))) for line, body in found if not line.startswith("GET") and f"deployments{name}" in line
     ]
 
 

@@ -85,9 +85,14 @@ class Api:
     ) -> None:
         self._transport, self._decode, self._request_s = transport, decode, request_s
         self.clock, self.pause = clock, pause
-        self.changed = False
+        self.changes = 0
         self.requests = 0
         self.notes: t.List[str] = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether a request has changed anything."""
+        return self.changes > 0
 
     def get(self, path: str, query: Query = (), accept: str = "application/json") -> Document:
         """The object at `path`.
@@ -109,7 +114,7 @@ class Api:
     def patch(self, path: str, body: t.Any, content_type: str, query: Query = ()) -> Document:
         """Change the object at `path` and return it as it is then; raises as `get` does."""
         answer = self._asked("PATCH", path, query, body, content_type, "application/json")
-        self.changed = True
+        self.changes += 1
         return t.cast("Document", self._decode(answer))
 
     def delete(self, path: str, body: t.Optional[Document] = None) -> bool:
@@ -118,7 +123,7 @@ class Api:
             self._asked("DELETE", path, (), body, "application/json", "application/json", final=(404, 409))
         except Refused:
             return False
-        self.changed = True
+        self.changes += 1
         return True
 
     def watch(self, path: str, query: Query, timeout_s: float) -> t.Iterator[t.Tuple[str, Document]]:

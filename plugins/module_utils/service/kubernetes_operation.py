@@ -80,10 +80,17 @@ class _Verb:
         known = {str(part(pod, "metadata", "uid")) for pod in pods}
         if plan.steps:
             workload = self._carry_out(workload, plan, known, pods)
-        elif self._verb in ("wait", "start", "apply") and replicas_wanted(workload) and not (before.is_well and rollout_of(workload).finished):
+        elif self._verb in ("wait", "start", "apply") and not self._is_up(workload, before):
             workload = self._waiter.rollout(workload, set())
         after = before if not plan.steps and self._verb == "status" else self._state(workload, self._waiter.pods_of(workload))
         return self._result(before, after, plan)
+
+    @staticmethod
+    def _is_up(workload: Document, state: State) -> bool:
+        """Whether there is nothing to wait for: all is well, or nothing is wanted."""
+        if workload["kind"] != "DaemonSet" and replicas_wanted(workload) == 0:
+            return True
+        return state.is_well and rollout_of(workload).finished
 
     def _state(self, workload: Document, pods: t.Sequence[Document]) -> State:
         state = state_of(workload, pods, self._parameters["container"])
@@ -145,14 +152,18 @@ class _Verb:
     def _carry_out(self, workload: Document, plan: Plan, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
         """Do the steps; where one fails, bring the former state back and say so."""
         done: t.List[Step] = []
-        try:
-            for step in plan.steps:
-                done.append(step)
+        for step in plan.steps:
+            before = self._api.changes
+            try:
                 workload = self._step(workload, step, known, pods)
-        except RunbookError as error:
-            if self._api.changed:
-                self._go_back(workload, done, error)
-            raise
+            except RunbookError as error:
+                # What was refused has changed nothing; where no answer came, nobody knows.
+                if self._api.changes > before or "does not answer" in error.what:
+                    done.append(step)
+                if self._api.changed:
+                    self._go_back(workload, done, error)
+                raise
+            done.append(step)
         return workload
 
     def _step(self, workload: Document, step: Step, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
@@ -183,7 +194,7 @@ class _Verb:
         """Bring the state before the steps back, and tell it in `error`."""
         calls = [call for step in reversed(done) for call in step.back]
         if not calls:
-            error.why = "; ".join(filter(None, (error.why, "nothing of its configuration was changed, so there is nothing to put back")))
+            self._add(error, "nothing of its configuration was changed, so there is nothing to put back")
             return
         try:
             for call in calls:
@@ -197,8 +208,13 @@ class _Verb:
             error.changed = False
         except RunbookError as failed:
             said = f"its former configuration could not be brought back: {failed.what}" + (f": {failed.why}" if failed.why else "")
-        error.why = "; ".join(filter(None, (error.why, said)))
+        self._add(error, said)
         error.facts["went_back"] = said
+
+    @staticmethod
+    def _add(error: RunbookError, said: str) -> None:
+        error.why = "; ".join(filter(None, (error.why, said)))
+        error.args = (error.message,)
 
     def _predicted(self, before: State, plan: Plan) -> State:
         return before if plan.wanted is None or not plan.steps else State(wanted=plan.wanted, replicas=before.replicas)
