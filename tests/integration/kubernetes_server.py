@@ -51,7 +51,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Handler(kmock.KubernetesEmulator):  # type: ignore[misc]
+class Handler(kmock.KubernetesEmulator):
     """kmock's emulator with another way to keep objects."""
 
     # kmock's classes have slots; this one is set by KubernetesServer.
@@ -61,7 +61,7 @@ class Handler(kmock.KubernetesEmulator):  # type: ignore[misc]
         return await self.owner.answer(request, super()._handle)
 
     async def _serve_version(self, request: t.Any) -> t.Any:
-        found = await super()._serve_version(request)
+        found = t.cast("Body", await super()._serve_version(request))
         found["groupVersion"] = found["groupVersion"].lstrip("/")
         for one in found["resources"]:
             if "/" in one["name"]:

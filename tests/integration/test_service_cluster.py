@@ -15,6 +15,7 @@ import contextlib
 import os
 import re
 import subprocess
+import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,8 @@ import yaml
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.kubernetes_control_plane import ControlPlane, Kubelet
-from integration.kubernetes_service import ROOT, TOOLS, KubernetesService
+from integration.kubernetes_service import TOOLS, KubernetesService
+from integration.playbook_runs import ROOT
 
 CONTROL_PLANE, CLUSTER = "SRE_RUNBOOKS_TEST_CONTROL_PLANE", "SRE_RUNBOOKS_TEST_KUBECONFIG"
 IMAGE = os.environ.get("SRE_RUNBOOKS_TEST_IMAGE", "registry.k8s.io/pause:3.9")
@@ -129,7 +131,7 @@ def test_every_verb_of_the_playbooks_is_done_once(service: KubernetesService) ->
 
 def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, kubeconfigs: tuple[str, str]) -> None:
     """The number of replicas is 0 while the image changes, so that the start is what fails; the number is 0 again afterwards."""
-    options = {"namespace": NAMESPACE, "workload_name": "twin", "health_timeout_s": 60.0}
+    options: dict[str, t.Any] = {"namespace": NAMESPACE, "workload_name": "twin", "health_timeout_s": 60.0}
     service.operate("stop", **options)
     _kubectl(kubeconfigs[0], "set", "image", "deployment/twin", "main=registry.invalid/app:missing", "-n", NAMESPACE)
     with pytest.raises(RunbookError, match="ImagePullBackOff"):

@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, folder: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, folder: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
     server.do(lambda objects: objects.clear())
     server.clear()

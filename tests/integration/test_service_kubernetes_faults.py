@@ -31,9 +31,10 @@ def server() -> Iterator[KubernetesServer]:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: (objects.clear(), vars(objects).pop("create", None)))
+    server.do(lambda objects: vars(objects).pop("create", None))
+    server.do(lambda objects: objects.clear())
     server.clear()
     server.create("configmaps", settings(LOG_LEVEL="info"))
     server.create("deployments", workload())
@@ -261,7 +262,7 @@ def test_a_deleted_pod_whose_successor_crashes_is_told_with_its_last_words(servi
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
 def test_other_workloads_are_restarted_too(service: KubernetesService, server: KubernetesServer, kind: str) -> None:
     server.create(f"{kind.lower()}s", workload(kind, name="other", replicas=2))
-    options = {"workload_kind": kind, "workload_name": "other"}
+    options: dict[str, t.Any] = {"workload_kind": kind, "workload_name": "other"}
     assert service.operate("wait", **options)["after"]["healthy"] == 2
     result = service.operate("restart", **options)
     assert result["after"]["healthy"] == 2

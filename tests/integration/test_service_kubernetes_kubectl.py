@@ -30,7 +30,7 @@ def server() -> Iterator[KubernetesServer]:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """Two Deployments alike: `app` is ours, `twin` is for kubectl."""
     server.do(lambda objects: objects.clear())
     server.create("configmaps", settings(LOG_LEVEL="info"))
