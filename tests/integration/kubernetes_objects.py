@@ -30,7 +30,7 @@ _APIS = {"pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "hor
 
 def now(earlier_s: float = 0) -> str:
     """The moment as Kubernetes writes it."""
-    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=earlier_s)
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=earlier_s)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -116,11 +116,13 @@ def fits_labels(document: Body, selector: str) -> bool:
 
 def fits_fields(document: Body, selector: str) -> bool:
     """Whether an object has the name that a field selector asks for."""
-    return all(term.split("=", 1)[1] == document["metadata"]["name"] for term in filter(None, selector.split(",")) if "metadata.name" in term)
+    return all(
+        term.split("=", 1)[1] == document["metadata"]["name"] for term in filter(None, selector.split(",")) if "metadata.name" in term
+    )
 
 
 def patched(document: Body, patch: t.Any, kind: str) -> Body:
-    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902: replace, add, remove) or `strategic` (lists of named items are merged)."""
+    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902, in part) or `strategic` (lists of named items are merged)."""
     changed = copy.deepcopy(document)
     if kind == "json":
         for operation in patch:
