@@ -240,7 +240,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "ended_with_status": (replica(exit_status=3), "exit status 3"),
     "ended_on_request": (replica(exit_status=143), "was asked to end"),
     "ended_well": (replica(exit_status=0), "without an error"),
-    "restart_loop": (replica(state="restarting", restarts=9), "9 times"),
+    "restart_loop": (replica(state="restarting", restarts=9), "restarts so far: 9"),
     "never_started": (replica(state="created", started=False), "never started"),
     "too_few": (seen(replicas=[]), "no replica of it"),
     "health_undecided": (replica(state="running", health="starting"), "not decided yet"),

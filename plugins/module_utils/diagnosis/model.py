@@ -13,7 +13,9 @@ COMPOSE, KUBERNETES, SYSTEMD = "compose", "kubernetes", "systemd"
 CAUSE, LIKELY, SYMPTOM, NOTE = "cause", "likely", "symptom", "note"
 SEVERITIES = (CAUSE, LIKELY, SYMPTOM, NOTE)
 """What keeps it from running; what probably does; how that shows; what should be known. In this order they are told."""
-RUNNING = "running"
+RUNNING, RESTARTING = "running", "restarting"
+SETTLED_S = 60.0
+"""Seconds that a replica must run after a crash before it counts as running: one that crashes again and again runs in between."""
 MOST_OF_TEXT = 8000
 """Characters of a line or message that are kept until secrets are masked; what is shown of it is much less."""
 

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from .model import CAUSE, LIKELY, NOTE, Clue, Observation, Rule
-from .phrases import said
+from .phrases import ALL, said
 
 _PULL = ("registry", "failure", "event", "engine")
 _DENIED = (
@@ -147,6 +147,7 @@ RULES = (
         r"exec format error",
         "the program is for another architecture, or a script without its first line (#!)",
         "build the image or program for the architecture of this host; of a script check its first line",
+        sources=(*ALL, "log"),
         unless=lambda seen: any(one.architecture != one.host_architecture for one in seen.images if one.architecture),
     ),
     Rule("image_to_be_pulled", NOTE, "The image is not on this host, and its registry has it", image_to_be_pulled),
