@@ -14,7 +14,7 @@ from .phrases import ALL, said
 
 _PULL = ("registry", "failure", "event", "engine")
 _DENIED = (
-    r"pull access denied for ([^\s,]+)|unauthorized: |(?:requested access to the resource is )denied"
+    r"pull access denied for ([^\s,]+)|unauthorized: |(?<!permission )\bdenied\b(?! the request)"
     r"|no basic auth credentials|403 Forbidden"
 )
 _UNKNOWN = r"manifest unknown|no such manifest|manifest for (\S+) not found|(?:image|repository) \S* ?not found|name unknown"
