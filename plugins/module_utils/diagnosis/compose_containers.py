@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timezone
+from datetime import datetime
 
 from .compose_project import items, part
-from .model import MOST_OF_TEXT, RESTARTING, RUNNING, SETTLED_S, Replica
+from .model import MOST_OF_TEXT, RESTARTING, RUNNING, Replica, crashed_lately
 
 PS_FORMAT = "\t".join(
     (
@@ -72,7 +72,7 @@ def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = (), now: t.O
     started = not str(state.get("StartedAt") or "0001").startswith("0001")
     exit_status, restarts = state.get("ExitCode"), document.get("RestartCount")
     ended = isinstance(exit_status, int) and (status in ("exited", "dead", RESTARTING) or (not started and exit_status != 0))
-    if status == RUNNING and isinstance(restarts, int) and restarts > 0 and _crashed_lately(str(state.get("FinishedAt") or ""), now):
+    if status == RUNNING and isinstance(restarts, int) and restarts > 0 and crashed_lately(str(state.get("FinishedAt") or ""), now):
         status = RESTARTING
     outputs = [one for one in items(health, "Log") if isinstance(one, t.Mapping) and one.get("ExitCode") != 0]
     limit = part(document, "HostConfig").get("Memory")
@@ -89,14 +89,6 @@ def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = (), now: t.O
         memory_limit=limit if isinstance(limit, int) else 0,
         log=tuple(log),
     )
-
-
-def _crashed_lately(finished: str, now: t.Optional[datetime]) -> bool:
-    try:
-        ended = datetime.strptime(finished[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
-    except ValueError:
-        return False
-    return abs(((now or datetime.now(timezone.utc)) - ended).total_seconds()) < SETTLED_S
 
 
 def _line(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 COMPOSE, KUBERNETES, SYSTEMD = "compose", "kubernetes", "systemd"
 CAUSE, LIKELY, SYMPTOM, NOTE = "cause", "likely", "symptom", "note"
@@ -256,6 +257,15 @@ class Diagnosis:
     conclusion: str
     next_step: str
     findings: t.List[Finding]
+
+
+def crashed_lately(ended: str, now: t.Optional[datetime]) -> bool:
+    """Whether a moment (ISO 8601, UTC) is so near to `now` that what came after it may not last."""
+    try:
+        moment = datetime.strptime(ended[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return False
+    return abs(((now or datetime.now(timezone.utc)) - moment).total_seconds()) < SETTLED_S
 
 
 def some(names: t.Iterable[str], most: int = 4) -> str:
