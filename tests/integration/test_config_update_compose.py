@@ -122,8 +122,6 @@ def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProj
     compose = (project.folder / "compose.yaml").read_text()
     broken = runs.run("config_update", configuration_files=[{"path": "compose.yaml", "content": compose.replace('"services"', '"servicez"')}])
     assert "servicez" in broken.message and "the service was not touched" in broken.message, broken.output
-    named = runs.run("config_update", configuration_values={"NO-NAME": "x"})
-    assert "is no name of an environment variable" in named.message and "Traceback" not in named.output
     assert (file.read_bytes(), (project.folder / "compose.yaml").read_text(), project.picture()) == (text, compose, before)
     nothing_is_left(runs, project)
 
@@ -179,9 +177,6 @@ def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, ru
     assert {one["container"] for one in manifest["images"]} == set(project.replicas())
     assert all(one["image_id"].startswith("sha256:") for one in manifest["images"])
     file.write_bytes(text + b"MORE=1\n")
-    predicted = runs.run("rollback_point_restore", "--check", "--diff", confirm=project.name)
-    assert (predicted.status, f"put back {file}" in str(runs.records()[-1]) or "changed=1" in predicted.output) == (0, True), predicted.output
-    assert file.read_bytes() == text + b"MORE=1\n"
     restored = runs.run("rollback_point_restore", confirm=project.name)
     assert restored.status == 0, restored.output
     assert (file.read_bytes(), said(project)) == (text, colours)
@@ -192,7 +187,7 @@ def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, ru
     assert all(path.name in listed.output for path in points(runs)), listed.output
     pruned = runs.run("rollback_point_prune", configuration_keep_last=1, configuration_keep_days=0)
     assert (pruned.status, len(points(runs))) == (0, 1), pruned.output
-    assert SECRET not in "".join(one.output for one in (taken, predicted, restored, again, listed, pruned))
+    assert SECRET not in "".join(one.output for one in (taken, restored, again, listed, pruned))
 
 
 def test_no_secret_is_in_any_record(runs: Runs) -> None:
