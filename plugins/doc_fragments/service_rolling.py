@@ -11,27 +11,6 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
-  project_folder:
-    description: Folder of the Compose project.
-    type: path
-    required: true
-  compose_files:
-    description: Its compose files, relative to the folder. By default those that Compose finds.
-    type: list
-    elements: str
-    default: []
-  environment_file:
-    description: File with the values of the compose file's variables, relative to the folder. By default C(.env).
-    type: str
-    default: ""
-  project_name:
-    description: Name of the project. By default the one that Compose gives it.
-    type: str
-    default: ""
-  service:
-    description: Name of the service in the compose file.
-    type: str
-    required: true
   proxy:
     description:
       - The proxy in front of the replicas, by which one is drained before it stops. Without it, requests that are at a replica may fail.

@@ -21,6 +21,7 @@ description:
   - What a run that was killed has left (a server that is drained, a container that is stopped or set aside) is put right first.
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.compose_service
   - sre.runbooks.service_rolling
   - sre.runbooks.state
 attributes:

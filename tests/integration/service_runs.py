@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -33,6 +34,30 @@ ENTRY = """- name: One entry point of the role
         mode: "0600"
       check_mode: false
 """
+ENTRY = """- name: Entry points of the role, one after the other
+  hosts: app
+  gather_facts: false
+  tasks:
+    - name: Carry out each
+      ansible.builtin.include_tasks: step.yml
+      loop: "{{ steps }}"
+      loop_control: {loop_var: step, index_var: number}
+"""
+STEP = """- name: Set its variables
+  ansible.builtin.set_fact:
+  args: "{{ step.variables }}"
+  when: step.variables | length > 0
+- name: Carry it out
+  ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: "{{ step.verb }}"}
+- name: Keep what it says
+  ansible.builtin.copy:
+    content: "{{ lookup('ansible.builtin.vars', 'service_' ~ step.verb ~ '_result') | to_json }}"
+    dest: "{{ result_folder }}/{{ number }}"
+    mode: "0600"
+  check_mode: false
+"""
+Result = dict[str, t.Any]
+Step = t.Union[str, tuple[str, dict[str, t.Any]]]
 
 
 class Runs:
@@ -48,6 +73,7 @@ class Runs:
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
         (folder / "inventory" / "hosts.ini").write_text(HOSTS)
         (folder / "entry.yml").write_text(ENTRY)
+        (folder / "step.yml").write_text(STEP)
         (folder / "tmp").mkdir()
 
     def command(self, playbook: str, *options: str, **variables: t.Any) -> list[str]:
@@ -92,6 +118,26 @@ class Runs:
         assert done.status != 0, done.output
         assert "Traceback" not in done.output, done.output
         return done.message
+    def verbs(self, *steps: Step, check: bool = False) -> list[Result]:
+        """The results of entry points of the role, one after the other in one run, which must succeed."""
+        results = self.folder / "results"
+        shutil.rmtree(results, ignore_errors=True)
+        results.mkdir()
+        done = self.run("entry", *(["--check"] if check else []), steps=_as_data(steps), result_folder=str(results))
+        assert done.status == 0, done.output
+        return [json.loads((results / str(number)).read_text()) for number in range(len(steps))]
+
+    def verb(self, verb: str, *, check: bool = False, **variables: t.Any) -> Result:
+        """The result of one entry point."""
+        return self.verbs((verb, variables), check=check)[0]
+
+    def begin_verb(self, verb: str, **variables: t.Any) -> subprocess.Popen[str]:
+        """Begin an entry point; `refusal` waits for its end."""
+        return self.start("entry", steps=_as_data([(verb, variables)]), result_folder=str(self.folder))
+
+    def refused(self, verb: str, **variables: t.Any) -> str:
+        """What an entry point of the role says that must fail."""
+        return refusal(self.begin_verb(verb, **variables))
 
     def records(self) -> list[dict[str, t.Any]]:
         """The run records, the oldest first."""
@@ -103,3 +149,16 @@ def finish(process: subprocess.Popen[str], timeout_s: float = 120) -> Finished:
     """Wait for a run that has begun."""
     output, _ = process.communicate(timeout=timeout_s)
     return Finished(process.returncode, output)
+
+
+def refusal(process: subprocess.Popen[str]) -> str:
+    """What a run says that must fail, without a traceback."""
+    done = finish(process)
+    assert done.status != 0, done.output
+    assert "Traceback" not in done.output, done.output
+    return done.message
+
+
+def _as_data(steps: t.Iterable[Step]) -> list[dict[str, t.Any]]:
+    named = [(step, {}) if isinstance(step, str) else step for step in steps]
+    return [{"verb": verb, "variables": variables} for verb, variables in named]

@@ -27,7 +27,10 @@ DEADLINE_S = 60.0
 """Seconds that the engine has for one answer."""
 _LABEL = "com.docker.compose"
 _ENTRY = "\t".join(
-    ["{{.ID}}", *(f'{{{{.Label "{_LABEL}.{name}"}}}}' for name in ("project", "project.working_dir", "oneoff", "service", "container-number"))]
+    [
+        "{{.ID}}",
+        *(f'{{{{.Label "{_LABEL}.{name}"}}}}' for name in ("project", "project.working_dir", "oneoff", "service", "container-number")),
+    ]
 )
 
 
@@ -73,13 +76,17 @@ def project_of(parameters: t.Mapping[str, t.Any]) -> Project:
     """
     folder = str(parameters["project_folder"] or "")
     files = tuple(str(name) for name in parameters["compose_files"] or ())
-    project = Project(folder, files, str(parameters["environment_file"] or ""), str(parameters["project_name"] or ""), str(parameters["service"] or ""))
+    project = Project(
+        folder, files, str(parameters["environment_file"] or ""), str(parameters["project_name"] or ""), str(parameters["service"] or "")
+    )
     if not (folder or files or project.name):
         raise BadInput("No Compose project is named", next_step="name its folder (service_compose_folder), its files, or its name")
     if project.service.startswith("-") or project.name.startswith("-"):
         raise BadInput("A name of Docker Compose does not begin with a hyphen", where=project.where)
     if folder and not os.path.isdir(folder):
-        raise BadInput("There is no such folder of a Compose project", where=folder, next_step="name the folder that holds the Compose file")
+        raise BadInput(
+            "There is no such folder of a Compose project", where=folder, next_step="name the folder that holds the Compose file"
+        )
     return project
 
 
@@ -129,7 +136,11 @@ def replicas_listed(text: str, project: Project) -> t.List[str]:
         rows = [row for row in rows if os.path.realpath(row[2]) == folder]
         found = sorted({row[1] for row in rows})
         if len(found) > 1:
-            raise BadInput("Two Compose projects run from this folder", where=f"{folder}: {', '.join(found)}", next_step="name one of them (service_compose_project)")
+            raise BadInput(
+                "Two Compose projects run from this folder",
+                where=f"{folder}: {', '.join(found)}",
+                next_step="name one of them (service_compose_project)",
+            )
     rows.sort(key=lambda row: (row[4], int(row[5]) if row[5].isdigit() else 0, row[0]))
     return [row[0] for row in rows]
 
@@ -140,7 +151,11 @@ def _check_service(project: Project) -> None:
         return
     done = run(project.compose("config", "--services"), check=False)
     if done.status != 0:
-        raise BadInput("No container of the service is there, and Docker Compose does not take its files", where=project.where, why=done.stderr.strip()[-500:])
+        raise BadInput(
+            "No container of the service is there, and Docker Compose does not take its files",
+            where=project.where,
+            why=done.stderr.strip()[-500:],
+        )
     known = done.stdout.split()
     if project.service and project.service not in known:
         raise BadInput("The Compose files have no such service", where=project.where, why=f"they have {', '.join(sorted(known)) or 'none'}")

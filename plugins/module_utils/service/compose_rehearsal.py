@@ -71,7 +71,9 @@ def service_definition(project: Project) -> t.Dict[str, t.Any]:
     """
     done = run(project.compose("config", "--format", "json", project.service), check=False)
     if done.status != 0:
-        raise BadInput("Docker Compose does not take its files", where=project.where, why=shown(done.stderr), next_step="mend what it names")
+        raise BadInput(
+            "Docker Compose does not take its files", where=project.where, why=shown(done.stderr), next_step="mend what it names"
+        )
     try:
         return dict(json.loads(done.stdout)["services"][project.service])
     except (ValueError, KeyError, TypeError):
@@ -86,7 +88,9 @@ def check_image(project: Project, service: t.Mapping[str, t.Any]) -> str:
     """
     image = str(service.get("image") or "")
     if image and docker("image", "inspect", "--format", "{{.Id}}", "--", image, check=False).status != 0:
-        step = f"fetch it (docker pull {image})" + (", or build it (docker compose build)" if service.get("build") else ", or correct its name")
+        step = f"fetch it (docker pull {image})" + (
+            ", or build it (docker compose build)" if service.get("build") else ", or correct its name"
+        )
         raise BadInput("The image of the service is not on this host", where=f"{image}, {project.where}", next_step=step)
     return image
 
@@ -99,9 +103,7 @@ def outdated_names(containers: t.Sequence[t.Mapping[str, t.Any]], wanted_hash: s
     return [name for name, known in labels.items() if known.get(_HASH) != wanted_hash]
 
 
-def why_not(
-    service: t.Mapping[str, t.Any], containers: t.Sequence[t.Any], outdated: t.Sequence[str], *, only_when_outdated: bool
-) -> str:
+def why_not(service: t.Mapping[str, t.Any], containers: t.Sequence[t.Any], outdated: t.Sequence[str], *, only_when_outdated: bool) -> str:
     """Why no replica is tried; empty where one may be.
 
     One that writes to a volume is started beside another only where several do so already: two database servers would ruin their files.

@@ -60,7 +60,10 @@ def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
     state = {replica.name: replica.state for replica in now.replicas}
     gone = sorted((name for name in was_running if name not in state), key=lambda name: not was_running[name])
     new = [name for name in state if name not in was_running]
-    shall_run = {**{name: ran for name, ran in was_running.items() if name in state}, **{name: was_running[old] for name, old in zip(new, gone)}}
+    shall_run = {
+        **{name: ran for name, ran in was_running.items() if name in state},
+        **{name: was_running[old] for name, old in zip(new, gone)},
+    }
     return Plan(
         remove=new[len(gone) :],
         unpause=[name for name, run_it in shall_run.items() if run_it and state[name] == "paused"],

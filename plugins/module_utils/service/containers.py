@@ -19,7 +19,8 @@ from .state import Replica
 
 FORMER = ".former"
 """Behind the name of a container whose successor is being tried."""
-_LABEL = "com.docker.compose."
+LABEL = "com.docker.compose."
+"""Begin of the names of Compose's labels."""
 _NEVER = "0001-01-01"
 """Begin of a time that the engine does not have."""
 _LOG_LINES = 8
@@ -91,12 +92,12 @@ def parse(details: t.Mapping[str, t.Any]) -> Container:
     return Container(
         id=str(details["Id"]),
         name=str(details["Name"]).lstrip("/"),
-        number=int(labels.get(f"{_LABEL}container-number") or 0),
+        number=int(labels.get(f"{LABEL}container-number") or 0),
         state=str(state.get("Status") or ""),
         health="" if health == "none" else health,
         started_at="" if started.startswith(_NEVER) else started,
         restarts=int(details.get("RestartCount") or 0),
-        config_hash=str(labels.get(f"{_LABEL}config-hash") or ""),
+        config_hash=str(labels.get(f"{LABEL}config-hash") or ""),
         image_id=str(details.get("Image") or ""),
         reach=_reach(details),
         details=details,
@@ -132,7 +133,7 @@ def of_service(engine: Engine, project: str, service: str) -> t.List[Container]:
     Raises:
         Unreachable: The engine does not answer.
     """
-    labels = [f"{_LABEL}project={project}", f"{_LABEL}service={service}", f"{_LABEL}oneoff=False"]
+    labels = [f"{LABEL}project={project}", f"{LABEL}service={service}", f"{LABEL}oneoff=False"]
     filters = '{"label": [' + ", ".join(f'"{label}"' for label in labels) + "]}"
     found = engine.ask("GET", "/containers/json", {"all": 1, "filters": filters})
     return sorted((look(engine, one["Id"]) for one in found), key=lambda one: (one.number, one.name))

@@ -15,13 +15,13 @@ from .engine import Engine
 from .journal import Journal
 from .proxy import Reach, proxy_from
 from .rolling import limits_of, planned_repairs, put_right, release
-from .rolling_plan import NO_PROXY, Removal, make_removal
+from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
-from .rolling_project import ComposeService
+from .rolling_project import replicas_of, service_of
 from .rolling_turn import TURN, Turns
 from .successor import remove
 
-OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {**PROJECT_OPTIONS, "count_to_keep": {"type": "int", "required": True}}
+OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {**PROJECT_OPTIONS, "count_to_keep": {"type": "int", "required": True}}
 """Described in plugins/modules/service_replicas_remove.py."""
 
 
@@ -32,19 +32,19 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         BadInput: What is asked for cannot be done; nothing was changed.
         RunbookError: Docker, Compose or the proxy does not do its part; replicas whose turn had not come stay, and serve.
     """
-    compose = ComposeService.of(parameters)
+    project = service_of(parameters)
     with Engine() as engine:
-        project, containers = compose.containers(engine)
-        proxy = proxy_from(parameters["proxy"], lambda name: address_of(engine, name))
-        journal = Journal.of(parameters["state_folder"], project, compose.service)
-        turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Removing replicas of {compose.service}"))
+        name, containers = replicas_of(project)
+        proxy = proxy_from(parameters["proxy"], lambda container: address_of(engine, container))
+        journal = Journal.of(parameters["state_folder"], name, project.service)
+        turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Removing replicas of {project.service}"))
         if check_mode:
             repairs = planned_repairs(containers, journal.read())
-            removal = make_removal([one for one in containers if not one.is_former], parameters["count_to_keep"])
+            removal = make_removal(as_repaired(containers, journal.read()), parameters["count_to_keep"])
             return _result(removal, [*repairs, *removal.sentences(str(proxy or ""), parameters["stop_timeout_s"])], [])
         with journal.held():
-            if project and put_right(turns, project, compose.service):
-                containers = of_service(engine, project, compose.service)
+            if name and put_right(turns, name, project.service):
+                containers = of_service(engine, name, project.service)
             removal = make_removal(containers, parameters["count_to_keep"])
             if removal.goes and removal.stays and proxy is None:
                 turns.notes.append(NO_PROXY)

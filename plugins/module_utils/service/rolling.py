@@ -11,17 +11,18 @@ import typing as t
 
 from ..errors import BadInput, RunbookError
 from ..progress import Progress
+from .compose import Project
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
 from .proxy import Proxy, Reach, proxy_from
-from .rolling_plan import RECREATE, RESTART, Plan, Wanted, left_pattern, make_plan, make_repair
+from .rolling_plan import RECREATE, RESTART, Plan, Wanted, as_repaired, left_pattern, make_plan, make_repair
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
-from .rolling_project import ComposeService
+from .rolling_project import config_hash, replicas_of, service_of
 from .rolling_turn import TURN, Limits, Turns, Unwell
 from .successor import Pattern, check_renewable, remove
 
-OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
     **PROJECT_OPTIONS,
     "way": {"type": "str", "choices": [RESTART, RECREATE], "default": RESTART},
     "only": {"type": "list", "elements": "str", "default": []},
@@ -40,25 +41,25 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         Unwell: A replica did not become well; what it was is back, as far as that can be, and the rest was left alone.
         RunbookError: Docker, Compose or the proxy does not answer.
     """
-    compose = ComposeService.of(parameters)
+    project = service_of(parameters)
     _check_times(parameters)
     with Engine() as engine:
-        project, containers = compose.containers(engine)
-        proxy = proxy_from(parameters["proxy"], lambda name: address_of(engine, name))
-        journal = Journal.of(parameters["state_folder"], project, compose.service)
-        turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Rolling {parameters['way']} of {compose.service}"))
+        name, containers = replicas_of(project)
+        proxy = proxy_from(parameters["proxy"], lambda container: address_of(engine, container))
+        journal = Journal.of(parameters["state_folder"], name, project.service)
+        turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Rolling {parameters['way']} of {project.service}"))
         if check_mode:
             repairs = planned_repairs(containers, journal.read())
-            plan = _plan(parameters, compose, engine, [one for one in containers if not one.is_former])
+            plan = _plan(parameters, project, engine, as_repaired(containers, journal.read()))
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
             return _result(plan, steps, plan.notes, f"{len(plan.order)} of {len(containers)} replicas would be renewed", bool(steps))
         with journal.held():
-            repaired = put_right(turns, project, compose.service)
-            containers = of_service(engine, project, compose.service) if repaired else containers
-            plan = _plan(parameters, compose, engine, containers)
+            repaired = put_right(turns, name, project.service)
+            containers = of_service(engine, name, project.service) if repaired else containers
+            plan = _plan(parameters, project, engine, containers)
             turns.notes.extend(plan.notes)
             try:
-                _carry_out(plan, turns, compose, project, containers)
+                _carry_out(plan, turns, Pattern(engine, project, name, journal), containers)
             except Unwell as error:
                 raise _stopped(error, plan, turns) from error
     count = f"{len(plan.order)} of {len(containers)} replicas were {_done(plan)}, and all of them are well"
@@ -76,12 +77,12 @@ def _check_times(parameters: t.Mapping[str, t.Any]) -> None:
         raise BadInput("health_timeout_s must be above 0, and settle_s not below", next_step="correct service_health_timeout_s")
 
 
-def _plan(parameters: t.Mapping[str, t.Any], compose: ComposeService, engine: Engine, containers: t.Sequence[Container]) -> Plan:
+def _plan(parameters: t.Mapping[str, t.Any], project: Project, engine: Engine, containers: t.Sequence[Container]) -> Plan:
     way, wanted = parameters["way"], None
     if way == RECREATE:
-        check_renewable(compose)
+        check_renewable(project)
         if not parameters["force"]:
-            wanted = Wanted(compose.config_hash(), _images(engine, containers))
+            wanted = Wanted(config_hash(project), _images(engine, containers))
     return make_plan(containers, way=way, only=parameters["only"], wanted=wanted, has_proxy=_has_proxy(parameters))
 
 
@@ -100,8 +101,7 @@ def _images(engine: Engine, containers: t.Sequence[Container]) -> t.Dict[str, st
     return found
 
 
-def _carry_out(plan: Plan, turns: Turns, compose: ComposeService, project: str, containers: t.Sequence[Container]) -> None:
-    pattern = Pattern(turns.engine, compose, project, turns.journal)
+def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequence[Container]) -> None:
     try:
         if plan.way == RECREATE and plan.order:
             turns.progress.say("trying the compose file with a container that is not started")

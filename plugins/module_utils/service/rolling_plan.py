@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import BadInput
 from .containers import FORMER, Container
@@ -201,3 +201,13 @@ def left_pattern(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]
         return None
     fresh = [one for one in containers if one.id not in noted["pattern_beside"] and not one.started_at]
     return next((one for one in fresh if one.id == noted.get("pattern", one.id)), None)
+
+
+def as_repaired(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Container]:
+    """The replicas as they are named once what a killed run has left is put right."""
+    pattern, repair = left_pattern(containers, noted), make_repair(containers, noted)
+    goes_back = repair is not None and repair.act == "go_back"
+    kept = [one for one in containers if one is not pattern and not (goes_back and repair and one.name == repair.name)]
+    if not goes_back:
+        return [one for one in kept if not one.is_former]
+    return [replace(one, name=one.name[: -len(FORMER)]) if one.is_former else one for one in kept]

@@ -18,10 +18,11 @@ import typing as t
 from urllib.parse import quote
 
 from ..errors import BadInput, CommandFailed, RunbookError
+from .compose import Project
 from .containers import Container, of_service
 from .engine import Engine
 from .journal import Journal
-from .rolling_project import ComposeService
+from .rolling_project import call, create_one_more
 
 _NUMBER = "com.docker.compose.container-number"
 _ENDPOINT = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority")
@@ -92,18 +93,18 @@ def obstacles(configuration: t.Mapping[str, t.Any], service: str) -> t.List[str]
     return found
 
 
-def check_renewable(compose: ComposeService) -> None:
+def check_renewable(project: Project) -> None:
     """See that the service's replicas can be renewed one by one.
 
     Raises:
         BadInput: They cannot.
         CommandFailed: Compose does not understand the project.
     """
-    configuration = json.loads(compose.call("config", "--format", "json", "--no-path-resolution").stdout)
-    found = obstacles(configuration, compose.service)
+    configuration = json.loads(call(project, "config", "--format", "json", "--no-path-resolution"))
+    found = obstacles(configuration, project.service)
     if found:
         raise BadInput(
-            f"The replicas of {compose.service} cannot be made anew one by one",
+            f"The replicas of {project.service} cannot be made anew one by one",
             why="; ".join(found),
             next_step="let Compose make all of them anew (docker compose up --force-recreate), or change the compose file",
         )
@@ -114,13 +115,13 @@ class Pattern:
 
     Args:
         engine: The engine.
-        compose: The service.
-        project: Name of its project.
+        project: The service.
+        name: Name of its project.
         journal: Where it is noted.
     """
 
-    def __init__(self, engine: Engine, compose: ComposeService, project: str, journal: Journal) -> None:
-        self._engine, self._compose, self._project, self._journal = engine, compose, project, journal
+    def __init__(self, engine: Engine, project: Project, name: str, journal: Journal) -> None:
+        self._engine, self._project, self._name, self._journal = engine, project, name, journal
         self._made: t.Optional[Container] = None
 
     def make(self) -> None:
@@ -129,20 +130,16 @@ class Pattern:
         Raises:
             CommandFailed: Compose cannot make a container.
         """
-        before = [one.id for one in of_service(self._engine, self._project, self._compose.service)]
-        self._journal.note(pattern_beside=before)
-        try:
-            self._compose.create_one_more(len(before))
-        finally:
-            made = [one for one in of_service(self._engine, self._project, self._compose.service) if one.id not in before]
-            self._made = made[0] if made else None
-            if self._made is not None:
-                self._journal.note(pattern=self._made.id)
-        if len(made) != 1:
+        self._journal.note(pattern_beside=[one.id for one in of_service(self._engine, self._name, self._project.service)])
+        made, failed = create_one_more(self._engine, self._project, self._name)
+        self._made = made[0] if made else None
+        if self._made is not None:
+            self._journal.note(pattern=self._made.id)
+        if failed is not None or len(made) != 1:
             self.remove()
-            raise RunbookError(
+            raise failed or RunbookError(
                 f"Docker Compose made {len(made)} containers where one was expected",
-                where=self._compose.service,
+                where=self._project.where,
                 next_step="see that nobody else changes the project meanwhile",
             )
 

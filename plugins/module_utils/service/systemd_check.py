@@ -13,7 +13,8 @@ import typing as t
 from ..command import Command, run
 from ..errors import BadInput
 from .systemd_control import systemctl
-from .systemd_state import Unit, notes_on, show
+from .systemd_files import is_stale, notes_on
+from .systemd_state import Unit, show
 
 _TIMEOUT_S = 30.0
 _HINDERS = re.compile(r"is not executable|Refusing|bad unit file setting|has no ExecStart|Failed to load|not found\.", re.IGNORECASE)
@@ -50,10 +51,8 @@ def reload_and_check(units: t.Sequence[Unit], *, read_again: bool, check_mode: b
     Raises:
         BadInput: One could not start; none was touched.
     """
-    stale = [unit.name for unit in units if unit.get("NeedDaemonReload") == "yes"]
+    stale = [unit.name for unit in units if is_stale(unit)]
     names = [unit.name for unit in units]
-    if read_again and stale and not check_mode:
-        systemctl("daemon-reload")
     # What systemd would start is what it has read; the files say that only where they have not changed since.
     hindered = verify(names) if names and (read_again or not stale) else []
     if hindered:
@@ -65,6 +64,8 @@ def reload_and_check(units: t.Sequence[Unit], *, read_again: bool, check_mode: b
         )
     if not read_again:
         return notes_on(units)
+    if stale and not check_mode:
+        systemctl("daemon-reload")
     now = units if check_mode else show(names)
     broken = [unit for unit in now if unit.get("LoadState") not in ("loaded", "") and not check_mode]
     if broken:

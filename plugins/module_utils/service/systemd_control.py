@@ -12,21 +12,22 @@ import typing as t
 
 from ..checks.redaction import Redactor
 from ..command import Command, run
-from ..errors import CommandFailed, RunbookError
+from ..errors import CommandFailed, DeadlineExceeded, RunbookError
 from ..progress import Progress
-from .systemd_state import Unit, seconds, show
+from .systemd_state import Unit, number, seconds, show
 
 _TIMEOUT_S = 60.0
 _POLL_S = 0.1
 _LAST_LINES = 6
 MOST_RESTARTS = 3
 """A unit that systemd has had to start again so often is not waited for any longer."""
+_KILL = "9"
 _RESULTS = {
     "oom-kill": "it was killed because it used more memory than it may (MemoryMax is {MemoryMax})",
     "timeout": "it did not start, or end, in the time that its unit gives it",
     "start-limit-hit": "it ended so often that systemd does not start it any more",
     "exit-code": "it ended with status {ExecMainStatus}{meaning}",
-    "signal": "it was killed by signal {ExecMainStatus}",
+    "signal": "it was killed by signal {ExecMainStatus}{meaning}",
     "core-dump": "it crashed, signal {ExecMainStatus}",
     "watchdog": "its watchdog did not hear of it in time",
     "resources": "systemd lacked what it needs to start it",
@@ -72,15 +73,34 @@ def end_units(units: t.Sequence[Unit]) -> None:
     systemctl("stop", "--", *(unit.name for unit in units), timeout_s=2 * longest_s + 15)
 
 
-def last_lines(name: str, lines: int = _LAST_LINES) -> str:
-    """The unit's last lines of the journal in one, without secrets; empty where the journal cannot be read."""
-    argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={lines}", f"--unit={name}"]
+def start_units(verb: str, names: t.Sequence[str], timeout_s: float) -> None:
+    """Start or restart units; whether they then run, their state says, and not this.
+
+    Raises:
+        CommandFailed: systemd does not try to.
+    """
     try:
-        done = run(Command(argv, timeout_s=10.0), check=False)
-    except RunbookError:
-        return ""
-    kept = [line.strip() for line in Redactor().text(done.stdout).splitlines() if line.strip()]
-    return "; ".join(line[:300] for line in kept)
+        said = systemctl(verb, "--", *names, timeout_s=timeout_s, check=False)
+    except DeadlineExceeded:
+        return
+    refused = [line for line in said.splitlines() if line.startswith("Failed to")]
+    if refused:
+        raise CommandFailed(f"systemd does not {verb} {', '.join(names)}", why="; ".join(refused[:3]))
+
+
+def last_lines(unit: Unit) -> str:
+    """What a unit's last process said last, else what the journal has of the unit, in one line and without secrets; empty for nothing."""
+    own = [f"_SYSTEMD_INVOCATION_ID={unit['InvocationID']}"] if unit.get("InvocationID") else []
+    for which in (own, [f"--unit={unit.name}"]):
+        argv = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--lines={_LAST_LINES}", *which]
+        try:
+            said = run(Command(argv, timeout_s=10.0), check=False).stdout if which else ""
+        except RunbookError:
+            return ""
+        lines = [line.strip() for line in Redactor().text(said).splitlines() if line.strip()]
+        if lines:
+            return "; ".join(line[:300] for line in lines)
+    return ""
 
 
 def cause(unit: Unit) -> str:
@@ -91,7 +111,7 @@ def cause(unit: Unit) -> str:
         why = f"it is still starting ({unit.get('SubState')}), after {unit.restarts} restarts by systemd" + _told(unit, "; ")
     else:
         why = _told(unit) or f"it is {unit.get('ActiveState')} ({unit.get('SubState')})"
-    said = last_lines(unit.name)
+    said = last_lines(unit)
     return f"{unit.name}: {why}" + (f". It said last: {said}" if said else "")
 
 
@@ -99,8 +119,13 @@ def _told(unit: Unit, before: str = "") -> str:
     result = unit.get("Result", "success")
     if result in ("success", ""):
         return ""
-    meaning = _STATUSES.get(unit.get("ExecMainStatus", ""), "")
-    words = {"MemoryMax": "unlimited", "ExecMainStatus": "unknown", **unit, "meaning": f" ({meaning})" if meaning else ""}
+    limit = number(unit.get("MemoryMax", ""))
+    memory = f"{limit / (1 << 20):.0f} MiB" if limit is not None else "unlimited"
+    meaning = _STATUSES.get(unit.get("ExecMainStatus", ""), "") if result == "exit-code" else ""
+    if result == "signal" and unit.get("ExecMainStatus") == _KILL and limit is not None:
+        # With the first version of control groups systemd does not tell why the kernel kills.
+        meaning = f"as the kernel does with one that uses more memory than it may, MemoryMax is {memory}"
+    words = {"ExecMainStatus": "unknown", **unit, "MemoryMax": memory, "meaning": f" ({meaning})" if meaning else ""}
     return before + _RESULTS.get(result, f"systemd says {result}").format(**words)
 
 
@@ -131,13 +156,18 @@ class Waiting:
             unwell = [unit for unit in units if not self.is_stable(unit)]
             if not unwell:
                 return units
-            # A first look may come before systemd has begun.
             ended = [unit for unit in unwell if _has_ended(unit, counted.get(unit.name, 0))]
             late = time.monotonic() - begun > self.timeout_s
             if late or ended:
                 raise self._failure(ended or unwell, late=not ended)
             self._progress.say(f"waiting for {', '.join(unit.name for unit in unwell[:3])}", len(units) - len(unwell), len(units), "units")
             time.sleep(_POLL_S)
+
+    def require_running(self, names: t.Sequence[str]) -> None:
+        """Raise CommandFailed where a unit has ended."""
+        ended = [unit for unit in show(names) if _has_ended(unit, unit.restarts)]
+        if ended:
+            raise self._failure(ended, late=False)
 
     def until_same(self, before: t.Sequence[Unit]) -> None:
         """See for `settle_s` seconds that units that run go on running with their processes.

@@ -74,13 +74,16 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         raise BadInput("There is no command to run", next_step="give service_exec_command a list: a program and its arguments")
     target = target_of(parameters["unit"], parameters["instances"])
     unit = chosen(target, units_of(target), parameters["replica"])
-    argv, folder = [*as_user(unit), *command], folder_of(unit)
+    # The one variable of ours that every program gets is no variable of the unit's.
+    argv, folder = [*as_user(unit), "env", "-u", "LC_ALL", "--", *command], folder_of(unit)
     who = unit.get("User") or "root"
     steps = [f"run {command[0]} as {who} in {folder}, with the environment of {unit.name}"]
     answer: t.Dict[str, t.Any] = {"replica": unit.name, "user": who, "folder": folder, "steps": steps}
     if check_mode:
         return {"changed": True, **answer, "conclusion": f"Would {steps[0]}"}
     variables = environment_of(unit)
+    if "LC_ALL" in variables:
+        argv = [*as_user(unit), *command]
     mask = Redactor(value for name, value in variables.items() if is_secret_name(name) and len(value) > 1).text
     begun = time.monotonic()
     status, out, err = _run(argv, folder, {**_identity(unit), **variables}, parameters["timeout_s"])

@@ -17,9 +17,10 @@ from ..files import write_atomically
 from ..progress import Progress
 from .systemd_check import verify
 from .systemd_control import Waiting, require_root, systemctl
+from .systemd_files import notes_on
 from .systemd_plan import require_units
 from .systemd_state import OPTIONS as UNIT_OPTIONS
-from .systemd_state import Unit, notes_on, number, seconds, show, state_of, target_of, units_of
+from .systemd_state import Unit, number, seconds, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **UNIT_OPTIONS,

@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ..errors import BadInput
+from .systemd_files import is_outdated
 from .systemd_state import Target, Unit, natural
 
 ROLLING, ALL, ONE, DOWN_AND_UP = "rolling", "all", "one", "down_and_up"
@@ -37,7 +38,10 @@ class Move:
         if self.verb == "wait":
             return f"wait until {named} {'runs' if len(self.units) == 1 else 'run'} steadily"
         also = {"start": "enable and ", "stop": "disable and "}.get(self.verb, "") if self.lasting else ""
-        return f"{also}{self.verb} {named}" + ("" if self.verb == "stop" else ", and wait until it runs steadily")
+        one = len(self.units) == 1
+        return f"{also}{self.verb} {named}" + (
+            "" if self.verb == "stop" else f", and wait until {'it runs' if one else 'they run'} steadily"
+        )
 
 
 def restart_plan(target: Target, units: t.Sequence[Unit], way: str, replica: str = "") -> t.List[Move]:
@@ -66,7 +70,7 @@ def restart_plan(target: Target, units: t.Sequence[Unit], way: str, replica: str
 def apply_plan(target: Target, units: t.Sequence[Unit]) -> t.List[Move]:
     """Those that do not run, and those that run since before their files changed, are restarted one at a time."""
     require_units(target, units)
-    meant = [unit for unit in units if not unit.active or unit.get("NeedDaemonReload") == "yes" or unit.is_outdated]
+    meant = [unit for unit in units if not unit.active or is_outdated(unit)]
     return [Move("restart", (unit.name,)) for unit in sorted(meant, key=lambda unit: unit.active)]
 
 
@@ -145,7 +149,9 @@ def new_instances(target: Target, here: t.Sequence[str], spare: t.Sequence[str],
         return []
     found = [name for name in spare if name not in here][:count]
     names = [target.instance(name) for name in (*here, *found)]
-    if len(found) < count and not all(name.isdecimal() for name in names):
+    if len(found) == count:
+        return found
+    if not all(name.isdecimal() for name in names):
         raise BadInput(
             f"There are only {len(here) + len(found)} instances to be had, and their names are no numbers that could be counted on",
             where=", ".join([*here, *found]),

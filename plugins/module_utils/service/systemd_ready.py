@@ -55,8 +55,8 @@ class Ready:
 
             plan(for_instances(self._checks, instances), timeout_s=_TIMEOUT_S)
 
-    def wait(self, instances: t.Sequence[str], timeout_s: float) -> int:
-        """Ask until all pass; returns how many there are.
+    def wait(self, instances: t.Sequence[str], timeout_s: float, still: t.Callable[[], object]) -> int:
+        """Ask until all pass; returns how many there are. Before each round `still` is called, which raises where asking on is of no use.
 
         Raises:
             CommandFailed: They did not within `timeout_s` seconds; the last answers are the cause.
@@ -69,6 +69,7 @@ class Ready:
         raw = for_instances(self._checks, instances)
         redactor, give_up = redactor_for(raw), time.monotonic() + timeout_s
         while True:
+            still()
             left_s = max(0.5, min(_TIMEOUT_S, give_up - time.monotonic()))
             results = ask(plan(raw, timeout_s=left_s, retries=0), redactor=redactor)
             wrong = [result for result in results if result.verdict in ("fail", "unknown")]

@@ -11,13 +11,16 @@ from dataclasses import dataclass, replace
 
 from ..errors import CommandFailed, RunbookError
 from ..progress import Progress
+from .proxy import proxy_from
 from .state import RUNNING, Replica, State
 from .systemd_check import reload_and_check
-from .systemd_control import Waiting, end_units, require_root, systemctl
+from .systemd_control import Waiting, cause, end_units, last_lines, require_root, start_units, systemctl
+from .systemd_files import notes_on
 from .systemd_plan import Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
+from .systemd_proxy import InProxy, no_container
 from .systemd_ready import Ready
 from .systemd_state import OPTIONS as UNIT_OPTIONS
-from .systemd_state import Target, Unit, notes_on, show, state_of, target_of, units_of
+from .systemd_state import Target, Unit, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **UNIT_OPTIONS,
@@ -26,6 +29,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "replica": {"type": "str", "default": ""},
     "count": {"type": "int"},
     "ready_checks": {"type": "list", "elements": "dict", "default": []},
+    "proxy": {"type": "dict", "default": {}},
+    "drain_timeout_s": {"type": "float", "default": 30.0},
     "health_timeout_s": {"type": "float", "default": 100.0},
     "settle_s": {"type": "float", "default": 1.0},
 }
@@ -41,6 +46,7 @@ class Work:
         units: They, as they were before.
         waiting: How they are waited for.
         ready: The checks that must pass.
+        proxy: The proxy in front of them.
         done: Units with which it is over and well.
         changed: Whether anything was done.
     """
@@ -49,6 +55,7 @@ class Work:
     units: t.List[Unit]
     waiting: Waiting
     ready: Ready
+    proxy: InProxy
     done: t.List[str]
     changed: bool = False
 
@@ -58,8 +65,15 @@ class Work:
 
     def wait(self, names: t.Sequence[str], before: t.Sequence[Unit]) -> None:
         """Wait until units run steadily and the ready checks pass."""
-        self.waiting.until_stable(names, before)
-        self.ready.wait(self.instances(names), self.waiting.timeout_s)
+        units = self.waiting.until_stable(names, before)
+        try:
+            self.ready.wait(self.instances(names), self.waiting.timeout_s, lambda: self.waiting.require_running(names))
+        except CommandFailed as error:
+            if "unready" not in error.facts:
+                raise
+            said = last_lines(units[0])
+            error.where, error.why = ", ".join(names), error.why + (f". It said last: {said}" if said else "")
+            raise
 
     def carry_out(self, move: Move) -> None:
         """Do one step.
@@ -69,15 +83,37 @@ class Work:
         """
         before = show(move.units)
         if move.verb == "stop":
-            end_units(before)
-            self.changed = True
-            if move.lasting:
-                systemctl("disable", "--quiet", "--", *move.units)
-        elif move.verb != "wait":
-            self._start(move, before)
-        if move.verb != "stop":
+            self._stop(move, before)
+        elif move.verb == "restart" and len(before) == 1:
+            self._renew(move, before[0])
+        else:
+            if move.verb != "wait":
+                self._start(move, before)
             self.wait(move.units, before)
         self.done += move.units
+
+    def _renew(self, move: Move, before: Unit) -> None:
+        """Restart one unit, behind the proxy: the others have its requests meanwhile."""
+        servers = self.proxy.take_out(before, needs_others=len(self.units) > 1)
+        self.changed = self.changed or bool(servers)
+        try:
+            self._start(move, [before])
+            self.wait(move.units, [before])
+            self.proxy.bring_in(show(move.units)[0], servers)
+        except RunbookError as error:
+            left = self.proxy.let_go(show(move.units)[0], servers)
+            error.why = ". ".join(part for part in (error.why, left) if part)
+            raise
+
+    def _stop(self, move: Move, before: t.Sequence[Unit]) -> None:
+        servers = {unit.name: self.proxy.take_out(unit, needs_others=True) for unit in before} if move.lasting else {}
+        end_units(before)
+        self.changed = True
+        if move.lasting:
+            systemctl("disable", "--quiet", "--", *move.units)
+        for unit in show(move.units) if any(servers.values()) else []:
+            left = self.proxy.let_go(unit, servers[unit.name])
+            self.proxy.notes += [left] if left else []
 
     def _start(self, move: Move, before: t.Sequence[Unit]) -> None:
         failed = [unit.name for unit in before if unit.get("ActiveState") == "failed"]
@@ -87,11 +123,7 @@ class Work:
         if move.lasting:
             systemctl("enable", "--quiet", "--", *move.units)
         self.changed = True
-        # Its exit status says no more than the units' own state, which is looked at next.
-        said = systemctl(move.verb, "--no-block", "--", *move.units, check=False)
-        refused = [line for line in said.splitlines() if line.startswith("Failed to")]
-        if refused:
-            raise CommandFailed(f"systemd does not {move.verb} {', '.join(move.units)}", why="; ".join(refused[:3]))
+        start_units(move.verb, move.units, self.waiting.timeout_s)
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -105,7 +137,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     units = units_of(target)
     progress = Progress(f"{parameters['operation']} of {target.unit}")
     waiting = Waiting(parameters["health_timeout_s"], parameters["settle_s"], progress)
-    work = Work(target, units, waiting, Ready(parameters["ready_checks"], progress), [])
+    proxy = InProxy(proxy_from(parameters["proxy"], no_container), parameters["drain_timeout_s"], parameters["health_timeout_s"], progress)
+    work = Work(target, units, waiting, Ready(parameters["ready_checks"], progress), proxy, [])
     work.ready.require_sense(work.instances([unit.name for unit in units]))
     moves = _plan(parameters, work)
     before = state_of(units)
@@ -124,7 +157,10 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         except RunbookError as error:
             raise _failure(parameters, work, moves[number:], error) from error
     after = units_of(target)
-    notes += [note for note in notes_on(after) if note not in notes] if work.changed else []
+    fallen = [unit for unit in after if unit.name in work.done and not unit.active and unit.name not in stopped_by(moves)]
+    if fallen:
+        raise _failure(parameters, work, moves[-1:], CommandFailed(f"{fallen[0].name} ended again", why=cause(fallen[0])))
+    notes += [*proxy.notes, *(note for note in notes_on(after) if work.changed and note not in notes)]
     return _result(parameters, before, state_of(after), moves, work.changed, notes)
 
 
@@ -147,6 +183,12 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
     started = {name for move in moves for name in move.units}
     rest = tuple(name for name in names if name not in started)
     return [*([Move("wait", rest)] if rest else []), *moves]
+
+
+def stopped_by(moves: t.Sequence[Move]) -> t.Set[str]:
+    """Units that the plan ends with stopped."""
+    last = {name: move.verb for move in moves for name in move.units}
+    return {name for name, verb in last.items() if verb == "stop"}
 
 
 def predicted(before: State, moves: t.Sequence[Move]) -> State:

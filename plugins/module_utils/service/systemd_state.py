@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
-import time
 import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -34,7 +32,9 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 """Of modules for services that systemd runs; described in plugins/modules/unit_replicas.py."""
 ALIVE = ("active", "reloading", "refreshing")
 _TIMEOUT_S = 30.0
-_LINKS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+_ENDS = {"1": 0, "exited": 0, "2": 128, "killed": 128, "3": 128, "dumped": 128}
+"""ExecMainCode (CLD_EXITED, CLD_KILLED, CLD_DUMPED of wait(2)) -> what its status counts from."""
+FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 _NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _TYPE = re.compile(r"\.(service|socket|timer|path|target|mount|automount|swap|slice|scope|device)\Z")
 _SPAN = re.compile(r"([\d.]+)\s*(us|ms|s|min|h|d|w|month|y)\b")
@@ -124,6 +124,14 @@ class Unit(t.Dict[str, str]):
         return not self.enabled and self.get("ActiveState") == "inactive"
 
     @property
+    def exit_status(self) -> t.Optional[int]:
+        """Status of its last end, as a shell would tell it (128 and the number for a signal); None while it runs or when it never did."""
+        status, code = number(self.get("ExecMainStatus", "")), self.get("ExecMainCode", "")
+        if self.active or status is None or code not in _ENDS:
+            return None
+        return int(status) + _ENDS[code]
+
+    @property
     def restarts(self) -> int:
         """How often systemd has started it again by itself."""
         return int(number(self.get("NRestarts", "")) or 0)
@@ -134,17 +142,6 @@ class Unit(t.Dict[str, str]):
         lines = self.get("EnvironmentFiles", "").splitlines()
         return [(line.rpartition(" (")[0], line.endswith("=yes)")) for line in lines if " (" in line]
 
-    @property
-    def is_outdated(self) -> bool:
-        """Whether it runs since before one of its files changed last (their ctime, which a rename sets, too)."""
-        began = int(self.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
-        if not self.active or not began:
-            return False
-        patterns = [self.get("FragmentPath", ""), *self.get("DropInPaths", "").split(), *(path for path, _may in self.environment_files)]
-        paths = (path for pattern in patterns if pattern for path in glob.glob(pattern))
-        started_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + began
-        return any(os.stat(path).st_ctime > started_at for path in paths)
-
     def replica(self) -> Replica:
         """The unit as a replica of the service."""
         try:
@@ -153,7 +150,7 @@ class Unit(t.Dict[str, str]):
         except NoAnswer as error:
             reason = str(error)
         program = re.search(r"path=([^ ;]+)", self.get("ExecStart", ""))
-        ended = self.get("ExecMainCode", "0") not in ("", "0") and not self.active
+        stopped = self.get("ActiveState") == "inactive" and self.get("Result") == "success" and self.get("LoadState") == "loaded"
         return Replica(
             name=self.name,
             state=RUNNING if self.active else self.get("ActiveState", "") or "unknown",
@@ -161,9 +158,9 @@ class Unit(t.Dict[str, str]):
             image=program.group(1) if program else "",
             started_at=moment(self.get("ActiveEnterTimestamp", "")) if self.active else "",
             restarts=self.restarts,
-            exit_status=int(number(self.get("ExecMainStatus", "")) or 0) if ended else None,
+            exit_status=self.exit_status,
             limits={"memory_bytes": number(self.get("MemoryMax", "")), "cpus": seconds(self.get("CPUQuotaPerSecUSec", ""))},
-            reason="" if self.active and not findings else reason,
+            reason="" if stopped else reason,
         )
 
 
@@ -222,7 +219,7 @@ def natural(name: str) -> t.Tuple[t.Any, ...]:
 def enabled_instances(target: Target) -> t.List[str]:
     """Units of a template that start with the machine: links in the folders `*.wants` and `*.requires` of the units' folders."""
     pattern = target.unit.replace("@.", "@*.", 1)
-    paths = (path for top in _LINKS for kind in ("wants", "requires") for path in glob.glob(f"{top}/*.{kind}/{pattern}"))
+    paths = (path for top in FOLDERS for kind in ("wants", "requires") for path in glob.glob(f"{top}/*.{kind}/{pattern}"))
     return sorted({path.rpartition("/")[2] for path in paths} - {target.unit}, key=natural)
 
 
@@ -267,15 +264,3 @@ def read(parameters: t.Mapping[str, t.Any]) -> State:
     units = units_of(target_of(parameters["unit"], parameters["instances"]))
     wanted = parameters.get("wanted")
     return State(len(units) or None if wanted is None else wanted, tuple(unit.replica() for unit in units))
-
-
-def notes_on(units: t.Sequence[Unit]) -> t.List[str]:
-    """What stands out about units that run."""
-    stale = [unit.name for unit in units if unit.get("NeedDaemonReload") == "yes"]
-    unbound = [unit.name for unit in units if unit.active and unit.get("UnitFileState") == "disabled"]
-    notes = []
-    if stale:
-        notes.append(f"Files of {', '.join(stale)} have changed since systemd read them; service_apply lets them take effect")
-    if unbound:
-        notes.append(f"Not enabled, so not started with the machine: {', '.join(unbound)}")
-    return notes
