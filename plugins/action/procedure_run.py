@@ -31,6 +31,7 @@ from ansible_collections.sre.runbooks.plugins.filter import (  # noqa: F401  # p
     redis_connection,
     report_log_scan,
     service_backup,
+    service_kubernetes,
     store,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.controller import Controller
