@@ -21,19 +21,6 @@ localhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbo
 [app]
 localhost
 """
-ENTRY = """- name: One entry point of the role
-  hosts: app
-  gather_facts: false
-  tasks:
-    - name: Carry it out
-      ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: "{{ verb }}"}
-    - name: Keep what it says
-      ansible.builtin.copy:
-        content: "{{ lookup('ansible.builtin.vars', 'service_' ~ verb ~ '_result') | to_json }}"
-        dest: "{{ result_file }}"
-        mode: "0600"
-      check_mode: false
-"""
 ENTRY = """- name: Entry points of the role, one after the other
   hosts: app
   gather_facts: false
@@ -104,20 +91,6 @@ class Runs:
         """Run a playbook to its end."""
         return finish(self.start(playbook, *options, **variables))
 
-    def verb(self, verb: str, *options: str, **variables: t.Any) -> dict[str, t.Any]:
-        """The result of an entry point of the role, which must succeed."""
-        result_file = self.folder / "result.json"
-        result_file.unlink(missing_ok=True)
-        done = self.run("entry", *options, verb=verb, result_file=str(result_file), **variables)
-        assert done.status == 0, done.output
-        return dict(json.loads(result_file.read_text()))
-
-    def refused(self, verb: str, *options: str, **variables: t.Any) -> str:
-        """What an entry point of the role says that must fail."""
-        done = self.run("entry", *options, verb=verb, result_file=str(self.folder / "result.json"), **variables)
-        assert done.status != 0, done.output
-        assert "Traceback" not in done.output, done.output
-        return done.message
     def verbs(self, *steps: Step, check: bool = False) -> list[Result]:
         """The results of entry points of the role, one after the other in one run, which must succeed."""
         results = self.folder / "results"
