@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ConfigMap and Secret of a workload are changed by the real playbooks; with a broken value the former ones are back, and its pods serve."""
+"""ConfigMap and Secret of a workload are changed by the real playbooks; with a broken value they are as before, and its pods serve."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
 
 def test_what_the_server_refuses_is_told_and_nothing_was_changed(service: KubernetesService, server: KubernetesServer) -> None:
     before = data(server)
-    server.faults.append(Fault("PATCH .*dryRun", 403, times=-1, message="admission says no"))
+    server.faults.append(Fault("PATCH .*/configmaps/", 403, times=-1, message="admission says no"))
     try:
         refused = run(service, "config_update", configuration_values={"LOG_LEVEL": "trace"})
     finally:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The environment file and drop-ins of units under a real systemd are changed; with a broken value the old ones are back, and the units serve."""
+"""Environment file and drop-ins of units of a real systemd are changed; with a broken value they are as before, and the units serve."""
 
 from __future__ import annotations
 
@@ -104,12 +104,29 @@ def test_a_point_keeps_units_drop_ins_and_environment_files_and_brings_them_back
     assert colours(host) == {"red"}
 
 
-NASTY = ["", " ", "a b", "it's", 'say "x"', "back\\slash", "$HOME ${A} `id`", "tab\there", "two\nlines", "# no comment", "a # b", "\\", "x\\\ny", "end\\", "=;:%i %%", "ä ü"]
+NASTY = [
+    "",
+    " ",
+    "a b",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "$HOME ${A} `id`",
+    "tab\there",
+    "two\nlines",
+    "# no comment",
+    "a # b",
+    "\\",
+    "x\\\ny",
+    "end\\",
+    "=;:%i %%",
+    "ä ü",
+]
 
 
 def test_systemd_gives_a_program_exactly_the_values_that_were_written(host: Host) -> None:
     made: list[str] = []
-    strategy = st.lists(st.sampled_from(list("'\"\\$`#= \t%n;\n") + ["\\n", "a"]), max_size=8).map("".join)
+    strategy = st.lists(st.sampled_from([*list("'\"\\$`#= \t%n;\n"), "\\n", "a"]), max_size=8).map("".join)
 
     @given(strategy)
     @settings(max_examples=150, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
@@ -121,7 +138,8 @@ def test_systemd_gives_a_program_exactly_the_values_that_were_written(host: Host
     host.write("/etc/values.env", plan("", "systemd", wanted, ()).text)
     program = "import json,os;print(json.dumps({n: v for n, v in os.environ.items() if n[0] == 'V' and n[1:].isdigit()}))"
     host.write("/srv/values.py", program)
-    unit = "[Service]\nType=oneshot\nEnvironmentFile=/etc/values.env\nExecStart=/usr/bin/python3 /srv/values.py\nStandardOutput=truncate:/run/values.json\n"
+    start = "ExecStart=/usr/bin/python3 /srv/values.py\nStandardOutput=truncate:/run/values.json\n"
+    unit = f"[Service]\nType=oneshot\nEnvironmentFile=/etc/values.env\n{start}"
     host.write("/etc/systemd/system/values.service", unit)
     host("systemctl daemon-reload && systemctl start values.service")
     assert json.loads(host("cat /run/values.json")) == wanted

@@ -155,7 +155,10 @@ def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Pat
         service.write("a", 100_000)
         with pytest.raises(NoSpace, match="The disk is full"):
             service.call("create")
-        assert (points_of(str(service.home)), [path.name for path in (disk / "home").iterdir() if not path.name.endswith(".lock")]) == ([], [])
+        assert (points_of(str(service.home)), [path.name for path in (disk / "home").iterdir() if not path.name.endswith(".lock")]) == (
+            [],
+            [],
+        )
     with small_disk(2) as disk:
         (disk / "service").mkdir()
         service = Service(disk / "service", tmp_path / "home2")
@@ -173,8 +176,29 @@ def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Pat
         assert service.call("restore", point=point)["changed"] is True
 
 
-NASTY = ["", " ", "a b", "it's", 'say "x"', "back\\slash", "$HOME ${A} $$ `id`", "tab\there", "two\nlines", "cr\r", "# no comment", "a # b", "'", "\\", "x\\\ny", "end\\", "\\'", "'\\", "=;:%i", "ä ü"]  # fmt: skip
-VALUES = st.lists(st.sampled_from(list("'\"\\$`#= \t%n;\n\r{}") + ["\\n", "a", "${A}"]), max_size=8).map("".join)
+NASTY = [
+    "",
+    " ",
+    "a b",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "$HOME ${A} $$ `id`",
+    "tab\there",
+    "two\nlines",
+    "cr\r",
+    "# no comment",
+    "a # b",
+    "'",
+    "\\",
+    "x\\\ny",
+    "end\\",
+    "\\'",
+    "'\\",
+    "=;:%i",
+    "ä ü",
+]
+VALUES = st.lists(st.sampled_from([*list("'\"\\$`#= \t%n;\n\r{}"), "\\n", "a", "${A}"]), max_size=8).map("".join)
 
 
 @pytest.mark.docker
@@ -196,7 +220,12 @@ def test_compose_reads_exactly_the_values_that_were_written(docker: Docker, tmp_
     service = {"image": "x", "env_file": ["service.env"], "labels": {name: f"${{{name}}}" for name in wanted}}
     (tmp_path / "compose.yaml").write_text(json.dumps({"name": docker.name("values"), "services": {"app": service}}))
     done = subprocess.run(
-        ["docker", "compose", "config", "--format", "json"], cwd=tmp_path, env=docker.environment, capture_output=True, text=True, check=False
+        ["docker", "compose", "config", "--format", "json"],
+        cwd=tmp_path,
+        env=docker.environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)["services"]["app"]

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, swap
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.objects import cleaned
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import INFO_OPTIONS, OPTIONS, inform, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.survey import ABSENT, survey
@@ -303,6 +304,33 @@ def test_objects_are_kept_without_what_the_server_writes_and_secrets_only_given_
     assert cleaned(kept[0]) == kept[0]
 
 
+def test_a_workload_comes_back_as_it_was_but_for_its_replicas_and_restarts() -> None:
+    def workload(image: str, replicas: int, **annotations: str) -> dict[str, t.Any]:
+        template = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "app", "image": image}]}}
+        metadata = {"name": "api", "namespace": "n", "annotations": {"team": "platform"}}
+        spec = {"replicas": replicas, "template": template}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
+
+    restarted = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+    kept, now = workload("app:1", 3, note="a"), workload("app:1", 5, note="a", **restarted)
+    assert restorable([kept], [now]) == []
+    now["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2"
+    back = restorable([kept], [now])[0]
+    assert back["spec"]["template"]["spec"]["containers"][0]["image"] == "app:1"
+    assert (back["spec"]["replicas"], back["spec"]["template"]["metadata"]["annotations"]) == (5, {"note": "a", **restarted})
+    assert restorable([kept], []) == [kept]
+    assert restorable([kept], [now], ["ConfigMap"]) == []
+
+
+def test_the_cause_of_a_failure_is_one_line_without_secrets() -> None:
+    assert cause({"msg": "It failed. ", "cmd": None}) == "It failed"
+    said = cause({"msg": "non-zero return code", "cmd": ["/usr/bin/tool", "-x"], "rc": 3, "stderr": "bad\nvalue hush-4711"}, ["hush-4711"])
+    assert said == "tool says: bad value ********"
+    assert cause({"msg": "x", "cmd": ["tool", "-x"], "rc": 3, "stderr": ""}) == "tool -x ended with status 3"
+    assert cause({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "this one"}]}) == "this one"
+    assert cause({}) == "a task failed without a message"
+
+
 TREES = st.dictionaries(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join), st.one_of(st.none(), st.binary(max_size=3)), max_size=6
 )
@@ -348,6 +376,30 @@ def test_whatever_became_of_a_folder_it_comes_back_or_nothing_is_changed(
         with pytest.raises(BadInput):
             service.call("restore")
         assert service.picture() == present
+
+
+def test_only_what_differs_is_patched_and_secret_values_are_not_told() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"K": "b25l", "OLD": "eA=="}}
+    change = patches(CONFIG_MAP, secret, {"LIMIT": 1, "MORE": True}, {"K": "two"}, ["OLD"])
+    assert change["config_map"]["data"] == {"MORE": "true"}
+    assert change["secret"]["data"] == {"K": "dHdv", "OLD": None}
+    assert (change["added"], change["updated"], change["removed"]) == (["MORE"], ["K"], ["OLD"])
+    assert "two" not in change["before"] + change["after"] and "dHdv" not in change["after"]
+    assert patches(CONFIG_MAP, {}, {"LIMIT": "1"}, {}, ["OLD"])["changed"] is False
+    with pytest.raises(BadInput, match="service_kube_secret"):
+        patches(CONFIG_MAP, {}, {}, {"K": "x"}, [])
+    with pytest.raises(BadInput, match="no key"):
+        patches(CONFIG_MAP, {}, {"a b": "x"}, {}, [])
+
+
+def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:
+    files: list[dict[str, t.Any]] = [{"path": "a", "content": 1}, {"path": "/b", "source": "x", "secret": True, "mode": "0640"}]
+    assert placed(files, ["text"], "/srv") == [{"path": "/srv/a", "content": "1"}, {"path": "/b", "secret_content": "text", "mode": "0640"}]
+    for wrong in ({"content": "x"}, {"path": "/a"}, {"path": "/a", "content": "x", "source": "y"}):
+        with pytest.raises(BadInput, match="not described"):
+            placed([wrong], [])
+    with pytest.raises(BadInput, match="not absolute"):
+        placed([{"path": "a", "content": "x"}], [])
 
 
 def write(check_mode: bool = False, **files: t.Any) -> dict[str, t.Any]:

@@ -46,7 +46,9 @@ def parse(text: str) -> t.List[Statement]:
     while offset < len(text):
         one = _statement(text, offset)
         found.append(one)
-        offset = _start(text, one.value_end if not one.is_bare and text[one.value_start : one.value_start + 1] in "'\"" else _line_end(text, one))
+        offset = _start(
+            text, one.value_end if not one.is_bare and text[one.value_start : one.value_start + 1] in "'\"" else _line_end(text, one)
+        )
     return found
 
 

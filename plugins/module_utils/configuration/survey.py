@@ -61,7 +61,9 @@ def entry_from(told: t.Mapping[str, t.Any]) -> Entry:
     return Entry(**{name: told[name] for name in Entry.__dataclass_fields__})
 
 
-def survey(roots: t.Iterable[str], secret: t.Collection[str] = (), most_bytes: t.Optional[int] = None) -> t.Tuple[t.List[Entry], t.List[str]]:
+def survey(
+    roots: t.Iterable[str], secret: t.Collection[str] = (), most_bytes: t.Optional[int] = None
+) -> t.Tuple[t.List[Entry], t.List[str]]:
     """What there is at `roots`, everything in folders included.
 
     A root that is a symbolic link counts with what it leads to; links in folders are kept as links.

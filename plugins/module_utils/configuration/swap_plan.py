@@ -41,7 +41,10 @@ class SwapPlan:
     def sentences(self) -> t.List[str]:
         """One for each path."""
         said = [f"{'make' if before.kind == ABSENT else 'put back'} {one.path}" for one, before in self.put]
-        said += [f"{'make' if before.kind == ABSENT else 'give its owner and mode back to'} the folder {one.path}" for one, before in self.folders]
+        said += [
+            f"{'make' if before.kind == ABSENT else 'give its owner and mode back to'} the folder {one.path}"
+            for one, before in self.folders
+        ]
         return said + [f"remove {one.path}, which was not there then" for one in self.remove]
 
 
