@@ -146,7 +146,7 @@ def killed_when(runs: Runs, true: Callable[[], t.Any], **variables: t.Any) -> No
 
 def below(pid: int) -> list[int]:
     """Processes that descend from one; Ansible gives each task a session of its own."""
-    children = {}
+    children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             words = path.read_text().rpartition(")")[2].split()

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, swap
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.objects import cleaned
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
@@ -176,7 +176,7 @@ def test_a_failure_in_the_middle_puts_back_what_was_swapped(service: Service, mo
                 raise OSError(30, "Read-only file system", str(target))
         really(source, target, **more)
 
-    monkeypatch.setattr(swap.os, "rename", rename)
+    monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(RunbookError, match="Read-only file system") as error:
         service.call("restore")
     assert (error.value.changed, "everything is as it was" in error.value.message) == (False, True)
@@ -197,7 +197,7 @@ def test_a_restore_that_died_is_taken_back_by_the_next_call(service: Service, mo
         really(source, target, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(swap.os, "rename", rename)
+        patch.setattr(os, "rename", rename)
         with pytest.raises(RunbookError, match="was interrupted") as error:
             service.call("restore")
     assert (error.value.changed, service.info()["interrupted"]) == (True, True)
@@ -402,7 +402,7 @@ def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:
         placed([{"path": "a", "content": "x"}], [])
 
 
-def write(check_mode: bool = False, **files: t.Any) -> dict[str, t.Any]:
+def write(files: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
     empty: dict[str, t.Any] = {"content": None, "secret_content": None, "mode": ""}
     return change_files.operate({"files": [{**empty, "path": path, **told} for path, told in files.items()]}, check_mode)
 
@@ -412,22 +412,22 @@ def test_files_are_placed_all_or_none(tmp_path: Path) -> None:
     Path(first).write_text("old\n")
     Path(first).chmod(0o640)
     wanted: dict[str, t.Any] = {first: {"content": "new\n"}, second: {"secret_content": "hidden-1\n"}}
-    predicted = write(check_mode=True, **wanted)
+    predicted = write(wanted, check_mode=True)
     assert not Path(second).exists()
-    assert predicted == write(**wanted)
+    assert predicted == write(wanted)
     assert "hidden-1" not in str(predicted)
     assert [stat.S_IMODE(Path(path).stat().st_mode) for path in (first, second)] == [0o640, 0o600]
-    assert write(**wanted)["changed"] is False
-    assert write(**{first: {"content": "new\n", "mode": "0600"}})["diff"][0]["after"].startswith(("mode", "(other"))
+    assert write(wanted)["changed"] is False
+    assert write({first: {"content": "new\n", "mode": "0600"}})["diff"][0]["after"].startswith(("mode", "(other"))
     with pytest.raises(BadInput, match="folder of the file is not there"):
-        write(**{first: {"content": "third\n"}, str(tmp_path / "no" / "file"): {"content": "x"}})
+        write({first: {"content": "third\n"}, str(tmp_path / "no" / "file"): {"content": "x"}})
     assert Path(first).read_text() == "new\n"
 
 
 def test_files_written_before_a_failure_get_their_content_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [tmp_path / name for name in ("a", "b", "c")]
     paths[0].write_text("old\n")
-    really = change_files.replace
+    really = in_place.replace
 
     def replace(found: t.Any, *more: t.Any) -> None:
         if found.path.endswith("/c"):
@@ -436,5 +436,5 @@ def test_files_written_before_a_failure_get_their_content_back(tmp_path: Path, m
 
     monkeypatch.setattr(change_files, "replace", replace)
     with pytest.raises(RunbookError, match="broken"):
-        write(**{str(path): {"content": "new\n"} for path in paths})
+        write({str(path): {"content": "new\n"} for path in paths})
     assert ([path.exists() for path in paths], paths[0].read_text()) == ([True, False, False], "old\n")

@@ -101,7 +101,8 @@ def _statement(text: str, start: int) -> Statement:
 
 def _quoted(text: str, start: int) -> t.Tuple[int, str]:
     """Offset behind the closing quote, and what is between the quotes; only escaped quotes are resolved."""
-    quote, characters, escaped = text[start], [], False
+    quote, escaped = text[start], False
+    characters: t.List[str] = []
     for offset in range(start + 1, len(text)):
         character = text[offset]
         if character == quote and not escaped:

@@ -252,8 +252,8 @@ def _settle(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
     }
 
 
-def inform(parameters: t.Mapping[str, t.Any], _check_mode: bool) -> t.Dict[str, t.Any]:
-    """The points that there are, for INFO_OPTIONS.
+def inform(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """The points that there are, for INFO_OPTIONS; check mode does the same.
 
     Raises:
         SetNotFound: The point that is named is not there.

@@ -59,7 +59,8 @@ def compare(wanted: t.Sequence[Entry], present: t.Sequence[Entry]) -> SwapPlan:
         BadInput: A file has become a folder, or the other way round.
     """
     there = {one.path: one for one in present}
-    put, folders = [], []
+    put: t.List[t.Tuple[Entry, Entry]] = []
+    folders: t.List[t.Tuple[Entry, Entry]] = []
     for one in wanted:
         before = there.get(one.path, Entry(one.path, ABSENT))
         if one.kind == ABSENT or one.is_like(before):
