@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
 
 from ..command import Command
+from ..compose_call import compose_argv
 from . import conditions
 from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
 from .programs import InPlace, Output, output_of
@@ -78,14 +78,8 @@ class ComposeService(InPlace):
 
     def command(self) -> Command:
         """The call of docker; the folder is the project's, so that files in it are found as by hand."""
-        options = self.options
-        docker = os.path.join(options["tool_folder"], "docker") if options.get("tool_folder") else "docker"
-        argv = [docker, "compose"]
-        argv += [part for name in options.get("compose_files", ()) for part in ("--file", name)]
-        argv += [part for name in options.get("env_files", ()) for part in ("--env-file", name)]
-        argv += ["--project-name", options["project_name"]] if options.get("project_name") else []
-        argv += ["--project-directory", options["project_folder"]] if options.get("project_folder") else []
-        return Command([*argv, "ps", "--all", "--format", "json", "--", options["service"]], folder=options.get("project_folder", ""))
+        argv = [*compose_argv(self.options), "ps", "--all", "--format", "json", "--", self.options["service"]]
+        return Command(argv, folder=self.options.get("project_folder", ""))
 
     async def ask(self, attempt: Attempt) -> Output:
         return await output_of(attempt, self.command())

@@ -46,7 +46,7 @@ def parse(text: t.Optional[str], where: str) -> Options:
         raise BadInput(what, where=where, why=f"it is no JSON: {error}", next_step=step) from None
     if not isinstance(content, dict):
         raise BadInput(what, where=where, why="it is no JSON object", next_step=step)
-    if not isinstance(content.get("log-opts") or {}, dict):
+    if not isinstance(content.get("log-opts"), (dict, type(None))):
         raise BadInput(what, where=where, why="its log-opts are no JSON object", next_step=step)
     return content
 

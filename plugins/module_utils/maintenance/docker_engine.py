@@ -142,8 +142,13 @@ def remove_image(identity: str, references: t.Sequence[str]) -> None:
         remove("image", "rm", identity)
 
 
+def users_of(identity: str) -> t.List[str]:
+    """Ids of the containers, running or not, that were made from an image or one that is built on it."""
+    return docker("ps", "--all", "--quiet", "--filter", f"ancestor={identity}").stdout.split()
+
+
 def _remove_names(identity: str, references: t.Sequence[str]) -> None:
-    users = docker("ps", "--all", "--quiet", "--filter", f"ancestor={identity}").stdout.split()
+    users = users_of(identity)
     if users:
         raise StillNeeded(f"the container {users[0]} uses it")
     now = next(iter(inspected("image", [identity])), None)

@@ -114,11 +114,19 @@ def _engine(path: str) -> _Engine:
             continue
         if not words or os.path.basename(words[0]) != "dockerd":
             continue
-        file = docker_daemon.names_file(words[1:], DEFAULT_FILE)
+        file = os.path.join(_folder_of(pid), docker_daemon.names_file(words[1:], DEFAULT_FILE))
         if os.path.realpath(file) == os.path.realpath(path):
             ticks = float(start_of(int(pid)) or 0) / os.sysconf("SC_CLK_TCK")
             return _Engine(int(pid), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks, words[1:])
     return _Engine()
+
+
+def _folder_of(pid: str) -> str:
+    """The working folder of a process, from which its relative paths start."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return "/"
 
 
 def _validate(text: str) -> t.List[str]:

@@ -1,0 +1,220 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service_kubernetes
+short_description: Start, stop, restart, scale and limit a workload of Kubernetes, and wait until it is healthy
+version_added: "0.1.0"
+author: The sre.runbooks authors (@sre-runbooks)
+description:
+  - Does to a Deployment, StatefulSet or DaemonSet what C(kubectl rollout restart), C(kubectl scale) and C(kubectl set resources) do, waits as
+    C(kubectl rollout status) does, and goes back as C(kubectl rollout undo) does when the new version does not become healthy.
+  - One call does a whole verb, with a watch instead of repeated questions. Conflicts (409), throttling (429, with its C(Retry-After)) and failing servers
+    are tried again for 30 seconds; refused credentials (401) and missing rights (403) end it at once and say what to do.
+  - A rollout counts as stuck when a new pod waits with ImagePullBackOff, InvalidImageName, CreateContainerConfigError or, after its second crash,
+    CrashLoopBackOff, when the Deployment says that its deadline has passed, or when nothing gets on for O(health_timeout_s). The failure names the
+    pod, its reason and its last log lines.
+  - Credentials come from O(kube_config), the environment variables C(K8S_AUTH_*) of M(kubernetes.core.k8s), C(KUBECONFIG), or the pod's service account.
+requirements:
+  - kubernetes (Python package) >= 24.2
+extends_documentation_fragment:
+  - sre.runbooks.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+    details: What is done is in RV(steps), also in check mode.
+  idempotent:
+    support: partial
+    details: V(operation=restart) restarts each time; the others change nothing where all is as wanted.
+options:
+  operation:
+    description:
+      - V(status) says what runs, V(wait) waits until the rollout has ended and all replicas are healthy.
+      - V(stop) lets no replica run and remembers how many there were in the annotation C(sre.runbooks/replicas); V(start) brings as many back.
+      - V(restart) restarts as O(restart_way) says, V(scale) goes to O(scale_to) and changes the limits of the autoscaler.
+      - V(limits) gives the container other resources, V(apply) restarts the pods where O(config_map) or O(secret) have changed since they were started.
+      - V(back) puts O(back) back.
+    type: str
+    required: true
+    choices: [status, start, stop, restart, scale, limits, apply, wait, back]
+  service:
+    description: Name of the service for the result; by default O(workload_name).
+    type: str
+    default: ""
+  kube_config:
+    description: The kubeconfig file; by default what the environment names.
+    type: path
+    default: ""
+  kube_context:
+    description: The context in it; by default the current one.
+    type: str
+    default: ""
+  namespace:
+    description: Namespace of the workload.
+    type: str
+    default: default
+  workload_kind:
+    description: Its kind, C(deployment), C(statefulset) or C(daemonset), in any case.
+    type: str
+    default: deployment
+  workload_name:
+    description: Its name.
+    type: str
+    required: true
+  container:
+    description: The container that matters; by default the one of the annotation C(kubectl.kubernetes.io/default-container), or the first.
+    type: str
+    default: ""
+  config_map:
+    description: Name of the ConfigMap with the configuration, for V(operation=apply).
+    type: str
+    default: ""
+  secret:
+    description: Name of the Secret with the credentials, for V(operation=apply). Its values are not read.
+    type: str
+    default: ""
+  autoscaler:
+    description: Name of the HorizontalPodAutoscaler; by default the one that names the workload as its target.
+    type: str
+    default: ""
+  replicas_named:
+    description: Numbers of replicas by name, such as C(normal) and C(up).
+    type: dict
+    default: {}
+  health_timeout_s:
+    description: Seconds within which something must get on. They begin again whenever another replica has become ready.
+    type: float
+    default: 100
+  restart_way:
+    description:
+      - V(rolling) as C(kubectl rollout restart), with the strategy of the workload. V(one) deletes the pod O(restart_replica).
+      - V(all) deletes all pods at once. V(to_zero_and_back), the same as V(down_and_up), lets none run and then as many as before.
+    type: str
+    choices: [rolling, all, one, down_and_up, to_zero_and_back]
+    default: rolling
+  restart_replica:
+    description: The pod that is deleted.
+    type: str
+    default: ""
+  scale_to:
+    description: How many replicas shall run, a number or a name of O(replicas_named). Empty for as many as there are.
+    type: raw
+    default: ""
+  scale_minimum:
+    description: Fewest replicas that the autoscaler may choose; V(0) leaves it as it is.
+    type: int
+    default: 0
+  scale_maximum:
+    description: Most replicas that the autoscaler may choose; V(0) leaves it as it is.
+    type: int
+    default: 0
+  limits:
+    description: What a container may use, C(memory) and C(cpus), and what is set aside for it, C(memory_request) and C(cpu_request).
+    type: dict
+    default: {}
+  keep_back:
+    description: Whether RV(back) is returned. It holds the template of the pods.
+    type: bool
+    default: false
+  back:
+    description: RV(back) of a call before, for V(operation=back), where something else than the workload says that the change was a bad one.
+    type: list
+    elements: dict
+    default: []
+seealso:
+  - module: kubernetes.core.k8s
+  - module: kubernetes.core.k8s_exec
+"""
+
+EXAMPLES = r"""
+- name: Restart the pods, as many at a time as the Deployment's strategy allows
+  sre.runbooks.service_kubernetes:
+    operation: restart
+    namespace: prod
+    workload_name: calendar-api
+
+- name: Run five replicas
+  sre.runbooks.service_kubernetes:
+    operation: scale
+    namespace: prod
+    workload_name: calendar-api
+    scale_to: 5
+
+- name: Give each replica at most 2 GiB and one processor
+  sre.runbooks.service_kubernetes:
+    operation: limits
+    namespace: prod
+    workload_kind: statefulset
+    workload_name: worker
+    limits: {memory: 2g, cpus: 1.0}
+"""
+
+RETURN = r"""
+verb:
+  description: What was asked for.
+  returned: success
+  type: str
+runtime:
+  description: Always V(kubernetes).
+  returned: success
+  type: str
+service:
+  description: Name of the service.
+  returned: success
+  type: str
+before:
+  description:
+    - What ran, with C(wanted), C(running), C(healthy), C(is_well), C(conclusion) and C(replicas), each with C(name), C(state), C(health), C(image), C(started_at),
+      C(restarts), C(exit_status), C(address), C(limits) (C(memory_bytes), C(cpus)) and C(reason). Pods that are ending, or were evicted, are not among them.
+  returned: success
+  type: dict
+after:
+  description: What runs now, in the same form; in check mode what is predicted.
+  returned: success
+  type: dict
+steps:
+  description: What was done, or in check mode would be, one sentence each.
+  returned: success
+  type: list
+  elements: str
+conclusion:
+  description: One plain sentence about RV(after).
+  returned: success
+  type: str
+notes:
+  description: What the reader should know besides.
+  returned: success
+  type: list
+  elements: str
+requests:
+  description: How many requests were put to the API server.
+  returned: success
+  type: int
+back:
+  description: The requests that bring the state before it back.
+  returned: with O(keep_back)
+  type: list
+  elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_operation import operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_options import OPTIONS
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec=dict(OPTIONS), supports_check_mode=True)
+    conclude(module, lambda: operate(module.params, module.check_mode))
+
+
+if __name__ == "__main__":
+    main()
