@@ -20,12 +20,13 @@ KINDS = {
     "daemonsets": "DaemonSet",
     "replicasets": "ReplicaSet",
     "pods": "Pod",
+    "jobs": "Job",
     "events": "Event",
     "configmaps": "ConfigMap",
     "secrets": "Secret",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 }
-_APIS = {"pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "horizontalpodautoscalers": "autoscaling/v1"}
+_APIS = {"jobs": "batch/v1", "pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "horizontalpodautoscalers": "autoscaling/v1"}
 
 
 def now(earlier_s: float = 0) -> str:
