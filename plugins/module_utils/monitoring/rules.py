@@ -124,7 +124,9 @@ def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dic
     later = [alert for alert in rules.alerts if alert.escalation > 1]
     for name, alerts in (("alerts", first), ("escalation", later)):
         if alerts:
-            groups.append({"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service, values) for alert in alerts]})
+            groups.append(
+                {"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service, values) for alert in alerts]}
+            )
     return {"groups": groups}
 
 
