@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
-from ansible_collections.sre.runbooks.plugins.module_utils.service import exec, limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service import exec as command
+from ansible_collections.sre.runbooks.plugins.module_utils.service import limits
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
@@ -169,8 +170,8 @@ def test_a_command_is_bounded_in_time_and_output_and_ended_where_it_runs(project
     container = project.replicas()[0]
 
     def run(*argv: str, **more: t.Any) -> dict[str, t.Any]:
-        defaults = {name: option.get("default") for name, option in exec.OPTIONS.items()}
-        return exec.operate({**defaults, "container": container, "argv": list(argv), **more}, check_mode=False)
+        defaults = {name: option.get("default") for name, option in command.OPTIONS.items()}
+        return command.operate({**defaults, "container": container, "argv": list(argv), **more}, check_mode=False)
 
     told = run("sh", "-c", "seq 100000; exit 3", statuses=[3], output_bytes=100)
     assert (told["status"], told["cut"], told["stdout"].splitlines()[-1], len(told["stdout"]) <= 100) == (3, True, "100000", True)
