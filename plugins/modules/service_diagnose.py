@@ -15,7 +15,8 @@ description:
     sentences what does, and what to do next. When nothing explains it, it says so and what was looked at.
   - It only reads. All questions together have one deadline; one that fails takes nothing from the others.
   - Values of variables are never shown, and secrets in logs and messages are masked.
-  - For Compose and systemd it runs on the host of the service. For Kubernetes it judges the objects that it is given and asks nobody.
+  - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs, or judges the
+    objects that it is given and asks nobody.
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:
@@ -64,9 +65,29 @@ options:
     type: list
     elements: str
     default: []
+  kube_config:
+    description: The kubeconfig file; by default what the environment names.
+    type: path
+    default: ""
+  kube_context:
+    description: The context in it; by default the current one.
+    type: str
+    default: ""
+  namespace:
+    description: Namespace of the workload.
+    type: str
+    default: default
+  workload_kind:
+    description: Kind of the workload, V(deployment), V(statefulset) or V(daemonset).
+    type: str
+    default: deployment
+  container:
+    description: Container of the pod whose log is read; by default the first that is not ready.
+    type: str
+    default: ""
   objects:
     description:
-      - Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are there its ReplicaSets, its
+      - Without them the API server is asked. Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are there its ReplicaSets, its
         volume claims, the events of the namespace and the nodes.
     type: list
     elements: dict
@@ -96,6 +117,8 @@ options:
     description: Seconds for all questions together.
     type: float
     default: 20
+requirements:
+  - kubernetes (Python package) >= 24.2, for Kubernetes
 seealso:
   - module: sre.runbooks.health_check
 """
@@ -111,6 +134,12 @@ EXAMPLES = r"""
 - name: Say it
   ansible.builtin.debug:
     msg: "{{ diagnosis.conclusion }} Next: {{ diagnosis.next_step }}"
+
+- name: Find out why a Deployment does not become ready
+  sre.runbooks.service_diagnose:
+    runtime: kubernetes
+    namespace: rag7-prod
+    service: langgraph-api
 
 - name: Find out why a unit does not run, and who has its port
   sre.runbooks.service_diagnose:

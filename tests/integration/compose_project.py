@@ -50,6 +50,8 @@ backend app
     option httpchk GET /health
     default-server check inter 300ms fall 2 rise 1 init-addr none resolvers docker
     server-template app- 8 app:8000
+backend fixed
+    server one 127.0.0.1:8000 check inter 300ms
 """
 
 

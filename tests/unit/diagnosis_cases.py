@@ -159,6 +159,14 @@ CASES: dict[str, tuple[Observation, str]] = {
     ),
     "not_started": (unit(ActiveState="inactive", UnitFileState="disabled"), "is stopped, and it is not started when the host is"),
     # Workloads
+    "cluster_refuses": (
+        said("kubernetes", "the workload: Kubernetes does not accept the credentials (401): Unauthorized", KUBERNETES),
+        "refuses these credentials",
+    ),
+    "cluster_unreachable": (
+        said("kubernetes", "the workload: The API server of Kubernetes does not answer: connection refused", KUBERNETES),
+        "cannot be asked",
+    ),
     "workload_missing": (condition("Workload", "Exists", "False", name="api"), "no workload api"),
     "quota_exceeded": (
         event('pods "api-0" is forbidden: exceeded quota: small, requested: limits.memory=2Gi, used: limits.memory=1Gi, limited: 2Gi'),
@@ -240,7 +248,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "ended_with_status": (replica(exit_status=3), "exit status 3"),
     "ended_on_request": (replica(exit_status=143), "was asked to end"),
     "ended_well": (replica(exit_status=0), "without an error"),
-    "restart_loop": (replica(state="restarting", restarts=9), "9 times"),
+    "restart_loop": (replica(state="restarting", restarts=9), "restarts so far: 9"),
     "never_started": (replica(state="created", started=False), "never started"),
     "too_few": (seen(replicas=[]), "no replica of it"),
     "health_undecided": (replica(state="running", health="starting"), "not decided yet"),

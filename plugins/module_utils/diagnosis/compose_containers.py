@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import typing as t
+from datetime import datetime
 
 from .compose_project import items, part
-from .model import MOST_OF_TEXT, Replica
+from .model import MOST_OF_TEXT, RESTARTING, RUNNING, Replica, crashed_lately
 
 PS_FORMAT = "\t".join(
     (
@@ -64,15 +65,17 @@ def name_of(document: t.Mapping[str, t.Any]) -> str:
     return str(document.get("Name") or "").lstrip("/")
 
 
-def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = ()) -> Replica:
-    """A container from its `docker inspect`."""
+def replica(document: t.Mapping[str, t.Any], log: t.Sequence[str] = (), now: t.Optional[datetime] = None) -> Replica:
+    """A container from its `docker inspect`, as it is `now` (UTC)."""
     state, health = part(document, "State"), part(part(document, "State"), "Health")
     status = str(state.get("Status") or "unknown")
     started = not str(state.get("StartedAt") or "0001").startswith("0001")
-    exit_status = state.get("ExitCode")
-    ended = isinstance(exit_status, int) and (status in ("exited", "dead", "restarting") or (not started and exit_status != 0))
+    exit_status, restarts = state.get("ExitCode"), document.get("RestartCount")
+    ended = isinstance(exit_status, int) and (status in ("exited", "dead", RESTARTING) or (not started and exit_status != 0))
+    if status == RUNNING and isinstance(restarts, int) and restarts > 0 and crashed_lately(str(state.get("FinishedAt") or ""), now):
+        status = RESTARTING
     outputs = [one for one in items(health, "Log") if isinstance(one, t.Mapping) and one.get("ExitCode") != 0]
-    limit, restarts = part(document, "HostConfig").get("Memory"), document.get("RestartCount")
+    limit = part(document, "HostConfig").get("Memory")
     return Replica(
         name=name_of(document),
         state=status,

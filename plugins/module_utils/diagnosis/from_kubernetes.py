@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 
 from .compose_project import items, part
-from .model import KUBERNETES, MOST_OF_TEXT, RUNNING, Condition, Observation, Replica
+from .model import KUBERNETES, MOST_OF_TEXT, RESTARTING, RUNNING, Condition, Observation, Replica, crashed_lately
 
 _Object = t.Mapping[str, t.Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -19,7 +20,13 @@ _NODE_PRESSURE = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnava
 
 
 def observe(
-    service: str, objects: t.Iterable[t.Any], logs: t.Iterable[t.Any] = (), *, wanted: t.Optional[int] = None, log_lines: int = 40
+    service: str,
+    objects: t.Iterable[t.Any],
+    logs: t.Iterable[t.Any] = (),
+    *,
+    wanted: t.Optional[int] = None,
+    log_lines: int = 40,
+    now: t.Optional[datetime] = None,
 ) -> Observation:
     """The observation that objects make.
 
@@ -29,6 +36,7 @@ def observe(
         logs: Dictionaries with `pod` (or the pod as `item`) and `log` (text or lines).
         wanted: Replicas that shall run; by default as the workload says.
         log_lines: How many of the last lines count.
+        now: The time (UTC); by default that of this host.
     """
     known = [one for one in objects if isinstance(one, t.Mapping)]
     seen = Observation(KUBERNETES, service, wanted)
@@ -49,7 +57,7 @@ def observe(
     for pod in kinds.get("Pod", []):
         if part(pod, "metadata").get("deletionTimestamp") or part(pod, "status").get("phase") == "Succeeded":
             continue
-        seen.replicas.append(_replica(pod, lines.get(name_of(pod), ())))
+        seen.replicas.append(_replica(pod, lines.get(name_of(pod), ()), now))
     seen.replicas.sort(key=lambda one: one.name)
     for claim in kinds.get("PersistentVolumeClaim", []):
         phase = str(part(claim, "status").get("phase") or "")
@@ -106,7 +114,7 @@ def _logs(logs: t.Iterable[t.Any], most: int) -> t.Dict[str, t.List[str]]:
     return found
 
 
-def _replica(pod: _Object, log: t.Sequence[str]) -> Replica:
+def _replica(pod: _Object, log: t.Sequence[str], now: t.Optional[datetime]) -> Replica:
     status = part(pod, "status")
     first = [one for one in items(status, "initContainerStatuses") if isinstance(one, t.Mapping) and not _ended_well(one)]
     main = [one for one in items(status, "containerStatuses") if isinstance(one, t.Mapping)]
@@ -121,10 +129,11 @@ def _replica(pod: _Object, log: t.Sequence[str]) -> Replica:
         isinstance(one, t.Mapping) and (one.get("type"), one.get("status")) == ("Ready", "True") for one in items(status, "conditions")
     )
     runs = phase == "Running" and bool(main) and all("running" in part(one, "state") for one in main)
+    crashed = any(crashed_lately(str(part(part(one, "lastState"), "terminated").get("finishedAt") or ""), now) for one in main)
     exit_status, restarts = last.get("exitCode"), worst.get("restartCount")
     return Replica(
         name=name_of(pod),
-        state=RUNNING if runs else reason or phase,
+        state=(RESTARTING if crashed else RUNNING) if runs else reason or phase,
         health="" if not runs else "healthy" if ready else "unhealthy",
         exit_status=exit_status if isinstance(exit_status, int) and not isinstance(exit_status, bool) else None,
         out_of_memory=last.get("reason") == "OOMKilled",

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 
 COMPOSE, KUBERNETES, SYSTEMD = "compose", "kubernetes", "systemd"
 CAUSE, LIKELY, SYMPTOM, NOTE = "cause", "likely", "symptom", "note"
 SEVERITIES = (CAUSE, LIKELY, SYMPTOM, NOTE)
 """What keeps it from running; what probably does; how that shows; what should be known. In this order they are told."""
-RUNNING = "running"
+RUNNING, RESTARTING = "running", "restarting"
+SETTLED_S = 60.0
+"""Seconds that a replica must run after a crash before it counts as running: one that crashes again and again runs in between."""
 MOST_OF_TEXT = 8000
 """Characters of a line or message that are kept until secrets are masked; what is shown of it is much less."""
 
@@ -254,6 +257,15 @@ class Diagnosis:
     conclusion: str
     next_step: str
     findings: t.List[Finding]
+
+
+def crashed_lately(ended: str, now: t.Optional[datetime]) -> bool:
+    """Whether a moment (ISO 8601, UTC) is so near to `now` that what came after it may not last."""
+    try:
+        moment = datetime.strptime(ended[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return False
+    return abs(((now or datetime.now(timezone.utc)) - moment).total_seconds()) < SETTLED_S
 
 
 def some(names: t.Iterable[str], most: int = 4) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
-from . import from_kubernetes, gather_compose, gather_systemd
+from . import from_kubernetes, gather_compose, gather_kubernetes, gather_systemd
 from .conclude import conclude, state
 from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
 from .questions import Questions
@@ -28,6 +28,11 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "project_name": {"type": "str", "default": ""},
     "unit": {"type": "str", "default": ""},
     "instances": {"type": "list", "elements": "str", "default": []},
+    "kube_config": {"type": "path", "default": ""},
+    "kube_context": {"type": "str", "default": ""},
+    "namespace": {"type": "str", "default": "default"},
+    "workload_kind": {"type": "str", "default": "deployment"},
+    "container": {"type": "str", "default": ""},
     "objects": {"type": "list", "elements": "dict", "default": []},
     "logs": {"type": "list", "elements": "dict", "default": []},
     "replicas": {"type": "int"},
@@ -164,6 +169,18 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
     if parameters["runtime"] == SYSTEMD:
         unit = gather_systemd.Request(parameters["unit"], tuple(parameters["instances"]), wanted, ports, lines)
         return gather_systemd.gather(unit, questions)
+    if not parameters["objects"]:
+        workload = gather_kubernetes.Request(
+            parameters["workload_kind"],
+            parameters["service"],
+            parameters["namespace"],
+            parameters["kube_config"],
+            parameters["kube_context"],
+            parameters["container"],
+            wanted,
+            lines,
+        )
+        return gather_kubernetes.gather(workload, questions)
     return from_kubernetes.observe(parameters["service"], parameters["objects"], parameters["logs"], wanted=wanted, log_lines=lines)
 
 

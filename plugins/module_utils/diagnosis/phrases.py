@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .model import Clue, Observation, Rule
+from .model import Clue, Condition, Observation, Rule
 
 ALL = ("failure", "compose", "engine", "registry", "systemd", "verify", "event")
 _EVIDENCE = 300
@@ -17,24 +17,20 @@ _EVIDENCE = 300
 
 def messages(seen: Observation, sources: t.Sequence[str]) -> t.Iterator[str]:
     """What these sources said, the runtime's word of each replica and Kubernetes' events and conditions among it."""
-    for message in seen.messages:
-        if message.source in sources:
-            yield message.text
+    yield from (message.text for message in seen.messages if message.source in sources)
     if "engine" in sources or "event" in sources:
-        for replica in seen.replicas:
-            if replica.error:
-                yield replica.error
+        yield from (replica.error for replica in seen.replicas if replica.error)
     if "registry" in sources:
-        for image in seen.images:
-            if image.registry:
-                yield image.registry
+        yield from (image.registry for image in seen.images if image.registry)
     if "event" in sources:
-        for condition in seen.conditions:
-            # What has become well again still stands among the conditions, as True.
-            if condition.message and not (
-                condition.status == "True" and condition.type in ("Ready", "Available", "Progressing", "PodScheduled")
-            ):
-                yield condition.message
+        yield from (condition.message for condition in seen.conditions if condition.message and not _is_over(condition))
+    if "log" in sources:
+        yield from (line for _name, line in logged(seen))
+
+
+def _is_over(condition: Condition) -> bool:
+    """Whether a condition of Kubernetes says that all is well."""
+    return condition.status == "True" and condition.type in ("Ready", "Available", "Progressing", "PodScheduled")
 
 
 def logged(seen: Observation) -> t.Iterator[t.Tuple[str, str]]:

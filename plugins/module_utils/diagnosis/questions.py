@@ -71,6 +71,7 @@ def _answer(name: str, question: t.Callable[[], t.Any], answers: "queue.Queue[t.
     try:
         answers.put((name, True, question()))
     except RunbookError as error:
-        answers.put((name, False, (error.why or error.what)[:_MOST_SAID]))
+        told = f"{error.what}: {error.why}" if error.why else error.what
+        answers.put((name, False, told[:_MOST_SAID]))
     except Exception as error:  # a surprise in one question must not take the other answers away
         answers.put((name, False, f"{type(error).__name__}: {error}"[:_MOST_SAID]))

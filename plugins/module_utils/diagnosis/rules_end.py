@@ -145,7 +145,7 @@ def restart_loop(seen: Observation) -> t.Iterator[Clue]:
     found = _those(seen, lambda one: one.restarts >= _LOOP or one.state == "restarting")
     if found:
         yield Clue(
-            f"{_names(found)} is started again and again ({max(one.restarts for one in found)} times so far)",
+            f"{_names(found)} ends and is started again (restarts so far: {max(one.restarts for one in found)})",
             "read its last lines (procedure service_logs)",
         )
 

@@ -95,7 +95,8 @@ RULES = (
         "engine_unreachable",
         CAUSE,
         "The engine does not run, or does not answer",
-        r"cannot connect to the docker daemon|error during connect|is the docker daemon running|the engine: no answer in time",
+        r"cannot connect to the docker daemon|error during connect|is the docker daemon running"
+        r"|the engine: (?:no answer in time|docker did not end within)",
         "the Docker Engine does not answer",
         "start it (systemctl start docker) and read journalctl --unit docker",
         sources=_HERE,

@@ -10,11 +10,11 @@ import re
 import typing as t
 
 from .model import CAUSE, LIKELY, NOTE, Clue, Observation, Rule
-from .phrases import said
+from .phrases import ALL, said
 
 _PULL = ("registry", "failure", "event", "engine")
 _DENIED = (
-    r"pull access denied for ([^\s,]+)|unauthorized: |(?:requested access to the resource is )denied"
+    r"pull access denied for ([^\s,]+)|unauthorized: |(?<!permission )\bdenied\b(?! the request)"
     r"|no basic auth credentials|403 Forbidden"
 )
 _UNKNOWN = r"manifest unknown|no such manifest|manifest for (\S+) not found|(?:image|repository) \S* ?not found|name unknown"
@@ -147,6 +147,7 @@ RULES = (
         r"exec format error",
         "the program is for another architecture, or a script without its first line (#!)",
         "build the image or program for the architecture of this host; of a script check its first line",
+        sources=(*ALL, "log"),
         unless=lambda seen: any(one.architecture != one.host_architecture for one in seen.images if one.architecture),
     ),
     Rule("image_to_be_pulled", NOTE, "The image is not on this host, and its registry has it", image_to_be_pulled),

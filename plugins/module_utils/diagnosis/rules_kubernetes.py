@@ -167,6 +167,25 @@ def rollout_paused(seen: Observation) -> t.Iterator[Clue]:
 
 
 RULES = (
+    said(
+        "cluster_refuses",
+        CAUSE,
+        "The API server refuses the credentials, or does not allow to look",
+        r"\(401\)|\(403\)|Unauthorized|is forbidden: User|expired",
+        "the API server of Kubernetes refuses these credentials, so nothing is known of the service: {said}",
+        "log in to the cluster again, and check the rights of the account: kubectl auth can-i get pods",
+        sources=(KUBERNETES,),
+    ),
+    said(
+        "cluster_unreachable",
+        CAUSE,
+        "The API server does not answer, or its address is not known",
+        r"does not answer|no answer in time|is missing where|kubeconfig|timed out|refused",
+        "the API server of Kubernetes cannot be asked, so nothing is known of the service: {said}",
+        "check that the cluster runs, the kubeconfig, and the context",
+        sources=(KUBERNETES,),
+        unless=lambda seen: any("(401)" in one.text or "(403)" in one.text for one in seen.messages),
+    ),
     Rule("workload_missing", CAUSE, "There is no such workload", workload_missing),
     said(
         "quota_exceeded",

@@ -18,7 +18,8 @@ RULES = (
         "The log speaks of a variable or setting that is missing",
         r"KeyError: '([A-Z][A-Z0-9_]{2,60})'|(?:environment variable|env var|required (?:variable|setting|key)"
         r"|missing (?:required )?(?:environment variable|setting|config\w*))"
-        r"[ :]+[\"'`]?([A-Za-z_][\w.-]{1,60})|([A-Z][A-Z0-9_]{2,60}) (?:is required|must be set|is not set|not set|environment variable)",
+        r"[ :]+[\"'`]?([A-Za-z_][\w.-]{1,60})"
+        r"|([A-Z][A-Z0-9_]{2,60}) (?:is (?:required|missing)|must be set|is not set|not set|environment variable)",
         "its log speaks of a variable or setting that is missing: {0}{1}{2}",
         "set it in the environment file or the ConfigMap of the service",
     ),

@@ -10,15 +10,17 @@ import json
 import re
 import shlex
 import signal
+import time
 import typing as t
 
-from .model import MOST_OF_TEXT, RUNNING, Replica
+from .model import MOST_OF_TEXT, RESTARTING, RUNNING, SETTLED_S, Replica
 
 PROPERTIES = (
     "Id,Description,LoadState,LoadError,ActiveState,SubState,Result,UnitFileState,FragmentPath,NeedDaemonReload,Type,NRestarts,"
     "ExecMainCode,ExecMainStatus,ExecMainStartTimestamp,ExecStart,ExecStartPre,EnvironmentFiles,Environment,User,Group,DynamicUser,"
     "WorkingDirectory,RootDirectory,RootImage,MemoryMax,MemoryCurrent,Requires,Requisite,BindsTo,TriggeredBy,Listen,StatusText,"
-    "ConditionResult,AssertResult,TimeoutStartUSec,StartLimitBurst,StartLimitIntervalUSec,Restart,StateChangeTimestamp"
+    "ConditionResult,AssertResult,TimeoutStartUSec,StartLimitBurst,StartLimitIntervalUSec,Restart,StateChangeTimestamp,"
+    "ActiveEnterTimestampMonotonic"
 )
 _EXEC = re.compile(r"path=(\S+) ;.*?(?:code=(\w+) ; status=(\d+))", re.DOTALL)
 _LISTEN = re.compile(r"(\S+) \((Stream|SequentialPacket)\)")
@@ -42,13 +44,13 @@ def blocks(text: str) -> t.Dict[str, t.Dict[str, str]]:
     return found
 
 
-def replica(unit: t.Mapping[str, str], log: t.Sequence[str] = ()) -> Replica:
-    """A unit as a replica."""
+def replica(unit: t.Mapping[str, str], log: t.Sequence[str] = (), now_s: t.Optional[float] = None) -> Replica:
+    """A unit as a replica, as it is at `now_s` of the monotonic clock."""
     active, sub = unit.get("ActiveState", ""), unit.get("SubState", "")
     if active in ("active", "reloading", "refreshing"):
-        state = RUNNING
+        state = RESTARTING if _crashed_lately(unit, now_s) else RUNNING
     else:
-        state = {"auto-restart": "restarting"}.get(sub, "starting" if active == "activating" else active or "unknown")
+        state = {"auto-restart": RESTARTING}.get(sub, "starting" if active == "activating" else active or "unknown")
     status = number(unit.get("ExecMainStatus", ""))
     by_signal = unit.get("ExecMainCode") in ("2", "3")
     ran = unit.get("ExecMainCode", "0") != "0"
@@ -67,6 +69,14 @@ def replica(unit: t.Mapping[str, str], log: t.Sequence[str] = ()) -> Replica:
         memory_percent=round(100.0 * used / limit, 1) if limit and used is not None and state == RUNNING else None,
         log=tuple(log),
     )
+
+
+def _crashed_lately(unit: t.Mapping[str, str], now_s: t.Optional[float]) -> bool:
+    entered = number(unit.get("ActiveEnterTimestampMonotonic", ""))
+    restarts = number(unit.get("NRestarts", ""))
+    if not entered or not restarts:
+        return False
+    return (time.monotonic() if now_s is None else now_s) - entered / 1e6 < SETTLED_S
 
 
 def number(text: str) -> t.Optional[int]:
