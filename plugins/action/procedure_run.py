@@ -25,6 +25,7 @@ from ansible.release import __version__ as core_version
 # Nothing here uses these: a task whose words name one filter loads them all, and what is imported here, before Ansible forks a process for
 # each task, need not be compiled in every one of them.
 from ansible_collections.sre.runbooks.plugins.filter import (  # noqa: F401  # pylint: disable=unused-import
+    configuration,
     qdrant_connection,
     recovery,
     redis_connection,

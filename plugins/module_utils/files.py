@@ -52,10 +52,16 @@ def fsync_tree(top: str) -> None:
     fsync_path(os.path.dirname(os.path.abspath(top)))
 
 
-def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
+def write_atomically(path: str, data: bytes, mode: int = 0o600, owner: t.Optional[t.Tuple[int, int]] = None) -> None:
     """Write `data` to `path` so that a reader, or a crash, sees the old content or the new, never a part.
 
     The temporary name is `.<name>.<process id>.partial` in the same folder; `remove_partials` knows it.
+
+    Args:
+        path: Where.
+        data: What.
+        mode: Permissions.
+        owner: User and group id that it shall belong to; None for ours.
 
     Raises:
         NoSpace: The file system is full; the old content is untouched.
@@ -70,6 +76,8 @@ def write_atomically(path: str, data: bytes, mode: int = 0o600) -> None:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
+            if owner is not None:
+                os.chown(temporary, *owner)
             os.chmod(temporary, mode)
             os.rename(temporary, path)
         except BaseException:

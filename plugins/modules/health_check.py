@@ -455,6 +455,15 @@ options:
     elements: str
     choices: [warn, fail, unknown]
     default: [fail, unknown]
+  hold_s:
+    description:
+      - Seconds for which the checks must stay good. They are asked again every O(every_s) seconds; the first answer of a verdict in O(fail_on) ends it.
+    type: float
+    default: 0
+  every_s:
+    description: Seconds between two rounds of questions, with O(hold_s).
+    type: float
+    default: 1
   from_controller:
     description:
       - Whether the controller asks in the host's place, over the network and from the process of the task itself.
@@ -564,6 +573,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+held_s:
+  description: Seconds from the first question to the last answer.
+  returned: always
+  type: float
 verdict:
   description: The verdict that outweighs the others, in the order V(fail), V(unknown), V(warn), V(pass).
   returned: when the checks were asked

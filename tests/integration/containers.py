@@ -11,7 +11,7 @@ import subprocess
 from functools import cached_property
 from pathlib import Path
 
-from tools.image import postgresql_image, systemd_image
+from tools.image import haproxy_image, postgresql_image, systemd_image
 
 
 class Docker:
@@ -44,3 +44,8 @@ class Docker:
     def systemd_image(self) -> str:
         """An image with systemd."""
         return systemd_image(self.environment)
+
+    @cached_property
+    def haproxy_image(self) -> str:
+        """An image with HAProxy."""
+        return haproxy_image(self.environment)

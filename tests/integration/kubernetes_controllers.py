@@ -167,7 +167,8 @@ class Controllers:
     def _kubelet(self, key: Key) -> None:
         pod = copy.deepcopy(self._objects[key])
         age_s = time.monotonic() - self._made.get(pod["metadata"]["uid"], 0.0)
-        if _ready(pod) or _ending(pod) or age_s < READY_S:
+        is_over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if is_over or _ready(pod) or _ending(pod) or age_s < READY_S:
             return
         container = pod["spec"]["containers"][0]
         tag = "crashing" if self._is_broken(pod) else container["image"].rsplit(":", 1)[-1]

@@ -20,12 +20,20 @@ KINDS = {
     "daemonsets": "DaemonSet",
     "replicasets": "ReplicaSet",
     "pods": "Pod",
+    "jobs": "Job",
     "events": "Event",
     "configmaps": "ConfigMap",
     "secrets": "Secret",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 }
-_APIS = {"pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "horizontalpodautoscalers": "autoscaling/v1"}
+_APIS = {
+    "jobs": "batch/v1",
+    "pods": "v1",
+    "events": "v1",
+    "configmaps": "v1",
+    "secrets": "v1",
+    "horizontalpodautoscalers": "autoscaling/v1",
+}
 
 
 def now(earlier_s: float = 0) -> str:
@@ -115,10 +123,10 @@ def fits_labels(document: Body, selector: str) -> bool:
 
 
 def fits_fields(document: Body, selector: str) -> bool:
-    """Whether an object has the name that a field selector asks for."""
-    return all(
-        term.split("=", 1)[1] == document["metadata"]["name"] for term in filter(None, selector.split(",")) if "metadata.name" in term
-    )
+    """Whether an object has the name and the phase that a field selector asks for."""
+    known = {"metadata.name": document["metadata"]["name"], "status.phase": document.get("status", {}).get("phase")}
+    terms = [term.replace("==", "=").split("=", 1) for term in selector.split(",") if term]
+    return all(known[name] == value for name, value in terms if name in known)
 
 
 def patched(document: Body, patch: t.Any, kind: str) -> Body:

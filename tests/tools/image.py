@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The container images that tests run: Debian with Python and PostgreSQL, and the same with systemd as process 1."""
+"""The container images that tests run: Debian with Python and PostgreSQL, with systemd as process 1, and with HAProxy."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ PACKAGES = ("ca-certificates", "postgresql", "procps", "python3", "sudo")
 NO_CLUSTER = "mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf"
 SYSTEMD_REPOSITORY = "sre-runbooks/systemd"
 SYSTEMD_PACKAGES = ("python3", "systemd", "systemd-sysv")
+HAPROXY_REPOSITORY = "sre-runbooks/haproxy"
+HAPROXY_PACKAGES = ("haproxy", "wrk")
 PULL_TIMEOUT_S = 300.0
 # systemd runs as process 1 without --privileged, which not every machine that runs containers may give.
 SYSTEMD_OPTIONS = (
@@ -61,6 +63,18 @@ def systemd_image(environment: dict[str, str]) -> str:
         NoEngine, RuntimeError: as there.
     """
     return _image(SYSTEMD_REPOSITORY, SYSTEMD_PACKAGES, "true", environment)
+
+
+def haproxy_image(environment: dict[str, str]) -> str:
+    """The same for the image with HAProxy, and with what sends requests to it.
+
+    Args:
+        environment: Environment in which `docker` works.
+
+    Raises:
+        NoEngine, RuntimeError: as there.
+    """
+    return _image(HAPROXY_REPOSITORY, HAPROXY_PACKAGES, "true", environment)
 
 
 def _image(repository: str, packages: tuple[str, ...], before: str, environment: dict[str, str]) -> str:

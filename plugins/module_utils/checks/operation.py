@@ -10,6 +10,7 @@ import time
 import typing as t
 
 from ..errors import BadInput
+from ..progress import Progress
 from .engine import ask
 from .model import Check
 from .plan import plan, redactor_for
@@ -22,9 +23,17 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "concurrency": {"type": "int", "default": 100},
     "fail_on": {"type": "list", "elements": "str", "choices": ["warn", "fail", "unknown"], "default": ["fail", "unknown"]},
     "from_controller": {"type": "bool", "default": False},
+    "hold_s": {"type": "float", "default": 0.0},
+    "every_s": {"type": "float", "default": 1.0},
 }
 """Described in plugins/modules/health_check.py."""
-_LIMITS: t.Mapping[str, t.Tuple[float, float]] = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000)}
+_LIMITS: t.Mapping[str, t.Tuple[float, float]] = {
+    "timeout_s": (0.01, 3600),
+    "retries": (0, 10),
+    "concurrency": (1, 1000),
+    "hold_s": (0, 86400),
+    "every_s": (0.1, 3600),
+}
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -46,13 +55,20 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     checks = plan(raw, timeout_s=parameters["timeout_s"], retries=parameters["retries"])
     if parameters["from_controller"]:
         _see_that_any_host_can_ask(checks)
-    begin = time.monotonic()
-    results = ask(checks, concurrency=parameters["concurrency"], redactor=redactor_for(raw))
-    said = report(results, (time.monotonic() - begin) * 1000)
-    outcome = {"changed": False, "msg": said["summary"], **said}
-    if any(said["counts"][verdict] for verdict in parameters["fail_on"]):
-        outcome["failed"] = True
-    return outcome
+    begin, progress = time.monotonic(), Progress("Watching the checks")
+    while True:
+        asked = time.monotonic()
+        results = ask(checks, concurrency=parameters["concurrency"], redactor=redactor_for(raw))
+        said = report(results, (time.monotonic() - asked) * 1000)
+        held_s = time.monotonic() - begin
+        outcome = {"changed": False, "msg": said["summary"], "held_s": round(held_s, 1), **said}
+        if any(said["counts"][verdict] for verdict in parameters["fail_on"]):
+            outcome["failed"] = True
+            return outcome
+        if held_s >= parameters["hold_s"]:
+            return outcome
+        progress.say("all are well", held_s, parameters["hold_s"], "s")
+        time.sleep(min(parameters["every_s"], parameters["hold_s"] - held_s))
 
 
 def _see_that_any_host_can_ask(checks: t.Sequence[Check]) -> None:

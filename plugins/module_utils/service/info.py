@@ -1,0 +1,82 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The operation of the module service_info: what runs of a service, and waiting until all of it is well."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ..errors import CommandFailed, DeadlineExceeded
+from ..progress import Progress
+from . import compose_state, systemd_state
+from .state import State
+
+_READERS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], State]] = {"compose": compose_state.read, "systemd": systemd_state.read}
+"""How the state is read, by runtime."""
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "runtime": {"type": "str", "choices": sorted(_READERS), "required": True},
+    **compose_state.OPTIONS,
+    **systemd_state.OPTIONS,
+    "wanted": {"type": "int"},
+    "wait_s": {"type": "float", "default": 0},
+}
+"""Described in plugins/modules/service_info.py."""
+_INTERVAL_S = 0.3
+_ENDED = ("exited", "dead", "failed", "inactive")
+"""States that a runtime does not leave by itself."""
+
+
+def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Dict[str, t.Any]:
+    """Tell the state, after waiting for at most `wait_s` seconds until it is well; `parameters` are valid for OPTIONS.
+
+    Raises:
+        BadInput: They name no service.
+        CommandFailed: The runtime does not answer, or something of the service has ended.
+        DeadlineExceeded: It did not become well in time.
+    """
+    read = _READERS[parameters["runtime"]]
+    wait_s = parameters["wait_s"]
+    state = wait_until_well(lambda: read(parameters), wait_s) if wait_s > 0 else read(parameters)
+    return {"changed": False, "state": state.as_dict()}
+
+
+def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "Waiting until the service is healthy") -> State:
+    """Read the state until it is well.
+
+    Raises:
+        CommandFailed: Something of it has ended and nobody starts it again, or nothing of it is there; or the runtime gives no answer.
+        DeadlineExceeded: It did not become well within `timeout_s` seconds; the facts hold the state.
+    """
+    progress, give_up, was_hopeless = Progress(what), time.monotonic() + timeout_s, False
+    while True:
+        is_late = time.monotonic() >= give_up
+        try:
+            state = read()
+        except (CommandFailed, DeadlineExceeded):
+            # The engine may be starting again.
+            if is_late:
+                raise
+        else:
+            if state.is_well:
+                return state
+            facts = {"state": state.as_dict()}
+            if is_hopeless(state):
+                if was_hopeless:
+                    raise CommandFailed("The service does not become healthy", why=state.conclusion, facts=facts)
+                was_hopeless = True
+            else:
+                was_hopeless = False
+            if is_late:
+                raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=state.conclusion, facts=facts)
+            progress.say(state.conclusion, state.healthy, max(len(state.replicas), state.wanted or 0) + 0.5, "replicas")
+        time.sleep(_INTERVAL_S)
+
+
+def is_hopeless(state: State) -> bool:
+    """Whether waiting cannot help: nothing is there, too few are, or one has ended for good."""
+    if len(state.replicas) < max(state.wanted or 0, 1):
+        return True
+    return any(replica.state in _ENDED for replica in state.replicas)

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The configuration of a real Compose service is changed; with a broken value it is back on the old one, serving."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.compose_project import ComposeProject, running_project, until
+from integration.containers import Docker
+from integration.service_runs import Runs
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+HEALTH_TIMEOUT_S = 20
+SLOW_MACHINE_S = 40
+SECRET = "hush-4711-secret"
+
+
+@pytest.fixture(scope="module")
+def project(docker: Docker) -> Iterator[ComposeProject]:
+    """Two replicas, which say their COLOUR and GREETING."""
+    folder = Path(tempfile.mkdtemp(prefix="sre-config-", dir="/tmp"))
+    with running_project(
+        docker, docker.name("config"), folder, replicas=2, has_proxy=False, health_interval="300ms", GREETING="hello"
+    ) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def runs(project: ComposeProject, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Runs of the playbooks for it."""
+    return Runs(tmp_path_factory.mktemp("runs"), {**project.variables(), "service_health_timeout_s": HEALTH_TIMEOUT_S})
+
+
+@pytest.fixture
+def file(project: ComposeProject) -> Path:
+    """Its environment file."""
+    return project.folder / project.environment_file
+
+
+def said(project: ComposeProject) -> list[tuple[str, str]]:
+    """What each replica says, of those that run."""
+    answers = []
+    for name in project.replicas(running=True):
+        text = project.docker("exec", name, "python3", "-c", ASK)
+        answers.append((json.loads(text)["COLOUR"], json.loads(text)["GREETING"]))
+    return answers
+
+
+ASK = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8000/', timeout=5).read().decode())"
+
+
+def points(runs: Runs) -> list[Path]:
+    """The folders of the rollback points, the oldest first."""
+    return sorted(path for path in (runs.folder / "state" / "rollback_points").iterdir() if not path.name.startswith("."))
+
+
+def nothing_is_left(runs: Runs, project: ComposeProject) -> None:
+    """Neither a note of an unfinished change nor a temporary file."""
+    assert not list((runs.folder / "state" / "rollback_points").glob(".*.json"))
+    assert not [path for path in project.folder.iterdir() if path.name.endswith((".partial", ".restoring"))]
+
+
+def test_a_change_is_applied_and_a_second_run_changes_nothing(project: ComposeProject, runs: Runs, file: Path) -> None:
+    wanted = {"configuration_values": {"COLOUR": "green"}, "configuration_secret_values": {"GREETING": SECRET}}
+    file.write_text(f"# of the service\n{file.read_text()}")
+    file.chmod(0o640)
+    before, text = project.picture(), file.read_text()
+    predicted = runs.run("config_update", "--check", "--diff", **wanted)
+    assert predicted.status == 0, predicted.output
+    assert "changed=1" in predicted.output and "COLOUR=green" in predicted.output and SECRET not in predicted.output
+    assert (project.picture(), file.read_text()) == (before, text)
+    done = runs.run("config_update", "-v", **wanted)
+    assert done.status == 0, done.output
+    assert said(project) == [("green", SECRET)] * 2
+    assert (file.read_text().startswith("# of the service\n"), file.stat().st_mode & 0o777) == (True, 0o640)
+    assert SECRET not in done.output
+    after, count = project.picture(), len(points(runs))
+    again = runs.run("config_update", **wanted)
+    assert (again.status, "changed=0" in again.output) == (0, True), again.output
+    assert (project.picture(), len(points(runs))) == (after, count)
+    nothing_is_left(runs, project)
+
+
+@pytest.mark.parametrize(
+    ("broken", "timeout_s"), [({"EXIT_STATUS": "3"}, 60), ({"HEALTH": "never"}, 4)], ids=["refuses to start", "is never healthy"]
+)
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
+    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None], broken: dict[str, str], timeout_s: int
+) -> None:
+    text, former, replicas = file.read_bytes(), said(project), project.picture()
+    done = runs.run("config_update", configuration_values=broken, service_health_timeout_s=timeout_s)
+    assert done.status != 0
+    assert "could not be applied" in done.message, done.output
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", done.message)
+    assert found, done.output
+    assert (file.read_bytes(), said(project)) == (text, former)
+    # One replica was tried beside those that serve, which went on all the time.
+    assert project.picture() == replicas
+    project.wait_healthy(2, 1)
+    nothing_is_left(runs, project)
+    assert SECRET not in done.output
+    tell(f"config_update on Compose, {broken}: serving again {found[1]} s after the change began (health timeout {timeout_s} s)")
+    assert float(found[1]) < timeout_s + SLOW_MACHINE_S
+
+
+def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:
+    text, before = file.read_bytes(), project.picture()
+    refused = runs.run("config_update", configuration_values={"COLOUR": "red"}, configuration_validate=[["test", "1", "-gt", "2"]])
+    assert "could not be changed" in refused.message and "the service was not touched" in refused.message, refused.output
+    compose = (project.folder / "compose.yaml").read_text()
+    broken = runs.run(
+        "config_update", configuration_files=[{"path": "compose.yaml", "content": compose.replace('"services"', '"servicez"')}]
+    )
+    assert "servicez" in broken.message and "the service was not touched" in broken.message, broken.output
+    assert (file.read_bytes(), (project.folder / "compose.yaml").read_text(), project.picture()) == (text, compose, before)
+    nothing_is_left(runs, project)
+
+
+def killed_when(runs: Runs, true: Callable[[], t.Any], **variables: t.Any) -> None:
+    """Begin a change, and kill everything of it when something has happened."""
+    command = runs.command("config_update", **variables)
+    run = subprocess.Popen(command, env=runs.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until("the moment to kill it", lambda: true() or run.poll() is not None)
+        assert run.poll() is None, "the run had ended before"
+    finally:
+        for pid in [run.pid, *below(run.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        run.wait()
+
+
+def below(pid: int) -> list[int]:
+    """Processes that descend from one; Ansible gives each task a session of its own."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            words = path.read_text().rpartition(")")[2].split()
+            children.setdefault(int(words[1]), []).append(int(path.parent.name))
+    found = list(children.get(pid, []))
+    for one in found:
+        found += children.get(one, [])
+    return found
+
+
+def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(project: ComposeProject, runs: Runs, file: Path) -> None:
+    text, former = file.read_bytes(), said(project)
+    killed_when(runs, lambda: file.read_bytes() != text, configuration_values={"COLOUR": "violet"})
+    assert b"violet" in file.read_bytes()
+    # A later change that fails goes back to what there was before the one that was killed.
+    failed = runs.run("config_update", configuration_values={"EXIT_STATUS": "3"}, service_health_timeout_s=5)
+    assert "serves again" in failed.message, failed.output
+    assert (file.read_bytes(), said(project)) == (text, former)
+    # The same change again is completed, though the file says it already.
+    killed_when(runs, lambda: file.read_bytes() != text, configuration_values={"COLOUR": "violet"})
+    done = runs.run("config_update", configuration_values={"COLOUR": "violet"})
+    assert done.status == 0 and "began a change" in done.output, done.output
+    assert {colour for colour, _greeting in said(project)} == {"violet"}
+    nothing_is_left(runs, project)
+
+
+def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, runs: Runs, file: Path) -> None:
+    text, colours = file.read_bytes(), said(project)
+    taken = runs.run("rollback_point_create")
+    assert taken.status == 0, taken.output
+    manifest = json.loads((points(runs)[-1] / "manifest.json").read_text())
+    assert {one["container"] for one in manifest["images"]} == set(project.replicas())
+    assert all(one["image_id"].startswith("sha256:") for one in manifest["images"])
+    file.write_bytes(text + b"MORE=1\n")
+    restored = runs.run("rollback_point_restore", confirm=project.name)
+    assert restored.status == 0, restored.output
+    assert (file.read_bytes(), said(project)) == (text, colours)
+    picture = project.picture()
+    again = runs.run("rollback_point_restore", confirm=project.name)
+    assert (again.status, "changed=0" in again.output, project.picture()) == (0, True, picture), again.output
+    listed = runs.run("rollback_point_list")
+    assert all(path.name in listed.output for path in points(runs)), listed.output
+    pruned = runs.run("rollback_point_prune", configuration_keep_last=1, configuration_keep_days=0)
+    assert (pruned.status, len(points(runs))) == (0, 1), pruned.output
+    assert SECRET not in "".join(one.output for one in (taken, restored, again, listed, pruned))
+
+
+def test_no_secret_is_in_any_record(runs: Runs) -> None:
+    assert runs.records()
+    for path in (runs.folder / "state").rglob("*"):
+        if path.is_file() and "rollback_points" not in path.parts:
+            assert SECRET.encode() not in path.read_bytes(), path

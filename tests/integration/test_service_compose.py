@@ -1,0 +1,200 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verbs of a service on Docker Compose: real containers behind a real proxy, real playbooks, and faults in the middle."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.compose_project import ComposeProject, running_project, until
+from integration.containers import Docker
+from integration.service_runs import Runs, refusal
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def started(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeProject]:
+    """A project with two replicas behind HAProxy, which all tests of this file use."""
+    with running_project(docker, docker.name("verbs"), tmp_path_factory.mktemp("p") / "c", replicas=2) as running:
+        yield running
+
+
+@pytest.fixture
+def project(started: ComposeProject) -> Iterator[ComposeProject]:
+    """The project as it should be; what a test that failed has left is put right before the next."""
+    yield started
+    started.set_environment(HEALTH="good", COLOUR="blue", IMAGE=started.docker.image)
+    if len(started.healthy()) != 2 or len(started.replicas()) != 2:
+        started.compose("up", "--detach", "--wait", "--scale", "app=2")
+
+
+@pytest.fixture
+def runs(project: ComposeProject, tmp_path: Path) -> Runs:
+    """The project's inventory."""
+    return Runs(tmp_path / "runs", {**project.variables(), "service_replicas": {"normal": 2, "up": 3}})
+
+
+def conclusion(count: int) -> str:
+    return f"{count} of {count} replicas run and are healthy"
+
+
+def recorded(runs: Runs, playbook: str, *options: str, **variables: t.Any) -> str:
+    """Run a playbook that must succeed, see that it has left a record, and return its output on one line."""
+    done = runs.run(playbook, *options, **variables)
+    assert done.status == 0, done.output
+    record = runs.records()[-1]
+    assert (record["procedure"], record["status"]) == (playbook, "succeeded")
+    return " ".join(done.output.split())
+
+
+def test_what_runs_is_told_with_every_replica(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    output = recorded(runs, "service_status")
+    assert conclusion(2) in output
+    assert all(name in output for name in project.replicas())
+    (status, waited) = runs.verbs("status", "wait")
+    assert (status["after"]["wanted"], status["after"]["running"], status["after"]["healthy"]) == (2, 2, 2)
+    first = status["after"]["replicas"][0]
+    assert (first["name"], first["state"], first["health"]) == (project.replicas()[0], "running", "healthy")
+    assert first["address"] == project.address(first["name"])
+    assert (waited["changed"], waited["conclusion"]) == (False, conclusion(2))
+    assert project.picture() == before
+
+
+def test_a_stopped_service_starts_again_with_as_many_replicas_as_there_were(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    (predicted,) = runs.verbs("stop", check=True)
+    assert project.picture() == before, "check mode stops nothing"
+    recorded(runs, "service_stop")
+    assert (project.replicas(running=True), project.replicas()) == ([], list(before))
+    (again,) = runs.verbs("stop")
+    assert (predicted["changed"], again["changed"]) == (True, False)
+    stopped = project.picture()
+    (start,) = runs.verbs("start", check=True)
+    assert (start["changed"], project.picture()) == (True, stopped)
+    recorded(runs, "service_start")
+    assert project.healthy() == list(before)
+    (again,) = runs.verbs("start")
+    assert (again["changed"], again["conclusion"]) == (False, conclusion(2))
+    assert {name: one[0] for name, one in project.picture().items()} == {name: one[0] for name, one in before.items()}
+
+
+def test_scaling_shows_adds_and_removes_replicas_without_touching_the_others(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    shown, up = runs.verbs("scale", ("scale", {"service_scale_to": "up"}), check=True)
+    assert (shown["changed"], shown["conclusion"]) == (False, conclusion(2))
+    assert (up["changed"], up["steps"], project.picture()) == (True, ["Replicas: 2 -> 3"], before)
+    recorded(runs, "service_scale", service_scale_to="up")
+    project.wait_up(3)
+    now = project.picture()
+    assert len(now) == 3
+    assert {name: now[name] for name in before} == before, "those that served serve on"
+    again, *down = runs.verbs(*(("scale", {"service_scale_to": number}) for number in (3, "normal", 2)))
+    assert (again["changed"], [one["changed"] for one in down], down[0]["steps"]) == (False, [True, False], ["Replicas: 3 -> 2"])
+    assert project.picture() == before
+    assert "neither a number nor a name" in runs.refused("scale", service_scale_to="several")
+
+
+def test_every_way_of_restarting_ends_with_all_replicas_healthy(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    (predicted,) = runs.verbs(("restart", {"service_restart_way": "down_and_up"}), check=True)
+    assert (predicted["changed"], project.picture()) == (True, before)
+    recorded(runs, "service_restart")
+    rolled = project.picture()
+    first, second = project.replicas()
+    assert all(rolled[name][0] == before[name][0] and rolled[name][1] != before[name][1] for name in before)
+    one, every, anew = runs.verbs(
+        ("restart", {"service_restart_way": "one", "service_restart_replica": second}),
+        ("restart", {"service_restart_way": "all"}),
+        ("restart", {"service_restart_way": "down_and_up"}),
+    )
+    assert [result["conclusion"] for result in (one, every, anew)] == [conclusion(2)] * 3
+    start = {(result["verb"], name["name"]): name["started_at"] for result in (one,) for name in result["after"]["replicas"]}
+    assert start["restart", first] == rolled[first][1][:19] + "Z", "only the one that was named"
+    assert start["restart", second] > rolled[second][1][:19] + "Z"
+    assert not {one[0] for one in project.picture().values()} & {one[0] for one in before.values()}, "down and up makes them anew"
+    assert "it has not been started" not in runs.refused("restart", service_restart_way="one", service_restart_replica="gone")
+
+
+def test_limits_are_set_on_all_replicas_and_the_lines_for_the_compose_file_are_shown(project: ComposeProject, runs: Runs) -> None:
+    wanted = {"memory": "200m", "memory_swap": "200m", "cpus": 0.5}
+    before = project.picture()
+    (predicted,) = runs.verbs(("limits", {"service_limits": wanted}), check=True)
+    assert (predicted["changed"], project.picture()) == (True, before)
+    output = recorded(runs, "service_limits", "--diff", service_limits=wanted)
+    assert "memswap_limit: 200m" in output
+    assert [one[3:6] for one in project.picture().values()] == [(200 << 20, 200 << 20, 500_000_000)] * 2
+    (again,) = runs.verbs(("limits", {"service_limits": wanted}))
+    assert (again["changed"], again["after"]) == (False, predicted["after"])
+    assert "name memory_swap too" in runs.refused("limits", service_limits={"memory": "300m"})
+
+
+def test_logs_are_shown_searched_and_followed_and_a_command_runs_where_the_service_runs(project: ComposeProject, runs: Runs) -> None:
+    project.get("/error")
+    output = recorded(runs, "service_logs", service_log_pattern="connection refused")
+    assert "TimeoutError: connection refused" in output
+    last, followed, command = runs.verbs(
+        ("logs", {"service_log_lines": 2, "service_log_pattern": ""}),
+        ("logs", {"service_log_follow_s": 1, "service_log_pattern": "connection refused"}),
+        ("exec", {"service_exec_command": ["sh", "-c", "echo $HOSTNAME; echo api_key=abc123 >&2"]}),
+    )
+    assert len(last["lines"]) == 2
+    assert any("connection refused" in line for line in followed["lines"])
+    first = project.docker("inspect", "--format", "{{.Config.Hostname}}", project.replicas()[0])
+    assert (command["stdout"].strip(), "abc123" in command["stderr"], command["status"]) == (first, False, 0)
+    recorded(runs, "service_exec", service_exec_command=["true"])
+    assert "The command ended with 3" in runs.refused("exec", service_exec_command=["sh", "-c", "exit 3"])
+
+
+def test_a_changed_environment_is_applied_and_a_broken_one_changes_nothing(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    project.set_environment(HEALTH="never")
+    message = runs.refused("apply", service_health_timeout_s=4)
+    assert "A replica with the present configuration does not become healthy" in message
+    assert conclusion(2) in message
+    assert project.picture() == before, "what serves was not touched"
+    project.set_environment(HEALTH="good", COLOUR="green")
+    (predicted,) = runs.verbs("apply", check=True)
+    assert (predicted["changed"], project.picture()) == (True, before)
+    applied, again = runs.verbs("apply", "apply")
+    assert (applied["changed"], again["changed"], applied["conclusion"]) == (True, False, conclusion(2))
+    project.wait_up(2)
+    assert {project.get()[1]["COLOUR"] for _ in range(4)} == {"green"}
+
+
+def test_new_replicas_that_never_become_healthy_are_removed_again(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    project.set_environment(HEALTH="never")
+    message = runs.refused("scale", service_scale_to=4, service_health_timeout_s=6)
+    assert "unhealthy" in message
+    assert f"As before: {conclusion(2)}" in message
+    assert project.picture() == before
+
+
+def test_a_missing_image_is_found_before_anything_is_taken_down(project: ComposeProject, runs: Runs) -> None:
+    before = project.picture()
+    project.set_environment(IMAGE="sre-runbooks/no-such:image")
+    message = runs.refused("restart", service_restart_way="down_and_up")
+    assert "The image of the service is not on this host (sre-runbooks/no-such:image" in message
+    assert conclusion(2) in message
+    assert project.picture() == before
+
+
+def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(project: ComposeProject, runs: Runs) -> None:
+    first, second = project.replicas()
+    started_at = project.picture()[first][1]
+    process = runs.begin_verb("restart", service_restart_way="all", service_health_timeout_s=15)
+    until("the restart has begun", lambda: project.picture()[first][1] != started_at or not project.picture()[first][2])
+    project.docker("rm", "--force", second)
+    message = refusal(process)
+    assert second in message or "1 of 2 replicas" in message
+    assert f"As before: {conclusion(2)}" in message
+    assert "anew, which was gone" in message
+    assert len(project.healthy()) == 2
