@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime, timezone
 
@@ -43,6 +44,7 @@ _NOT_FACTS = frozenset(
 _UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_percent": "%"}
 _WORST_FIRST = ("unreachable", "failed", "ignored", "changed", "ok", "skipped")
 _SUMMARY_LENGTH = 300
+_UNSET = re.compile(r"missing required arguments: (.+)")
 
 
 def steps_of(
@@ -170,11 +172,34 @@ def error_of(failed: t.Mapping[str, t.Any], task: str) -> t.Dict[str, t.Any]:
         return {"message": message, "kind": "", "where": "", "why": "", "next_step": "", **told, "step": task}
     if not message:
         message = "The task failed without a message"
+    unset = _unset_variables(cause)
+    if unset:
+        why, next_step = unset
+        whole = f"{message.rstrip('.')}. {why}. Next: {next_step}."
+        return {"message": whole, "kind": "BadInput", "what": message, "where": "", "why": why, "next_step": next_step, "step": task}
     said = [line.strip() for line in str(cause.get("stderr") or cause.get("module_stderr") or "").splitlines() if line.strip()]
     why = "; ".join(said[-3:])[-600:]
     what = f"{task}: {message}" if task else message
     whole = f"{what.rstrip('.')}: {why}" if why and why not in message else what
     return {"message": whole, "kind": "TaskFailed", "what": what, "where": "", "why": why, "next_step": "", "step": task}
+
+
+def _unset_variables(cause: t.Mapping[str, t.Any]) -> t.Optional[t.Tuple[str, str]]:
+    """Why and what next, where a role's argument spec misses variables; what they mean is in the spec."""
+    spec, names = cause.get("argument_spec_data"), t.cast(t.List[str], [])
+    for error in cause.get("argument_errors") or ():
+        found = _UNSET.match(str(error))
+        names += found.group(1).split(", ") if found else []
+    if not names or not isinstance(spec, t.Mapping):
+        return None
+    meanings = []
+    for name in names:
+        option = spec.get(name) or {}
+        description = option.get("description") or ""
+        words = [" ".join(description) if isinstance(description, (list, tuple)) else str(description).rstrip(".")]
+        words += ["one of " + ", ".join(str(choice) for choice in option["choices"])] if option.get("choices") else []
+        meanings.append(f"{name} is not set" + "".join(f": {word}" for word in words if word))
+    return "; ".join(meanings), f"set {' and '.join(names)} in the profile, or with -e"
 
 
 def _cause(failed: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -84,6 +84,13 @@ print(json.dumps(answer))
 """
 
 
+VERB = """
+- hosts: "{{ service_hosts }}"
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: "{{ verb }}"}
+"""
 SHARED = "/srv/proxy"
 HAPROXY = f"""global
     stats socket {SHARED}/admin.sock mode 600 level admin
@@ -221,11 +228,14 @@ class Hosts:
 
     def run(self, playbook: str, *options: str, only: Host | None = None, **extra: t.Any) -> Finished:
         """Run a playbook to its end, on the first host unless `only` says otherwise; `extra` are variables of this run."""
-        path = self.folder / "inventory" / "group_vars" / "all" / "service.yml"
-        path.write_text(json.dumps(self.variables, indent=1))
+        (self.folder / "inventory" / "group_vars" / "all" / "service.yml").write_text(json.dumps(self.variables, indent=1))
         where = (only or self.hosts[0]).name
         variables = {"service_hosts": where, **extra}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "playbooks" / f"{playbook}.yml")]
+        # A verb without a playbook of its own is an entry point that other procedures call.
+        (self.folder / "verb.yml").write_text(VERB)
+        path = self.folder / "verb.yml" if playbook in ("apply", "wait") else ROOT / "playbooks" / f"{playbook}.yml"
+        variables = {"verb": playbook, **variables}
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(path)]
         command += ["-i", str(self.folder / "inventory"), "-v", "-e", json.dumps(variables), *options]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import KubernetesServer
 from integration.kubernetes_service import KubernetesService
 from tools.ports import free_ports
-
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 pytestmark = pytest.mark.timeout(90)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)")
@@ -30,7 +30,7 @@ def server() -> Iterator[KubernetesServer]:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """Two Deployments alike: `app` is ours, `twin` is for kubectl."""
     server.do(lambda objects: objects.clear())
     server.create("configmaps", settings(LOG_LEVEL="info"))
@@ -39,7 +39,7 @@ def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesServ
         server.create("deployments", workload(name=name))
         ready.operate("wait", workload_name=name)
     server.clear()
-    yield ready
+    return ready
 
 
 def _object(server: KubernetesServer, name: str) -> t.Any:
@@ -47,7 +47,11 @@ def _object(server: KubernetesServer, name: str) -> t.Any:
 
     def plain(value: t.Any) -> t.Any:
         if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items() if key not in ("uid", "resourceVersion", "creationTimestamp", "managedFields", "conditions")}
+            return {
+                key: plain(item)
+                for key, item in value.items()
+                if key not in ("uid", "resourceVersion", "creationTimestamp", "managedFields", "conditions")
+            }
         if isinstance(value, list):
             return [plain(item) for item in value]
         return _MOMENT.sub("a moment", value).replace("twin", "app") if isinstance(value, str) else value
@@ -59,7 +63,9 @@ def _changes(server: KubernetesServer, name: str) -> list[t.Any]:
     """The requests that changed a Deployment: path without query, and body."""
     found = zip(server.seen, server.bodies, strict=True)
     return [
-        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body))) for line, body in found if not line.startswith("GET") and f"deployments{name}" in line
+        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body)))
+        for line, body in found
+        if not line.startswith("GET") and f"deployments{name}" in line
     ]
 
 

@@ -130,14 +130,15 @@ def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host
     proxy = {"kind": "haproxy", "backend": "app", "socket": "/srv/proxy/admin.sock"}
     ways: list[dict[str, t.Any]] = [{"operation": "scale", "count": 4}, {"operation": "restart"}, {"operation": "scale", "count": 3}]
     with host.proxy() as load:
-        command = ["docker", "exec", load, "wrk", "-t1", "-c4", "-d12s", "http://127.0.0.1:8080/"]
+        script = "echo $$ > /tmp/wrk.pid; exec wrk -t1 -c4 -d300s http://127.0.0.1:8080/"
+        command = ["docker", "exec", load, "sh", "-c", script]
         with subprocess.Popen(command, env=host.docker.environment, stdout=subprocess.PIPE, text=True) as wrk:
             time.sleep(1)
             for way in ways:
                 done = host.operate("systemd_replicas", proxy=proxy, ready_checks=[READY], settle_s=0, **way)
                 assert done.get("changed"), done
                 assert done["notes"] == [], done
-            assert wrk.poll() is None, "the load ended before the verbs did"
+            host.docker("exec", load, "sh", "-c", "kill -INT $(cat /tmp/wrk.pid)")
             said = wrk.communicate()[0]
         assert "Socket errors" not in said, said
         assert "Non-2xx" not in said, said
@@ -257,6 +258,15 @@ def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_
     assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["red"] * 3
 
 
+def test_other_procedures_let_a_changed_configuration_take_effect_and_wait(hosts: Hosts, host: Host) -> None:
+    host.write("/etc/app.env", "COLOUR=green\n")
+    _predicted, result = three_times(hosts, host, "apply")
+    assert (result["verb"], result["runtime"], result["service"]) == ("apply", "systemd", "app")
+    assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["green"] * 3
+    waited = hosts.result(hosts.run("wait"))
+    assert (waited["changed"], waited["after"]["running"]) == (False, 3)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -371,7 +381,7 @@ def test_hosts_take_turns_and_a_host_that_fails_keeps_the_others_from_theirs(hos
     second.write("/etc/app.env", "FAULT=exit\n")
     failed = hosts.run("service_restart", service_hosts="app")
     assert "no database" in failed.message
-    assert sorted(host.running()) == UNITS
+    assert sorted(host.running()) == UNITS, failed.output
     assert sorted(second.running()) == UNITS[1:]
     second.write("/etc/app.env", "COLOUR=blue\n")
     done = hosts.run("service_restart", service_hosts="app")

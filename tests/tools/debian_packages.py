@@ -94,3 +94,53 @@ def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=DEADLINE_S, check=False
     )
+
+
+def program_of_suite(name: str, package: str, suite: str, cache: Path) -> str:
+    """Path of the program `name` out of the Debian package `package` of another suite than the machine's; nothing is installed.
+
+    Only programs that get along with the machine's own libraries can be had in this way.
+
+    Raises:
+        NoPackage: This is no Debian, its package sources cannot be reached, or the package has no such program.
+    """
+    folder = cache / "debian" / f"{package}-{suite}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{package}-{suite}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.is_dir():
+            _unpack_of_suite(package, suite, folder)
+    found = next((folder / place / name for place in _FOLDERS if (folder / place / name).is_file()), None)
+    if found is None:
+        raise NoPackage(f"the Debian package {package} of {suite} has no program {name}")
+    return str(found)
+
+
+def _unpack_of_suite(package: str, suite: str, folder: Path) -> None:
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    for needed in (shutil.which("apt-get"), shutil.which("dpkg-deb"), Path(keys).exists()):
+        if not needed:
+            raise NoPackage(f"{package} of {suite}: no Debian here to fetch it")
+    with tempfile.TemporaryDirectory(prefix=f"{package}-", dir=folder.parent) as name:
+        for part in ("lists/partial", "archives/partial"):
+            Path(name, part).mkdir(parents=True)
+        Path(name, "sources.list").write_text(f"deb [signed-by={keys}] http://deb.debian.org/debian {suite} main\n", encoding="utf-8")
+        options = {
+            "Dir::Etc::sourcelist": f"{name}/sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": f"{name}/lists",
+            "Dir::Cache::archives": f"{name}/archives",
+            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::srcpkgcache": "",
+        }
+        apt = ["apt-get", "-qq", *(f"--option={key}={value}" for key, value in options.items())]
+        for command in ([*apt, "update"], [*apt, "download", package]):
+            done = _run(command, name)
+            if done.returncode != 0:
+                raise NoPackage(f"apt-get {command[-1]} for {suite} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
+        archives = sorted(Path(name).glob("*.deb"))
+        unpacked = Path(name, "unpacked")
+        done = _run(["dpkg-deb", "--extract", str(archives[0]), str(unpacked)], name)
+        if done.returncode != 0:
+            raise NoPackage(f"{archives[0].name} cannot be unpacked: {done.stderr.strip()[-300:]}")
+        unpacked.rename(folder)

@@ -115,6 +115,10 @@ def replica(state: str = "running", health: str = "", status: int = 0, service: 
         ([replica("restarting")], 1, "fail", "is restarting"),
         ([replica("paused")], 1, "fail", "is paused"),
         ([replica(service="other")], 1, "fail", "there is no container of it"),
+        # What `docker compose run` has started is no replica, whether it runs or has ended.
+        ([replica(), replica("exited", status=1) | {"Labels": "a=b,com.docker.compose.oneoff=True,c=d"}], 1, "pass", ""),
+        ([replica() | {"Labels": {"com.docker.compose.oneoff": "True"}}], 1, "fail", "there is no container of it"),
+        ([replica() | {"Labels": "com.docker.compose.oneoff=False"}], 1, "pass", ""),
     ],
 )
 def test_a_compose_service_is_well_with_enough_healthy_containers(found: list[t.Any], replicas: int, verdict: str, part: str) -> None:

@@ -61,3 +61,16 @@ def test_the_error_of_a_foreign_task_names_the_task_and_holds_its_last_words() -
     looped = error_of({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "second"}]}, "Loop")
     assert looped["message"] == "Loop: second"
     assert error_of({}, "")["message"] == "The task failed without a message"
+
+
+def test_a_variable_that_a_role_misses_is_told_with_what_it_means() -> None:
+    spec = {
+        "service_runtime": {"description": "What runs it.", "choices": ["compose", "systemd"]},
+        "service_name": {"description": ["A", "b."]},
+    }
+    message = "Validation of arguments failed:\nmissing required arguments: service_name, service_runtime"
+    errors = ["missing required arguments: service_name, service_runtime"]
+    error = error_of({"msg": message, "argument_errors": errors, "argument_spec_data": spec}, "Validating arguments")
+    why = "service_name is not set: A b.; service_runtime is not set: What runs it: one of compose, systemd"
+    assert error["message"] == f"{message}. {why}. Next: set service_name and service_runtime in the profile, or with -e."
+    assert error_of({"msg": message, "argument_errors": errors}, "")["why"] == ""

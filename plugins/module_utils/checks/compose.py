@@ -16,6 +16,7 @@ from .model import FAIL, UNKNOWN, WARN, Answer, Attempt, Finding, NoAnswer
 from .programs import InPlace, Output, output_of
 
 _MOST_SHOWN = 20
+_ONE_OFF = "com.docker.compose.oneoff"
 _NO_COMPOSE = ("unknown flag: --", "unknown shorthand flag", "'compose' is not a docker command", "unknown command: docker compose")
 
 
@@ -92,7 +93,8 @@ class ComposeService(InPlace):
 
 
 def parse_ps(text: str, service: str) -> t.List[Replica]:
-    """What `docker compose ps --format json` printed: a list up to 2.20, since then an object a line. Other services are left out.
+    """What `docker compose ps --format json` printed: a list up to 2.20, since then an object a line. Other services are left out,
+    and what `docker compose run` has started, which is no replica.
 
     Raises:
         NoAnswer: It is neither.
@@ -103,10 +105,17 @@ def parse_ps(text: str, service: str) -> t.List[Replica]:
         return [
             Replica(str(item["Name"]), str(item["State"]).lower(), str(item.get("Health") or "").lower(), int(item.get("ExitCode") or 0))
             for item in items
-            if item.get("Service", service) == service
+            if item.get("Service", service) == service and not _is_one_off(item.get("Labels"))
         ]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise NoAnswer(UNKNOWN, "docker compose printed something else than a list of containers") from None
+
+
+def _is_one_off(labels: t.Any) -> bool:
+    """Whether `docker compose run` has started it. The labels are one text, `name=value` with commas between, in some releases a table."""
+    if isinstance(labels, t.Mapping):
+        return str(labels.get(_ONE_OFF)).lower() == "true"
+    return f"{_ONE_OFF}=true" in str(labels).lower().split(",")
 
 
 def judge_replicas(found: t.Sequence[Replica], options: t.Mapping[str, t.Any]) -> Answer:

@@ -278,7 +278,8 @@ class SavedFile:
             try:
                 return open(self._path, "rb", buffering=0)
             except OSError as error:
-                raise self._elsewhere(error) from error
+                what, next_step = "The saved file is not where it was looked for", "correct rdb_file, or take the method stream"
+                raise BadInput(what, where=self._path, why=str(error.strerror), next_step=next_step) from error
         for path in self._unfinished():
             if path not in self._others:
                 try:
@@ -288,10 +289,7 @@ class SavedFile:
         return None
 
     def _require_the_saved_one(self, stream: t.IO[bytes]) -> None:
-        try:
-            read, saved = os.fstat(stream.fileno()), os.stat(self._path)
-        except OSError as error:
-            raise self._elsewhere(error) from error
+        read, saved = os.fstat(stream.fileno()), os.stat(self._path)
         if (read.st_dev, read.st_ino) != (saved.st_dev, saved.st_ino):
             raise RunbookError(
                 "The server's file is another one than was read",
@@ -299,11 +297,3 @@ class SavedFile:
                 why="the server saved once more, or its file is elsewhere",
                 next_step="run the backup again; if this repeats, correct rdb_file of the store, or take the method stream",
             )
-
-    def _elsewhere(self, error: OSError) -> BadInput:
-        return BadInput(
-            "The file that the server has saved is not where it was looked for",
-            where=self._path,
-            why=str(error.strerror),
-            next_step="correct rdb_file of the store, or take the method stream",
-        )

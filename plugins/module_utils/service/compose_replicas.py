@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The operation of the module service_replicas_set: the replicas of a Compose service are brought to what a list says, such as one of before."""
+"""The operation of the module service_replicas_set: the replicas of a Compose service become what a list says, such as one of before."""
 
 from __future__ import annotations
 

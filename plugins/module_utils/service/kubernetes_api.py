@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Requests to the API server of Kubernetes: tried again where that can help, within a deadline, and with one clear error where it cannot."""
+"""Requests to the API server of Kubernetes: tried again where that can help, within a deadline; one clear error where it cannot."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _refusal(refused: Refused, where: str, account: str, changed: bool, request_
             f"Kubernetes does not accept the credentials of {account} (401)",
             where=where,
             why=f"{said}; they have expired, or are not of this cluster",
-            next_step="log in to the cluster again, or renew the token or certificate in the kubeconfig; `kubectl auth whoami` says whether it works",
+            next_step="log in to the cluster again, or renew the token or certificate; `kubectl auth whoami` says whether that worked",
             changed=changed,
         )
     if status == 403:

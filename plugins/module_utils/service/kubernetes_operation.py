@@ -13,12 +13,13 @@ import typing as t
 from ..errors import BadInput, RunbookError
 from ..progress import Progress
 from . import kubernetes_plan as plans
+from . import kubernetes_scale as scales
 from .kubernetes_api import METADATA_ONLY, Api, Document
 from .kubernetes_client import connect
 from .kubernetes_configuration import applied
 from .kubernetes_options import replicas_asked
 from .kubernetes_plan import Call, Plan, Step
-from .kubernetes_state import KINDS, is_ending, part, replicas_wanted, rollout_of, state_of
+from .kubernetes_state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
 from .kubernetes_wait import Paths, Waiter
 from .state import State
 
@@ -111,9 +112,9 @@ class _Verb:
             return plans.limited(workload, parameters["container"], parameters["limits"])
         if self._verb == "scale":
             number = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
-            wanted = plans.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
-            asked = number is not None or wanted != plans.Limits()
-            return plans.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
+            wanted = scales.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
+            asked = number is not None or wanted != scales.Limits()
+            return scales.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
         if self._verb == "apply":
             config_map = self._named(self._paths.config_maps, parameters["config_map"], "application/json")
             secret = self._named(self._paths.secrets, parameters["secret"], METADATA_ONLY)
@@ -135,7 +136,7 @@ class _Verb:
     def _named(self, folder: str, name: str, accept: str) -> t.Optional[Document]:
         return self._api.get(f"{folder}/{name}", accept=accept) if name else None
 
-    def _autoscaler(self, workload: Document) -> t.Optional[Document]:
+    def _autoscaler(self, workload: Document) -> t.Optional[Object]:
         """The autoscaler of the workload; where the account may not look, that is noted."""
         if self._parameters["autoscaler"]:
             found = self._api.get(f"{self._paths.autoscalers}/{self._parameters['autoscaler']}")
@@ -147,7 +148,7 @@ class _Verb:
                 raise
             self._notes.append("Whether a HorizontalPodAutoscaler scales it could not be seen; one would undo the change.")
             return None
-        return plans.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
+        return scales.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
 
     def _carry_out(self, workload: Document, plan: Plan, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
         """Do the steps; where one fails, bring the former state back and say so."""

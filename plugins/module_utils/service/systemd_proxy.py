@@ -104,6 +104,11 @@ class InProxy:
         self.proxy, self.drain_s, self.health_s, self._progress = proxy, drain_s, health_s, progress
         self.notes: t.List[str] = []
 
+    def require_answer(self) -> None:
+        """Raise RunbookError where the proxy does not answer, or has no such backend, before anything is changed."""
+        if self.proxy is not None:
+            self.proxy.servers(Reach())
+
     def take_out(self, unit: Unit, *, needs_others: bool) -> t.List[str]:
         """Drain a unit that runs, and wait for the end of its requests; returns the servers of the proxy that lead to it.
 

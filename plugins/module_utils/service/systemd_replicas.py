@@ -143,6 +143,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     moves = _plan(parameters, work)
     before = state_of(units)
     changes = [move for move in moves if move.verb != "wait"]
+    if changes:
+        proxy.require_answer()
     if changes and not check_mode:
         require_root()
     notes = notes_on(units)

@@ -1,0 +1,230 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What engines, systemd, Kubernetes and the host say becomes the right observation; slow and failing questions harm no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import typing as t
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
+    compose_containers,
+    compose_project,
+    from_kubernetes,
+    host_files,
+    host_ports,
+    unit_facts,
+)
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import Missing, Mount
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.questions import Questions
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+
+
+def test_questions_are_answered_side_by_side_within_one_deadline() -> None:
+    def fails() -> None:
+        raise BadInput("It is not there", why="nobody put it there")
+
+    questions = Questions(1.0)
+    begin = time.monotonic()
+    found = questions.ask(
+        {"a": lambda: time.sleep(0.3) or 1, "b": lambda: time.sleep(0.3) or 2, "c": fails, "d": lambda: 1 // 0, "e": lambda: time.sleep(30)}
+    )
+    assert time.monotonic() - begin < 3
+    assert found == {"a": 1, "b": 2}
+    assert set(questions.looked_at) == {"a", "b"}
+    assert questions.not_looked_at[-1] == "e: no answer in time"
+    assert "c: It is not there: nobody put it there" in questions.not_looked_at
+    assert any(one.startswith("d: ZeroDivisionError") for one in questions.not_looked_at)
+
+
+def test_compose_tells_what_it_misses() -> None:
+    said = "error while interpolating services.api.environment.A: required variable SHOP_SEED is missing a value: must be set"
+    assert compose_project.missing_in(said) == [Missing("required_variable", "SHOP_SEED", "services.api.environment.A", "must be set")]
+    said = "env file /srv/.env.prod not found: stat /srv/.env.prod: no such file or directory"
+    assert compose_project.missing_in(said) == [Missing("environment_file", "/srv/.env.prod")]
+    warning = 'time="2026-11-22T05:16:17Z" level=warning msg="The \\"COLOUR\\" variable is not set. Defaulting to a blank string."'
+    assert compose_project.unset_variables(warning) == ["COLOUR"]
+    assert compose_project.words(f"{warning}\nservices.api.imagee false schema") == "services.api.imagee false schema"
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("a ${COLOUR}", True),
+        ("$COLOUR", True),
+        ("${COLOUR:?x}", True),
+        ("${COLOUR:-red}", False),
+        ("${COLOURED}", False),
+        ("COLOUR", False),
+    ],
+)
+def test_a_variable_with_a_value_of_its_own_is_not_missed(text: str, used: bool) -> None:
+    assert compose_project.uses(text, "COLOUR") is used
+
+
+def test_a_project_is_read_with_what_must_be_there_before() -> None:
+    document = {
+        "name": "shop",
+        "services": {
+            "api": {
+                "networks": {"out": None, "default": None},
+                "volumes": [{"type": "volume", "source": "data", "target": "/d"}, {"type": "bind", "source": "/srv", "target": "/s"}],
+                "ports": [
+                    {"published": "8000", "target": 80},
+                    {"published": "9000-9001", "target": 81},
+                    {"published": "53", "protocol": "udp"},
+                ],
+            },
+            "db": {"networks": {"other": None}},
+        },
+        "networks": {"out": {"external": True, "name": "edge"}, "other": {"external": True}, "default": {}},
+        "volumes": {"data": {"external": True, "name": "shop-data"}},
+    }
+    project = compose_project.read(json.dumps(document), "api")
+    assert (project.name, project.networks, project.volumes, project.others) == ("shop", ("edge",), ("shop-data",), ("api", "db"))
+    assert compose_project.published(project.services["api"]) == [("", 8000)]
+    assert set(compose_project.read(json.dumps(document), "").services) == {"api", "db"}
+
+
+def test_containers_are_listed_with_their_ports() -> None:
+    line = "\t".join(
+        ["id", "web-1", "running", "127.0.0.1:8080->80/tcp, :::9000-9001->9000-9001/tcp, 53/udp", "shop", "web", "/srv", "False"]
+    )
+    one_off = line.replace("False", "True")
+    found = compose_containers.listed(f"{line}\n{one_off}\nrubbish")
+    assert [(one.name, one.ports) for one in found] == [("web-1", (("127.0.0.1", 8080), ("::", 9000), ("::", 9001)))]
+    assert host_ports.collide("::", "127.0.0.1")
+    assert not host_ports.collide("10.0.0.7", "127.0.0.1")
+
+
+STATE = {
+    "Status": "running",
+    "StartedAt": "2026-11-22T05:16:29.958221532Z",
+    "FinishedAt": "2026-11-22T05:16:28.624968835Z",
+    "ExitCode": 0,
+    "OOMKilled": False,
+    "Health": {"Status": "unhealthy", "Log": [{"ExitCode": 0, "Output": "ok"}, {"ExitCode": 1, "Output": "queue\nis stuck"}]},
+}
+
+
+@pytest.mark.parametrize(("minute", "restarts", "state"), [(17, 4, "restarting"), (30, 4, "running"), (17, 0, "running")])
+def test_a_container_that_crashed_a_moment_ago_does_not_count_as_running(minute: int, restarts: int, state: str) -> None:
+    now = datetime(2026, 11, 22, 5, minute, tzinfo=UTC)
+    document = {"Name": "/api-1", "State": STATE, "RestartCount": restarts, "HostConfig": {"Memory": 1 << 20}}
+    found = compose_containers.replica(document, ["line"], now)
+    assert (found.name, found.state, found.health_says, found.memory_limit) == ("api-1", state, ("queue is stuck",), 1 << 20)
+
+
+def test_the_kernels_log_tells_which_container_it_ended_for_its_memory() -> None:
+    identity = "c419e21dc8b960290fb9eaecbd907d36b1012d1f99e2bf0379bbb032d27a7207"
+    line = f"[ 1.0] oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/docker/{identity},task_memcg=/docker/{identity},task=python3"
+    documents = [{"Id": identity, "Name": "/hog"}, {"Id": "0" * 64, "Name": "/other"}]
+    assert compose_containers.ended_by_kernel(line, documents) == {"hog"}
+
+
+def test_lines_of_both_streams_are_in_the_order_in_which_they_were_written() -> None:
+    said = "2026-11-22T05:00:02Z second\n2026-11-22T05:00:01Z first\n2026-11-22T05:00:03Z third"
+    assert compose_containers.log_lines(said, 2) == ["second", "third"]
+
+
+def test_a_socket_of_this_process_has_this_process_as_its_holder() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        found = [one for one in host_ports.listeners() if one.port == port]
+        assert [one.address for one in found] == ["127.0.0.1"]
+        assert host_ports.holders([found[0].inode])[found[0].inode].pid == os.getpid()
+    assert host_ports.container_of("0::/docker/" + "a" * 64) == "a" * 64
+    assert host_ports.unit_of("12:pids:/system.slice/web.service\n0::/system.slice/web.service") == "web.service"
+
+
+def test_what_is_mounted_is_looked_at_as_the_service_will_see_it(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o600)
+    (tmp_path / "empty").mkdir()
+    file, empty = str(tmp_path / "file"), str(tmp_path / "empty")
+    other = f"{os.getuid() + 1000}:{os.getgid() + 1000}"
+    assert host_files.mount(str(tmp_path / "gone"), "/x").problem == "missing"
+    assert host_files.mount(empty, "/etc/app.conf").problem == "empty_folder"
+    assert host_files.mount(empty, "/data") == Mount(empty, "/data")
+    assert host_files.mount(file, "/x", other).problem == "not_readable"
+    assert host_files.mount(file, "/x", "app") == Mount(file, "/x")
+    (space,) = host_files.spaces({file: "a file", empty: "a folder", str(tmp_path / "gone"): "nothing"})
+    assert 0 <= space.used_percent <= 100
+
+
+def test_units_are_read_as_systemd_shows_them() -> None:
+    text = (
+        "Id=api.service\nActiveState=failed\nSubState=failed\nResult=oom-kill\nExecMainCode=2\n"
+        "ExecMainStatus=9\nMemoryMax=104857600\n"
+        "EnvironmentFiles=/etc/a.env (ignore_errors=no)\nEnvironmentFiles=/etc/b.env (ignore_errors=yes)\n"
+        "Requires=db.service system.slice\n"
+        "\nId=api.socket\nActiveState=active\nListen=0.0.0.0:8000 (Stream)\nListen=/run/api.sock (Stream)\n"
+    )
+    found = unit_facts.blocks(text)
+    unit = unit_facts.replica(found["api.service"])
+    assert (unit.exit_status, unit.killed_by, unit.out_of_memory, unit.memory_limit) == (137, "SIGKILL", True, 100 << 20)
+    assert unit_facts.environment_files(found["api.service"]) == [("/etc/a.env", False), ("/etc/b.env", True)]
+    assert unit_facts.required(found["api.service"]) == ["db.service"]
+    assert unit_facts.stream_ports(found["api.socket"]) == [8000]
+    looping = {"Id": "a", "ActiveState": "active", "NRestarts": "3", "ActiveEnterTimestampMonotonic": "99000000"}
+    assert [unit_facts.replica(looping, (), now).state for now in (100.0, 1000.0)] == ["restarting", "running"]
+
+
+def test_the_journal_tells_apart_what_the_unit_and_what_systemd_said() -> None:
+    entries: list[dict[str, t.Any]] = [
+        {"MESSAGE": "starting", "SYSLOG_IDENTIFIER": "api"},
+        {"MESSAGE": [104, 105, 255], "SYSLOG_IDENTIFIER": "api"},
+        {"MESSAGE": "api.service: Failed at step EXEC spawning /x: No such file or directory", "SYSLOG_IDENTIFIER": "(api)"},
+        {"MESSAGE": "api.service: Start request repeated too quickly.", "SYSLOG_IDENTIFIER": "systemd"},
+        {"MESSAGE": None},
+    ]
+    own, about = unit_facts.journal("\n".join(map(json.dumps, entries)) + "\nrubbish")
+    assert own == ["starting", "hi\ufffd"]
+    assert len(about) == 2
+
+
+@pytest.mark.parametrize(("minute", "state"), [(17, "restarting"), (30, "running")])
+def test_a_pod_that_crashed_a_moment_ago_does_not_count_as_running(minute: int, state: str) -> None:
+    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T05:16:28Z"}}
+    container = {"name": "api", "ready": True, "restartCount": 2, "state": {"running": {}}, "lastState": ended}
+    ready = [{"type": "Ready", "status": "True"}]
+    pod: dict[str, t.Any] = {"kind": "Pod", "metadata": {"name": "api-0"}}
+    pod["status"] = {"phase": "Running", "conditions": ready, "containerStatuses": [container]}
+    seen = from_kubernetes.observe("api", [pod], now=datetime(2026, 11, 22, 5, minute, tzinfo=UTC))
+    assert seen.replicas[0].state == state
+
+
+def test_pods_are_read_with_what_explains_them_most() -> None:
+    init: dict[str, t.Any] = {"name": "migrate", "state": {"terminated": {"exitCode": 0}}}
+    waiting: dict[str, t.Any] = {
+        "name": "api",
+        "restartCount": 5,
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+    }
+    waiting["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    well = {"name": "proxy", "ready": True, "restartCount": 0, "state": {"running": {}}}
+    pod = {
+        "kind": "Pod",
+        "metadata": {"name": "api-0"},
+        "status": {"phase": "Running", "initContainerStatuses": [init], "containerStatuses": [well, waiting]},
+    }
+    leaving = {"kind": "Pod", "metadata": {"name": "api-1", "deletionTimestamp": "now"}, "status": {"phase": "Running"}}
+    other = {"kind": "Event", "type": "Warning", "involvedObject": {"kind": "Pod", "name": "other-0"}, "message": "x"}
+    seen = from_kubernetes.observe(
+        "api", [pod, leaving, other, {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2}}]
+    )
+    (replica,) = seen.replicas
+    assert (replica.state, replica.exit_status, replica.out_of_memory, replica.restarts) == ("CrashLoopBackOff", 137, True, 5)
+    assert seen.wanted == 2
+    assert not [one for one in seen.conditions if one.type == "Event"]
+    init["state"] = {"waiting": {"reason": "ImagePullBackOff"}}
+    assert from_kubernetes.observe("api", [pod]).replicas[0].reason == "Init:ImagePullBackOff"
