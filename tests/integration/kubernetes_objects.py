@@ -26,12 +26,19 @@ KINDS = {
     "secrets": "Secret",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 }
-_APIS = {"jobs": "batch/v1", "pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "horizontalpodautoscalers": "autoscaling/v1"}
+_APIS = {
+    "jobs": "batch/v1",
+    "pods": "v1",
+    "events": "v1",
+    "configmaps": "v1",
+    "secrets": "v1",
+    "horizontalpodautoscalers": "autoscaling/v1",
+}
 
 
 def now(earlier_s: float = 0) -> str:
     """The moment as Kubernetes writes it."""
-    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=earlier_s)
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=earlier_s)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -123,7 +130,7 @@ def fits_fields(document: Body, selector: str) -> bool:
 
 
 def patched(document: Body, patch: t.Any, kind: str) -> Body:
-    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902: replace, add, remove) or `strategic` (lists of named items are merged)."""
+    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902, in part) or `strategic` (lists of named items are merged)."""
     changed = copy.deepcopy(document)
     if kind == "json":
         for operation in patch:

@@ -112,8 +112,8 @@ def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dic
 
     Args:
         every_s: Seconds between two evaluations; 0 for the server's own setting.
-        values: Whether the recording rules are in it, and what the alerts say. Unit tests put samples in the place of the former and ask for
-            nothing of the latter, whose templates would be filled in at every step of their clock; the rule file itself is checked with both.
+        values: Whether the recording rules are in it, and what the alerts say. Unit tests put samples in the place of the former and ask
+            for nothing of the latter, whose templates would be filled in at every step of their clock; the rule file is checked with both.
     """
     interval = {"interval": duration(every_s)} if every_s else {}
     groups = []
@@ -124,7 +124,9 @@ def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dic
     later = [alert for alert in rules.alerts if alert.escalation > 1]
     for name, alerts in (("alerts", first), ("escalation", later)):
         if alerts:
-            groups.append({"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service, values) for alert in alerts]})
+            groups.append(
+                {"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service, values) for alert in alerts]}
+            )
     return {"groups": groups}
 
 
