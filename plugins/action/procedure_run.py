@@ -26,7 +26,6 @@ from ansible.release import __version__ as core_version
 # each task, need not be compiled in every one of them.
 from ansible_collections.sre.runbooks.plugins.filter import (  # noqa: F401  # pylint: disable=unused-import
     configuration,
-    maintenance,
     qdrant_connection,
     recovery,
     redis_connection,

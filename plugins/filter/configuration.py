@@ -23,7 +23,7 @@ def configuration_placed(files: t.Any, contents: t.Any, folder: str = "") -> t.L
 
 def configuration_patches(objects: t.Any, values: t.Any, secret_values: t.Any, remove: t.Any) -> t.Dict[str, t.Any]:
     """What has to change in the ConfigMap and the Secret among the objects."""
-    found = {kind: next((one for one in objects if one.get("kind") == kind), {}) for kind in ("ConfigMap", "Secret")}
+    found: t.Dict[str, t.Any] = {kind: next((one for one in objects if one.get("kind") == kind), {}) for kind in ("ConfigMap", "Secret")}
     try:
         return patches(found["ConfigMap"], found["Secret"], values, secret_values, remove)
     except RunbookError as error:

@@ -13,10 +13,11 @@ short_description: Remove images, networks and other things that nobody needs fr
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Removes images that are old and that no container uses, running or stopped, networks that no container is in, and, where that is asked for,
-    the build cache, stopped containers, and volumes by their exact names.
-  - Looks first and decides then, so that it can say beforehand what would be removed, of what size and for what reason, and what stays and why.
-    The engine's own C(prune) commands decide while they remove. That is why M(community.docker.docker_prune) does not do the work here.
+  - Removes images that are old and that no container uses, running or stopped, networks that no container is in, and, where that is asked
+    for, the build cache, stopped containers, and volumes by their exact names.
+  - Looks first and decides then, so that it can say beforehand what would be removed, of what size and for what reason, and what stays
+    and why. The engine's own C(prune) commands decide while they remove. That is why M(community.docker.docker_prune) does not do the
+    work here.
   - What comes into use after the decision stays. The engine refuses to remove it, and it is listed with what is kept.
   - The engine is asked by the program C(docker), with the context or C(DOCKER_HOST) of the account.
 extends_documentation_fragment:
@@ -37,13 +38,15 @@ options:
     default: all
   images_older_than_h:
     description:
-      - Hours since an image was built, by the date in its configuration, as C(docker image prune --filter until=) judges it. Younger ones stay.
+      - Hours since an image was built, by the date in its configuration, as C(docker image prune --filter until=) judges it. Younger ones
+        stay.
       - Images whose date is not known stay.
     type: float
     default: 168
   image_arrived_h:
     description:
-      - What was built, pulled or tagged on this host less than so many hours ago stays, whatever its age. It is probably about to be started.
+      - What was built, pulled or tagged on this host less than so many hours ago stays, whatever its age. It is probably about to be
+        started.
     type: float
     default: 1
   keep_newest:
@@ -52,8 +55,9 @@ options:
     default: 0
   keep:
     description:
-      - What is never removed, as patterns with C(*) and C(?). They are held against C(repository:tag), the repository, C(repository@sha256:...), the digest
-        and the id of an image, and against names and ids of networks and containers. At least twelve hexadecimal digits are the beginning of an id.
+      - What is never removed, as patterns with C(*) and C(?). They are held against C(repository:tag), the repository,
+        C(repository@sha256:...), the digest and the id of an image, and against names and ids of networks and containers. At least twelve
+        hexadecimal digits are the beginning of an id.
       - Name here what a rollback would need.
     type: list
     elements: str
@@ -70,8 +74,8 @@ options:
     default: -1
   networks_older_than_h:
     description:
-      - Networks without containers that were made longer ago are removed. One in which a stopped container is, or that belongs to a Compose project with
-        containers, stays. A negative number leaves all.
+      - Networks without containers that were made longer ago are removed. One in which a stopped container is, or that belongs to a
+        Compose project with containers, stays. A negative number leaves all.
     type: float
     default: 24
   build_cache_older_than_h:
@@ -135,8 +139,8 @@ kept:
   elements: dict
 space:
   description:
-    - C(before) and C(after), each with C(images_bytes), C(containers_bytes), C(volumes_bytes), C(build_cache_bytes), C(data_root) and C(free_bytes) there (null
-      where the engine is not on this host). The engine's client rounds them to three or four digits.
+    - C(before) and C(after), each with C(images_bytes), C(containers_bytes), C(volumes_bytes), C(build_cache_bytes), C(data_root) and
+      C(free_bytes) there (null where the engine is not on this host). The engine's client rounds them to three or four digits.
     - C(freed_bytes) by the engine's own account, and C(expected_bytes), the sum over what was removed without layers that others share.
   returned: success
   type: dict

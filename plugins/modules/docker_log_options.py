@@ -13,11 +13,15 @@ short_description: Give the logs of containers a largest size
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Brings the log driver and its limits into C(daemon.json). Everything else in the file stays as it is. A copy of the former file is kept beside it.
-  - A file that is no JSON is refused. Docker Engine 23 and newer tries the configuration out (C(dockerd --validate)) before it takes its place.
-  - The engine reads the file when it starts. It is restarted only where O(restart_command) says how, and only if it has not read the file yet. When it does
-    not come back, the former file is put back and the engine started with it. Containers that ran before run again afterwards.
-  - A container keeps the log options with which it was made. Which running ones have others is told; make them anew (C(docker compose up --force-recreate)).
+  - Brings the log driver and its limits into C(daemon.json). Everything else in the file stays as it is. A copy of the former file is
+    kept beside it.
+  - A file that is no JSON is refused. Docker Engine 23 and newer tries the configuration out (C(dockerd --validate)) before it takes its
+    place.
+  - The engine reads the file when it starts. It is restarted only where O(restart_command) says how, and only if it has not read the file
+    yet. When it does not come back, the former file is put back and the engine started with it. Containers that ran before run again
+    afterwards.
+  - A container keeps the log options with which it was made. Which running ones have others is told; make them anew (C(docker compose up
+    --force-recreate)).
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:

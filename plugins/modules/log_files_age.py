@@ -13,13 +13,14 @@ short_description: Compress and delete log files by their age and size
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Compresses log files that were not written to for some days, or that are large, and deletes those that are older still. The compressed file has the
-    owner, mode and time of the log file.
-  - The compressed form is written under a temporary name, made durable, unpacked again and compared before it gets its name, and only then the log file goes.
-    So nothing is lost when the run is killed or the disk is full. The next run completes what a killed one has begun.
-  - Never touched are symbolic links and what they point to, files with several names, what a rule's C(write_to) or C(follow_to) names as the present log, and
-    files that a process has open for writing. What it has written after the file was compressed would be lost. Let C(logrotate) turn such a log
-    (M(sre.runbooks.logrotate_config)).
+  - Compresses log files that were not written to for some days, or that are large, and deletes those that are older still. The compressed
+    file has the owner, mode and time of the log file.
+  - The compressed form is written under a temporary name, made durable, unpacked again and compared before it gets its name, and only
+    then the log file goes. So nothing is lost when the run is killed or the disk is full. The next run completes what a killed one has
+    begun.
+  - Never touched are symbolic links and what they point to, files with several names, what a rule's C(write_to) or C(follow_to) names as
+    the present log, and files that a process has open for writing. What it has written after the file was compressed would be lost. Let
+    C(logrotate) turn such a log (M(sre.runbooks.logrotate_config)).
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:
@@ -32,8 +33,9 @@ attributes:
 options:
   rules:
     description:
-      - Each with C(name), C(path) (a folder), C(pattern) (of names; C(**/) in front of it means all folders below, too), and at least one of
-        C(compress_after_days), C(compress_above_bytes), C(delete_after_days). A file is compressed when one of the first two is exceeded.
+      - Each with C(name), C(path) (a folder), C(pattern) (of names; C(**/) in front of it means all folders below, too), and at least one
+        of C(compress_after_days), C(compress_above_bytes), C(delete_after_days). A file is compressed when one of the first two is
+        exceeded.
       - Rules without these say where the service writes to (C(write_to), with C(%Y%m%d), and C(follow_to)), and protect those files.
       - The age of a file is the time since it was last written to.
     type: list
@@ -68,7 +70,9 @@ deleted:
   type: list
   elements: dict
 compressed:
-  description: Files that were compressed, or would be, each with C(path), C(to), C(size_bytes), C(compressed_bytes) (null in check mode) and C(reason).
+  description:
+    - Files that were compressed, or would be, each with C(path), C(to), C(size_bytes), C(compressed_bytes) (null in check mode) and
+      C(reason).
   returned: success
   type: list
   elements: dict

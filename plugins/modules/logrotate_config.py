@@ -13,8 +13,8 @@ short_description: Let logrotate turn the logs of a service
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Writes the configuration of C(logrotate) for a service. C(logrotate --debug) reads it before it takes its place, by itself and together with the other files
-    of O(folder), so that no log is turned by two of them.
+  - Writes the configuration of C(logrotate) for a service. C(logrotate --debug) reads it before it takes its place, by itself and
+    together with the other files of O(folder), so that no log is turned by two of them.
   - Only a file that it has made itself is replaced or removed.
 extends_documentation_fragment:
   - sre.runbooks.attributes
@@ -34,11 +34,12 @@ options:
     description:
       - What is turned, each with C(name) and C(paths) (a list). Without any, the file is removed.
       - When, by C(frequency) (hourly, daily, weekly, monthly, yearly), C(size) (such as C(100M)), or both, whichever comes first.
-      - C(rotate) is how many turned logs are kept (7), C(max_age_days) deletes older ones. C(compress) (true) and C(delay_compress) (false) say whether
-        and when they are compressed, C(date_in_name) (true) whether they are named by their date.
+      - C(rotate) is how many turned logs are kept (7), C(max_age_days) deletes older ones. C(compress) (true) and C(delay_compress)
+        (false) say whether and when they are compressed, C(date_in_name) (true) whether they are named by their date.
       - C(copytruncate) (false) copies the log and empties it, for services that keep it open. What they write between the two is lost.
         C(postrotate) (program and arguments) instead tells the service to open it again.
-      - C(create) (mode, owner, group) makes the new log, C(account) (user, group) is who turns it, needed where others than root may write to the folder.
+      - C(create) (mode, owner, group) makes the new log, C(account) (user, group) is who turns it, needed where others than root may
+        write to the folder.
     type: list
     elements: dict
     default: []

@@ -65,6 +65,17 @@ options:
     type: list
     elements: dict
     default: []
+  proxy:
+    description:
+      - The proxy in front of the units, in the form of O(sre.runbooks.service_rolling_restart#module:proxy) without C(container). Before a unit
+        is restarted alone, or scaled away, the proxy sends it no more requests and those in flight end; the next unit's turn comes when the
+        proxy sends requests to this one again. Its servers are found by the ports at which the units listen.
+    type: dict
+    default: {}
+  drain_timeout_s:
+    description: Seconds that requests in flight may take to their end before the unit is stopped.
+    type: float
+    default: 30
   health_timeout_s:
     description: Seconds within which a unit must be healthy.
     type: float

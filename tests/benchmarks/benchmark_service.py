@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "collections")]
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from integration.compose_project import ComposeProject, running_project, until  # noqa: E402
+from integration.compose_project import ComposeProject, running_project  # noqa: E402
 from integration.containers import Docker  # noqa: E402
 from integration.service_runs import Runs  # noqa: E402
 from tools.engine import docker_engine  # noqa: E402
@@ -62,7 +62,7 @@ class Bench:
         began, first = time.perf_counter(), 0.0
         for name in self.project.replicas():
             self.project.docker("restart", "--time", "5", name)
-            until(f"{name} is healthy", lambda name=name: name in self.project.healthy())
+            self.project.wait_healthy(len(self.project.replicas()))
             first = first or time.perf_counter() - began
         return first, time.perf_counter() - began
 

@@ -50,6 +50,8 @@ backend app
     option httpchk GET /health
     default-server check inter 300ms fall 2 rise 1 init-addr none resolvers docker
     server-template app- 8 app:8000
+backend fixed
+    server one 127.0.0.1:8000 check inter 300ms
 """
 
 
@@ -99,7 +101,7 @@ class ComposeProject:
             "service_compose_environment_file": self.environment_file,
             "service_compose_service": SERVICE,
             "service_proxy": proxy,
-            "service_health_timeout_s": 20,
+            "service_health_timeout_s": 60,
             "service_stop_timeout_s": 5,
         }
 
@@ -133,7 +135,7 @@ class ComposeProject:
                 one["HostConfig"]["Memory"],
                 one["HostConfig"]["MemorySwap"],
                 one["HostConfig"]["NanoCpus"],
-                tuple(one["Config"]["Env"]),
+                tuple(one["Config"]["Env"] or ()),
             )
             for one in self.inspected()
         }
@@ -154,7 +156,7 @@ class ComposeProject:
     def servers(self) -> dict[str, str]:
         """HAProxy's servers that have an address: name -> status (`UP`, `DOWN`, `DRAIN`, ...)."""
         head, *lines = self.haproxy("show stat").strip("# \n").splitlines()
-        rows = [dict(zip(head.split(","), line.split(","))) for line in lines]
+        rows = [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
         kept = [row for row in rows if row["pxname"] == "app" and row["svname"] not in ("BACKEND", "FRONTEND") and row["addr"]]
         return {row["svname"]: row["status"] for row in kept if not row["status"].startswith("MAINT (resolution)")}
 
@@ -169,7 +171,9 @@ class ComposeProject:
     @property
     def url(self) -> str:
         """Where the service is reached: the proxy, or the first replica where there is none."""
-        return f"http://{self.address(f'{self.name}-{PROXY}-1')}:8080" if self.has_proxy else f"http://{self.address(self.replicas()[0])}:8000"
+        return (
+            f"http://{self.address(f'{self.name}-{PROXY}-1')}:8080" if self.has_proxy else f"http://{self.address(self.replicas()[0])}:8000"
+        )
 
     def get(self, path: str = "/") -> tuple[int, t.Any]:
         """Status and content of an answer of the service."""

@@ -8,6 +8,8 @@ What it does is in its environment: COLOUR is in every answer, HEALTH (`good`, `
 listen later, EXIT_STATUS lets it end at once. SIGTERM lets it answer what has begun, for at most five seconds, and end with status 0.
 """
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
@@ -22,11 +24,11 @@ IS_HEALTHY = os.environ.get("HEALTH", "good") == "good"
 in_flight = 0
 
 
-def log(level, message):
+def log(level: str, message: str) -> None:
     print(json.dumps({"timestamp": time.time(), "level": level, "message": message, "replica": NAME}), flush=True)
 
 
-async def body_of(path, query):
+async def body_of(path: str, query: str) -> tuple[int, dict[str, object]]:
     if path == "/slow":
         await asyncio.sleep(float(query or 3))
     if path == "/error":
@@ -37,7 +39,7 @@ async def body_of(path, query):
     return 200, {"replica": NAME, "in_flight": in_flight, **ENVIRONMENT}
 
 
-async def serve(reader, writer):
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     global in_flight
     try:
         while True:
@@ -58,7 +60,7 @@ async def serve(reader, writer):
         writer.close()
 
 
-async def main():
+async def main() -> None:
     asked_to_end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asked_to_end.set)
     if os.environ.get("EXIT_STATUS"):

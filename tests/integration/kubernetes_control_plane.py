@@ -15,11 +15,11 @@ import typing as t
 from pathlib import Path
 
 import yaml
-from tools.ports import free_ports
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_api import STRATEGIC, Api
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_client import connect
+from tools.ports import free_ports
 
 _TOKENS = 'all-rights,admin,1,"system:masters"\nof-the-operator,operator,2\n'
 
@@ -38,7 +38,7 @@ class ControlPlane:
         self._port, self._etcd, self._peer, self._manager = free_ports(4)
         self.started_s = 0.0
 
-    def __enter__(self) -> "ControlPlane":
+    def __enter__(self) -> ControlPlane:
         began = time.monotonic()
         try:
             self._start()
@@ -80,14 +80,38 @@ class ControlPlane:
         program = shutil.which("etcd", path=str(self._programs)) or shutil.which("etcd")
         assert program, "etcd is neither beside kube-apiserver nor on the PATH"
         self._run(
-            [program, "--data-dir", str(self._folder / "etcd"), "--listen-client-urls", etcd, "--advertise-client-urls", etcd]
-            + ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
+            [
+                program,
+                "--data-dir",
+                str(self._folder / "etcd"),
+                "--listen-client-urls",
+                etcd,
+                "--advertise-client-urls",
+                etcd,
+                "--listen-peer-urls",
+                peer,
+                "--initial-advertise-peer-urls",
+                peer,
+                "--initial-cluster",
+                f"default={peer}",
+            ]
         )
         self._run(
-            [str(self._programs / "kube-apiserver"), f"--etcd-servers={etcd}", f"--secure-port={self._port}", "--bind-address=127.0.0.1"]
-            + [f"--cert-dir={self._folder / 'certs'}", "--service-cluster-ip-range=10.0.0.0/24", f"--token-auth-file={tokens}"]
-            + [f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}", "--authorization-mode=RBAC"]
-            + ["--service-account-issuer=https://kubernetes.default.svc", "--disable-admission-plugins=ServiceAccount", "--advertise-address=127.0.0.1"]
+            [
+                str(self._programs / "kube-apiserver"),
+                f"--etcd-servers={etcd}",
+                f"--secure-port={self._port}",
+                "--bind-address=127.0.0.1",
+                f"--cert-dir={self._folder / 'certs'}",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                f"--token-auth-file={tokens}",
+                f"--service-account-key-file={key}",
+                f"--service-account-signing-key-file={key}",
+                "--authorization-mode=RBAC",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--disable-admission-plugins=ServiceAccount",
+                "--advertise-address=127.0.0.1",
+            ]
         )
         api = Api(connect(self.kubeconfig()), json.loads, 60.0)
         until = time.monotonic() + 60
@@ -99,9 +123,16 @@ class ControlPlane:
                 assert time.monotonic() < until, (self._folder / "kube-apiserver.log").read_text()[-2000:]
                 time.sleep(0.2)
         self._run(
-            [str(self._programs / "kube-controller-manager"), f"--kubeconfig={self.kubeconfig()}", "--leader-elect=false", "--port=0"]
-            + [f"--secure-port={self._manager}", "--bind-address=127.0.0.1", f"--cert-dir={self._folder / 'certs'}"]
-            + ["--controllers=deployment,replicaset,statefulset,garbagecollector,namespace"]
+            [
+                str(self._programs / "kube-controller-manager"),
+                f"--kubeconfig={self.kubeconfig()}",
+                "--leader-elect=false",
+                "--port=0",
+                f"--secure-port={self._manager}",
+                "--bind-address=127.0.0.1",
+                f"--cert-dir={self._folder / 'certs'}",
+                "--controllers=deployment,replicaset,statefulset,garbagecollector,namespace",
+            ]
         )
 
     def _run(self, argv: list[str]) -> None:
@@ -117,7 +148,7 @@ class Kubelet:
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "Kubelet":
+    def __enter__(self) -> Kubelet:
         self._thread.start()
         return self
 

@@ -4,8 +4,8 @@
 
 """What the controllers and kubelets of Kubernetes do to workloads and pods, so that rollouts go on, or get stuck.
 
-How a pod fares is said by the tag of its image: `missing` cannot be pulled, `crashing` ends at once, `unready` is never ready; all others are
-ready after 0.15 s. A pod whose ConfigMap (by envFrom) has the key `broken` crashes too.
+How a pod fares is said by the tag of its image: `missing` cannot be pulled, `crashing` ends at once, `unready` is never ready; all others
+are ready after 0.15 s. A pod whose ConfigMap (by envFrom) has the key `broken` crashes too.
 """
 
 from __future__ import annotations
@@ -119,7 +119,9 @@ class Controllers:
         if extra and not _ending(extra[-1]):
             self._objects.delete(_key("pods", extra[-1]))
         elif first is not None and pods[first] is None:
-            self._pod(workload, f"{name}-{first}", {**workload["spec"]["template"]["metadata"]["labels"], "controller-revision-hash": revision})
+            self._pod(
+                workload, f"{name}-{first}", {**workload["spec"]["template"]["metadata"]["labels"], "controller-revision-hash": revision}
+            )
         elif first is None and old:
             self._objects.delete(_key("pods", old[-1]))
         elif first is not None and pods[first] in old and not _ending(t.cast("Body", pods[first])):
@@ -165,11 +167,12 @@ class Controllers:
     def _kubelet(self, key: Key) -> None:
         pod = copy.deepcopy(self._objects[key])
         age_s = time.monotonic() - self._made.get(pod["metadata"]["uid"], 0.0)
-        if _ready(pod) or _ending(pod) or age_s < READY_S:
+        is_over = pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+        if is_over or _ready(pod) or _ending(pod) or age_s < READY_S:
             return
         container = pod["spec"]["containers"][0]
         tag = "crashing" if self._is_broken(pod) else container["image"].rsplit(":", 1)[-1]
-        status: Body = {"name": container["name"], "image": container["image"], "ready": False, "restartCount": 0}
+        status: Body = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "restartCount": 0}
         phase = "Running"
         if tag == "missing":
             waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}
@@ -207,7 +210,10 @@ def workload(kind: str = "Deployment", name: str = "app", replicas: int = 3, tag
     probe = {"httpGet": {"path": "/ready", "port": 8080}}
     sources = [{"configMapRef": {"name": "app-settings"}}]
     container = {"name": "main", "image": f"registry.local/app:{tag}", "resources": resources, "readinessProbe": probe, "envFrom": sources}
-    template = {"metadata": {"labels": {"app": name}, "annotations": {}}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 2}}
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 2},
+    }
     whole: Body = {"selector": {"matchLabels": {"app": name}}, "template": template, **spec}
     if kind != "DaemonSet":
         whole["replicas"] = replicas
@@ -236,7 +242,13 @@ def _owner(one: Body) -> str:
 
 
 def _reference(owner: Body) -> Body:
-    return {"apiVersion": "apps/v1", "kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": True}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+    }
 
 
 def _digest(template: Body) -> str:

@@ -20,17 +20,25 @@ KINDS = {
     "daemonsets": "DaemonSet",
     "replicasets": "ReplicaSet",
     "pods": "Pod",
+    "jobs": "Job",
     "events": "Event",
     "configmaps": "ConfigMap",
     "secrets": "Secret",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 }
-_APIS = {"pods": "v1", "events": "v1", "configmaps": "v1", "secrets": "v1", "horizontalpodautoscalers": "autoscaling/v1"}
+_APIS = {
+    "jobs": "batch/v1",
+    "pods": "v1",
+    "events": "v1",
+    "configmaps": "v1",
+    "secrets": "v1",
+    "horizontalpodautoscalers": "autoscaling/v1",
+}
 
 
 def now(earlier_s: float = 0) -> str:
     """The moment as Kubernetes writes it."""
-    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=earlier_s)
+    moment = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=earlier_s)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -115,12 +123,14 @@ def fits_labels(document: Body, selector: str) -> bool:
 
 
 def fits_fields(document: Body, selector: str) -> bool:
-    """Whether an object has the name that a field selector asks for."""
-    return all(term.split("=", 1)[1] == document["metadata"]["name"] for term in filter(None, selector.split(",")) if "metadata.name" in term)
+    """Whether an object has the name and the phase that a field selector asks for."""
+    known = {"metadata.name": document["metadata"]["name"], "status.phase": document.get("status", {}).get("phase")}
+    terms = [term.replace("==", "=").split("=", 1) for term in selector.split(",") if term]
+    return all(known[name] == value for name, value in terms if name in known)
 
 
 def patched(document: Body, patch: t.Any, kind: str) -> Body:
-    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902: replace, add, remove) or `strategic` (lists of named items are merged)."""
+    """`document` with a patch: `merge` (RFC 7386), `json` (RFC 6902, in part) or `strategic` (lists of named items are merged)."""
     changed = copy.deepcopy(document)
     if kind == "json":
         for operation in patch:

@@ -4,9 +4,9 @@
 
 """An API server of Kubernetes on a loopback port: kmock, with what it lacks, and with controllers that let rollouts go on.
 
-kmock brings the server, the reading of requests and the discovery. Mended here: lists with kind, version and selectors, watches from a resource
-version and with an end, generations and resource versions, the three kinds of patches, the scale subresource, logs, exec, NotFound as
-Kubernetes says it. Faults are answers that take the place of the real ones.
+kmock brings the server, the reading of requests and the discovery. Mended here: lists with kind, version and selectors, watches from a
+resource version and with an end, generations and resource versions, the three kinds of patches, the scale subresource, logs, exec, and
+NotFound as Kubernetes says it. Faults are answers that take the place of the real ones.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Handler(kmock.KubernetesEmulator):  # type: ignore[misc]
+class Handler(kmock.KubernetesEmulator):
     """kmock's emulator with another way to keep objects."""
 
     # kmock's classes have slots; this one is set by KubernetesServer.
-    owner: "KubernetesServer"
+    owner: KubernetesServer
 
     async def _handle(self, request: t.Any) -> aiohttp.web.StreamResponse:
         return await self.owner.answer(request, super()._handle)
 
     async def _serve_version(self, request: t.Any) -> t.Any:
-        found = await super()._serve_version(request)
+        found = t.cast("Body", await super()._serve_version(request))
         found["groupVersion"] = found["groupVersion"].lstrip("/")
         for one in found["resources"]:
             if "/" in one["name"]:
@@ -94,7 +94,7 @@ class KubernetesServer:
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> "KubernetesServer":
+    def __enter__(self) -> KubernetesServer:
         self._thread.start()
         assert self._ready.wait(20), "the API server does not start"
         return self
@@ -239,7 +239,7 @@ class KubernetesServer:
             changed = self.objects.changed
             try:
                 await asyncio.wait_for(changed.wait(), min(0.5, max(0.01, until - self._loop.time())))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pass
         await answer.write_eof()
         return answer
@@ -259,8 +259,10 @@ class KubernetesServer:
         if method == "PATCH":
             content = request.headers.get("Content-Type", "")
             body = request.data if request.data is not None else json.loads(request.text)
-            if isinstance(body, dict) and (body.get("metadata") or {}).get("resourceVersion", one["metadata"]["resourceVersion"]) != (
-                one["metadata"]["resourceVersion"]
+            if (
+                isinstance(body, dict)
+                and (body.get("metadata") or {}).get("resourceVersion", one["metadata"]["resourceVersion"])
+                != (one["metadata"]["resourceVersion"])
             ):
                 return _status(409, "the object has been modified; please apply your changes to the latest version and try again")
             kind = "json" if "json-patch" in content else "merge" if "/merge-patch" in content else "strategic"
@@ -286,7 +288,14 @@ def _scale_of(workload: Body) -> Body:
 
 def _status(code: int, message: str, headers: dict[str, str] | None = None) -> aiohttp.web.Response:
     reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
-    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reasons.get(code, "InternalError"), "message": message, "code": code}
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "reason": reasons.get(code, "InternalError"),
+        "message": message,
+        "code": code,
+    }
     return aiohttp.web.json_response({"metadata": {}, **body}, status=code, headers=headers)
 
 

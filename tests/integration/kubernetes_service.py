@@ -15,13 +15,13 @@ import typing as t
 from pathlib import Path
 
 import yaml
-from integration.kubernetes_server import KubernetesServer
-from integration.playbook_runs import ROOT, Finished
 
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_api import Api
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_client import connect
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_operation import operate
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_options import OPTIONS
+from integration.kubernetes_server import KubernetesServer
+from integration.playbook_runs import ROOT, Finished
 
 TOOLS = Path(sys.executable).parent
 _PLAY = """- hosts: all
@@ -56,7 +56,9 @@ class KubernetesService:
             "service_health_timeout_s": 20,
         }
         folder.mkdir(exist_ok=True)
-        (folder / "hosts.ini").write_text('[operator]\nlocalhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n')
+        (folder / "hosts.ini").write_text(
+            '[operator]\nlocalhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n'
+        )
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a run."""
@@ -70,7 +72,14 @@ class KubernetesService:
         extra = ["-e", f"@{self.folder / 'profile.json'}", "-e", json.dumps(variables)]
         argv = [str(TOOLS / "ansible-playbook"), str(path), "-i", str(self.folder / "hosts.ini"), *extra, *options]
         done = subprocess.run(
-            argv, cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+            argv,
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
         )
         return Finished(done.returncode, done.stdout)
 
@@ -85,7 +94,11 @@ class KubernetesService:
         play = self.folder / f"{verb}.yml"
         play.write_text(_PLAY.format(verb=verb, result=result))
         done = self.playbook(play, *options, **variables)
-        return t.cast("dict[str, t.Any]", json.loads(result.read_text())) if done.status == 0 else {"message": done.message, "output": done.output}
+        return (
+            t.cast("dict[str, t.Any]", json.loads(result.read_text()))
+            if done.status == 0
+            else {"message": done.message, "output": done.output}
+        )
 
     def record(self) -> dict[str, t.Any]:
         """The newest run record."""
@@ -113,7 +126,9 @@ def picture(server: KubernetesServer) -> dict[str, str]:
         "dict[str, str]",
         server.do(
             lambda objects: {
-                "/".join(key): json.dumps([one.get("spec"), one.get("data"), one["metadata"].get("annotations"), one["metadata"]["uid"]], sort_keys=True)
+                "/".join(key): json.dumps(
+                    [one.get("spec"), one.get("data"), one["metadata"].get("annotations"), one["metadata"]["uid"]], sort_keys=True
+                )
                 for key, one in objects.items()
                 if key[0] not in ("replicasets", "events")
             }

@@ -44,7 +44,7 @@ STEP = """- name: Set its variables
   check_mode: false
 """
 Result = dict[str, t.Any]
-Step = t.Union[str, tuple[str, dict[str, t.Any]]]
+Step = str | tuple[str, dict[str, t.Any]]
 
 
 class Runs:

@@ -84,17 +84,48 @@ print(json.dumps(answer))
 """
 
 
+VERB = """
+- hosts: "{{ service_hosts }}"
+  gather_facts: false
+  any_errors_fatal: true
+  tasks:
+    - ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: "{{ verb }}"}
+"""
+SHARED = "/srv/proxy"
+HAPROXY = f"""global
+    stats socket {SHARED}/admin.sock mode 600 level admin
+defaults
+    mode http
+    option redispatch
+    timeout connect 2s
+    timeout client 10s
+    timeout server 10s
+frontend web
+    bind 127.0.0.1:8080
+    default_backend app
+backend app
+    option httpchk GET /
+    default-server check inter 200ms fall 2 rise 1
+    server one 127.0.0.1:8001
+    server two 127.0.0.1:8002
+    server three 127.0.0.1:8003
+    server four 127.0.0.1:8004
+"""
+
+
 class Host:
     """A container in which systemd is process 1."""
 
-    def __init__(self, docker: Docker, name: str) -> None:
-        self.docker, self.name = docker, name
+    def __init__(self, docker: Docker, name: str, shared: Path) -> None:
+        self.docker, self.name, self.shared = docker, name, shared
 
     def begin(self) -> None:
         """Start it."""
+        self.shared.mkdir()
         image = self.docker.systemd_image
         library = f"--volume={ROOT}/plugins:/opt/collections/ansible_collections/sre/runbooks/plugins:ro"
-        self.docker("run", "--detach", "--name", self.name, "--network=none", *SYSTEMD_OPTIONS, library, image, "/lib/systemd/systemd")
+        volumes = (library, f"--volume={self.shared}:{SHARED}")
+        self.docker("run", "--detach", "--name", self.name, "--network=none", *SYSTEMD_OPTIONS, *volumes, image, "/lib/systemd/systemd")
 
     def wait(self) -> bool:
         """Whether systemd is up within a minute."""
@@ -108,6 +139,18 @@ class Host:
     def __call__(self, script: str, user: str = "root") -> str:
         """What a shell script prints there."""
         return self.docker("exec", "--user", user, self.name, "sh", "-c", script)
+
+    @contextmanager
+    def proxy(self) -> Iterator[str]:
+        """HAProxy in front of the instances; gives the name of a container with wrk, in which 127.0.0.1 is this host's."""
+        (self.shared / "haproxy.cfg").write_text(HAPROXY)
+        name = f"{self.name}-proxy"
+        options = ("--detach", "--name", name, f"--network=container:{self.name}", f"--volume={self.shared}:{SHARED}")
+        self.docker("run", *options, self.docker.haproxy_image, "haproxy", "-db", "-f", f"{SHARED}/haproxy.cfg")
+        try:
+            yield name
+        finally:
+            self.docker("rm", "--force", name)
 
     def write(self, path: str, text: str) -> None:
         """Put a file there, by rename."""
@@ -185,12 +228,15 @@ class Hosts:
 
     def run(self, playbook: str, *options: str, only: Host | None = None, **extra: t.Any) -> Finished:
         """Run a playbook to its end, on the first host unless `only` says otherwise; `extra` are variables of this run."""
-        path = self.folder / "inventory" / "group_vars" / "all" / "service.yml"
-        path.write_text(json.dumps(self.variables, indent=1))
+        (self.folder / "inventory" / "group_vars" / "all" / "service.yml").write_text(json.dumps(self.variables, indent=1))
         where = (only or self.hosts[0]).name
         variables = {"service_hosts": where, **extra}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "playbooks" / f"{playbook}.yml")]
-        command += ["-i", str(self.folder / "inventory"), "-e", json.dumps(variables), *options]
+        # A verb without a playbook of its own is an entry point that other procedures call.
+        (self.folder / "verb.yml").write_text(VERB)
+        path = self.folder / "verb.yml" if playbook in ("apply", "wait") else ROOT / "playbooks" / f"{playbook}.yml"
+        variables = {"verb": playbook, **variables}
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(path)]
+        command += ["-i", str(self.folder / "inventory"), "-v", "-e", json.dumps(variables), *options]
         done = subprocess.run(
             command, cwd=ROOT, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
         )
@@ -207,6 +253,7 @@ class Hosts:
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
             "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
             "TMPDIR": str(self.folder / "tmp"),
             "COLUMNS": "400",
         }
@@ -216,17 +263,20 @@ class Hosts:
         """How many tasks on the service's hosts changed something, or would."""
         return sum(map(int, re.findall(r"^[^ ]*unit-host.*changed=(\d+)", run.output, re.MULTILINE)))
 
-    def result(self) -> dict[str, t.Any]:
-        """The result of the verb, as the record of the last run has it."""
-        records = [json.loads(path.read_text()) for path in (self.folder / "state" / "runs").glob("*/record.json")]
-        newest = max(records, key=lambda record: str(record["started_at"]))
-        return dict(newest["steps"][-1]["facts"])
+    @staticmethod
+    def result(run: Finished) -> dict[str, t.Any]:
+        """The result of the verb, as the role keeps it in a fact; of several hosts the last one's."""
+        assert run.status == 0, run.output
+        shown = re.findall(r"^ok: \[[^\]]*\] => (\{.*\})$", run.output, re.MULTILINE)
+        facts = [json.loads(one).get("ansible_facts", {}) for one in shown]
+        results = [value for one in facts for name, value in one.items() if re.fullmatch(r"service_\w+_result", name)]
+        return dict(results[-1])
 
 
 @contextmanager
 def systemd_hosts(docker: Docker, folder: Path, count: int, skip: Callable[[str], t.Any]) -> Iterator[Hosts]:
     """Hosts with the service's files, started side by side; `skip` is called where systemd does not start in a container here."""
-    hosts = [Host(docker, docker.name(f"unit-host-{number}")) for number in range(1, count + 1)]
+    hosts = [Host(docker, docker.name(f"unit-host-{number}"), folder / f"shared-{number}") for number in range(1, count + 1)]
     try:
         for host in hosts:
             host.begin()

@@ -15,14 +15,19 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import Contents, create
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_model import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_plan import plan
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from integration.containers import Docker
+from integration.kubernetes_server import KubernetesServer
 from integration.made_images import archive_of
 from integration.playbook_runs import Finished, Profile
+from integration.service_stack import wait_until
+from tools.engine import NoEngine, OwnEngine
+from tools.ports import free_ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 OLD = "2020-01-01T00:00:00Z"
@@ -90,8 +95,8 @@ class CleanupProfile(Profile):
             "maintenance_networks_older_than_h": 0,
         }
 
-    def well(self, *options: str, **environment: str) -> Finished:
-        done = self.run("cleanup", *options, **environment)
+    def well(self, *options: str) -> Finished:
+        done = self.run("cleanup", *options)
         assert done.status == 0, done.output
         return done
 
@@ -110,7 +115,7 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     ours: Ours, tmp_path: Path, tell: t.Callable[[str], None]
 ) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ours.load((["old:1", "old:again"], OLD), (["used:1"], OLD), (["keep:1"], OLD), (["young:1"], now))
+    ours.load((["old:1", "old:again"], OLD), (["used:1"], OLD), (["keep:1"], OLD), (["young:1"], now), (["point:1"], OLD))
     for network in ("empty", "stopped", "project"):
         label = f"--label=com.docker.compose.project={ours.name if network == 'project' else 'gone'}"
         ours.docker("network", "create", label, f"{ours.name}-{network}")
@@ -119,6 +124,10 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     ours.docker("volume", "create", f"{ours.name}-data")
     before = (ours.tags(), ours.networks())
     profile = CleanupProfile(ours, tmp_path / "profile")
+    (tmp_path / "settings").write_text("of then")
+    image = {"image": f"{ours.name}/point:1", "image_id": ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/point:1")}
+    contents = Contents([str(tmp_path / "settings")], images=[{**image, "service": "app", "container": "app-1", "digests": []}])
+    create(str(profile.state / "rollback_points"), "trial", contents)
     told = profile.well("--check", "--diff").output
     assert (ours.tags(), ours.networks()) == before
     assert f"remove the image {ours.name}/old:1, {ours.name}/old:again" in told
@@ -215,7 +224,8 @@ def test_a_volume_goes_by_its_name_with_a_confirmation_and_after_a_copy(ours: Ou
     assert archives, list((profile.backups / name).rglob("*"))
     listed = subprocess.run(["tar", "--list", "--auto-compress", "--file", str(archives[0])], capture_output=True, text=True, check=True)
     assert "content" in listed.stdout
-    assert "changed=0" in profile.well(*naming, "-e", f"confirm={volume}").output, "there is nothing left to remove"
+    again = operate(ours, images="none", volumes=[volume], backup_folder=str(profile.backups))
+    assert (again["changed"], again["notes"]) == (False, [f"There is no volume {volume}"])
 
 
 def test_a_volume_of_a_container_is_refused_before_anything_is_removed(ours: Ours, tmp_path: Path) -> None:
@@ -235,3 +245,70 @@ def test_an_engine_that_does_not_answer_is_told_in_one_message(tmp_path: Path, m
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(BadInput, match="The Docker Engine does not answer"):
         docker_engine.space()
+
+
+def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_after_stay(tmp_path: Path) -> None:
+    with KubernetesServer(free_ports(1)[0]) as server:
+        profile = CleanupProfile(t.cast(Ours, _Nobody()), tmp_path / "profile")
+        profile.variables.update(
+            maintenance_image_prune={},
+            maintenance_finished_pods={"namespace": "default", "phases": ["Succeeded", "Failed"], "older_than_h": 1},
+            maintenance_kube_config=server.kubeconfig(tmp_path / "config"),
+        )
+        server.create("jobs", {"metadata": {"name": "nightly-1", "ownerReferences": [_owner("CronJob", "nightly")]}, "spec": {}})
+        nightly = _owner("Job", "nightly-1", server.get("jobs", "nightly-1")["metadata"]["uid"])
+        for name, phase, ended, owners in (
+            ("evicted", "Failed", OLD, [_owner("ReplicaSet", "app")]),
+            ("by-hand", "Succeeded", OLD, []),
+            ("just-now", "Failed", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), []),
+            ("counted", "Failed", OLD, [nightly]),
+        ):
+            state = {"terminated": {"exitCode": 1, "finishedAt": ended}}
+            status = {"phase": phase, "containerStatuses": [{"name": "main", "ready": False, "state": state}]}
+            about = {"name": name, "ownerReferences": owners, "deletionTimestamp": None}
+            server.create("pods", {"metadata": about, "spec": {"containers": [{"name": "main", "image": "app:1"}]}, "status": status})
+            server.change("pods", name, {"status": status})
+        profile.well("--check", "--diff")
+        assert not [line for line in server.seen if not line.startswith("GET")]
+        done = profile.well()
+        assert "changed=1" in done.output, done.output
+        assert sorted(line for line in server.seen if line.startswith("DELETE")) == [
+            "DELETE /api/v1/namespaces/default/pods/by-hand",
+            "DELETE /api/v1/namespaces/default/pods/evicted",
+        ]
+        wait_until("they are gone", lambda: {one["metadata"]["name"] for one in server.pods()} == {"just-now", "counted"})
+        assert "changed=0" in profile.well().output
+
+
+def test_build_cache_goes_by_its_age_and_never_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = OwnEngine()
+    try:
+        engine.start()
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+        # The client of Docker 20.10 needs no plugin for BuildKit.
+        client = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+        build = [client, "build", "--quiet", "--tag=built", str(tmp_path)]
+        done = subprocess.run(build, env={**engine.environment, "DOCKER_BUILDKIT": "1"}, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"nothing can be built with BuildKit here: {done.stderr.strip()[-300:]}")
+        monkeypatch.setenv("DOCKER_HOST", engine.environment["DOCKER_HOST"])
+        given = {**{name: spec.get("default") for name, spec in docker_cleanup.OPTIONS.items()}, "images": "none"}
+        assert not docker_cleanup.operate({**given, "build_cache_older_than_h": 1}, False)["changed"]
+        given["build_cache_older_than_h"] = 0
+        predicted, real = docker_cleanup.operate(given, True), docker_cleanup.operate(given, False)
+        assert {one["kind"] for one in real["removed"]} == {"build cache"}
+        assert [one["id"] for one in predicted["removed"]] == [one["id"] for one in real["removed"]]
+        assert real["space"]["before"]["build_cache_bytes"] > 0 == real["space"]["after"]["build_cache_bytes"]
+        assert not docker_cleanup.operate(given, False)["changed"]
+    except NoEngine as error:
+        pytest.skip(str(error))
+    finally:
+        engine.end()
+
+
+class _Nobody:
+    name = "nobody"
+
+
+def _owner(kind: str, name: str, uid: str = "u") -> dict[str, t.Any]:
+    return {"kind": kind, "name": name, "uid": uid, "controller": True}

@@ -6,23 +6,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 import typing as t
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import kmock
 import pytest
 
 from integration.containers import Docker
+from integration.faults import wait_until
+from integration.kubernetes_server import KubernetesServer
+from tools.ports import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,9 +142,9 @@ def test_the_profile_follows_what_runs(shop: Shop, docker: Docker) -> None:
 
 
 @pytest.mark.docker
-def test_health_check_asks_what_was_found(shop: Shop) -> None:
-    told = shop.run("health_check")
-    assert re.findall(r"PASS +(\w+)", told) == ["containers", "database"]
+def test_procedures_work_on_what_was_found(shop: Shop) -> None:
+    assert re.findall(r"PASS +(\w+)", shop.run("health_check")) == ["containers", "database"]
+    assert "2 of 2 replicas run and are healthy" in shop.run("service_status")
 
 
 @pytest.mark.docker
@@ -153,86 +153,52 @@ def test_tasks_reach_the_containers_themselves(shop: Shop) -> None:
     assert told.count("well") == 2
 
 
-POD = {
-    "containers": [
-        {"name": "web", "image": "shop:1.2", "envFrom": [{"configMapRef": {"name": "shop-config"}}, {"secretRef": {"name": "keys"}}]}
-    ]
-}
 LABELS = {"app": "shop", "tier": "web"}
-
-
-class Cluster(kmock.KubernetesEmulator):
-    """A cluster whose lists say what they are, and keep to the selectors that they are asked with."""
-
-    async def _serve_list(self, request: kmock.Request) -> kmock.Payload:
-        found = t.cast(dict[str, t.Any], await super()._serve_list(request))
-        items = [
-            item for item in found["items"] if selected(item, request.params.get("labelSelector"), request.params.get("fieldSelector"))
-        ]
-        return {**found, "apiVersion": "v1", "kind": "List", "items": items}
-
-
-def selected(item: dict[str, t.Any], labels: str | None, fields: str | None) -> bool:
-    """Whether an object fits selectors of the form name=value."""
-    known = {**item["metadata"].get("labels", {}), "status.phase": item.get("status", {}).get("phase")}
-    known["metadata.name"] = item["metadata"]["name"]
-    wanted = [part for words in (labels, fields) if words for part in words.split(",")]
-    return all(known.get(part.partition("=")[0]) == part.partition("=")[2].lstrip("=") for part in wanted)
+SOURCES = [{"configMapRef": {"name": "shop-config"}}, {"secretRef": {"name": "keys"}}]
+DEPLOYMENT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "shop"},
+    "spec": {
+        "replicas": 3,
+        "selector": {"matchLabels": LABELS},
+        "template": {
+            "metadata": {"labels": LABELS},
+            "spec": {"containers": [{"name": "web", "image": "shop:1.2", "envFrom": SOURCES}]},
+        },
+    },
+}
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Path]:
-    """The kubeconfig of a cluster with a workload of three replicas; two of its pods run, one has ended, another is not its own."""
-    emulator = Cluster()
-    emulator.resources.load_bundled()
-    deployment = {"replicas": 3, "selector": {"matchLabels": LABELS}, "template": {"metadata": {"labels": LABELS}, "spec": POD}}
-    metadata = {"name": "shop", "namespace": "shop"}
-    emulator.objects["apps/v1/deployments", "shop", "shop"] = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment, "status": {"readyReplicas": 2},
-    }  # fmt: skip
-    pods = {
-        "shop-a": ("Running", LABELS),
-        "shop-b": ("Running", LABELS),
-        "shop-c": ("Succeeded", LABELS),
-        "other": ("Running", {"app": "other"}),
-    }
-    for name, (phase, labels) in pods.items():
-        emulator.objects["v1/pods", "shop", name] = {
-            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "shop", "labels": labels}, "spec": POD,
-            "status": {"phase": phase},
-        }  # fmt: skip
-    loop, address = asyncio.new_event_loop(), []
-    serving, over = threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        async with emulator, kmock.Server(emulator) as server:
-            address.append(str(server.url).rstrip("/"))
-            serving.set()
-            await over.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
-    thread.start()
-    try:
-        assert serving.wait(20)
-        named = {"clusters": [{"name": "c", "cluster": {"server": address[0]}}], "users": [{"name": "u", "user": {"token": "t"}}]}
-        contexts = [{"name": "production", "context": {"cluster": "c", "user": "u", "namespace": "default"}}]
-        kubeconfig = tmp_path / "kubeconfig"
-        kubeconfig.write_text(
-            json.dumps({"apiVersion": "v1", "kind": "Config", "contexts": contexts, "current-context": "production", **named})
-        )
-        yield kubeconfig
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(20)
+def cluster(tmp_path: Path) -> Iterator[tuple[KubernetesServer, str]]:
+    """A cluster in which three pods of a workload run, beside one that has ended and one of another; its kubeconfig."""
+    with KubernetesServer(free_port()) as server:
+        server.create("deployments", DEPLOYMENT, "shop")
+        for name, labels, phase in (("shop-ended", LABELS, "Succeeded"), ("other", {"app": "other"}, "Running")):
+            pod = {"metadata": {"name": name, "labels": labels}, "spec": {"containers": []}}
+            pod["status"] = {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]}
+            server.create("pods", {"apiVersion": "v1", "kind": "Pod", **pod}, "shop")
+        wait_until(lambda: server.get("deployments", "shop", "shop").get("status", {}).get("readyReplicas") == 3, 20, "the pods run")
+        yield server, server.kubeconfig(tmp_path / "kubeconfig")
 
 
-def test_pods_of_a_workload_become_hosts_for_the_procedure_that_follows(cluster: Path, tmp_path: Path) -> None:
-    asked = ("groups.app_pods | sort", "hostvars['shop-a'].container_image", "hostvars['shop-b'].ansible_connection", "service_replicas",
-             "service_kube_container", "service_kube_config_map", "service_kube_secret")  # fmt: skip
+def test_pods_of_a_workload_become_hosts_for_the_procedure_that_follows(cluster: tuple[KubernetesServer, str], tmp_path: Path) -> None:
+    server, kubeconfig = cluster
+    asked = ("groups.app_pods | sort", "hostvars[groups.app_pods[0]].container_image", "hostvars[groups.app_pods[0]].ansible_connection",
+             "service_replicas", "service_kube_container", "service_kube_config_map", "service_kube_secret")  # fmt: skip
     task = {"ansible.builtin.copy": {"content": "{{ [" + ", ".join(asked) + "] | to_json }}", "dest": f"{tmp_path}/found", "mode": "0600"}}
-    (tmp_path / "procedure.yml").write_text(json.dumps([{"hosts": "app", "gather_facts": False, "tasks": [task]}]))
-    words = ("-e", f"service_kube_config={cluster}", "-e", f"found_procedure={tmp_path}/procedure.yml")
-    ansible("ansible-playbook", "-i", str(EXAMPLES / "inventory_from_kubernetes"), str(EXAMPLES / "with_pods.yml"), *words)
+    plays = [{"hosts": "app", "gather_facts": False, "tasks": [task]}, {"ansible.builtin.import_playbook": "sre.runbooks.service_status"}]
+    (tmp_path / "procedure.yml").write_text(json.dumps(plays))
+    words = (
+        "-e",
+        json.dumps({"service_kube_config": kubeconfig, "service_kube_context": "test", "found_procedure": f"{tmp_path}/procedure.yml"}),
+    )
+    where = EXAMPLES / "inventory_from_kubernetes"
+    ansible("ansible-playbook", "-i", str(where), str(EXAMPLES / "with_pods.yml"), *words, SRE_RUNBOOKS_STATE=str(tmp_path / "state"))
+    pods = sorted(pod["metadata"]["name"] for pod in server.pods() if pod["metadata"]["name"] not in ("shop-ended", "other"))
     many = {"normal": 2, "up": 4, "observed": 3}
     found = json.loads((tmp_path / "found").read_text())
-    assert found == [["shop-a", "shop-b"], "shop:1.2", "kubernetes.core.kubectl", many, "web", "shop-config", "keys"]
+    assert found == [pods, "shop:1.2", "kubernetes.core.kubectl", many, "web", "shop-config", "keys"]
+    (record,) = (tmp_path / "state" / "runs").glob("*/record.json")
+    assert "3 of 3 replicas run" in record.read_text()

@@ -4,9 +4,9 @@
 
 """The verbs of a service on a real Kubernetes, by hand: docs/service_kubernetes.md says how.
 
-Either SRE_RUNBOOKS_TEST_CONTROL_PLANE names a folder with kube-apiserver and kube-controller-manager, which are started with etcd on loopback
-ports while the test plays the kubelet; or SRE_RUNBOOKS_TEST_KUBECONFIG names a kubeconfig of a cluster with nodes (kind, k3s), on which a namespace
-is made and removed again.
+Either SRE_RUNBOOKS_TEST_CONTROL_PLANE names a folder with kube-apiserver and kube-controller-manager, which are started with etcd on
+loopback ports while the test plays the kubelet; or SRE_RUNBOOKS_TEST_KUBECONFIG names a kubeconfig of a cluster with nodes (kind, k3s), on
+which a namespace is made and removed again.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import contextlib
 import os
 import re
 import subprocess
+import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from integration.kubernetes_control_plane import ControlPlane, Kubelet
-from integration.kubernetes_service import ROOT, TOOLS, KubernetesService
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from integration.kubernetes_control_plane import ControlPlane, Kubelet
+from integration.kubernetes_service import TOOLS, KubernetesService
+from integration.playbook_runs import ROOT
 
 CONTROL_PLANE, CLUSTER = "SRE_RUNBOOKS_TEST_CONTROL_PLANE", "SRE_RUNBOOKS_TEST_KUBECONFIG"
 IMAGE = os.environ.get("SRE_RUNBOOKS_TEST_IMAGE", "registry.k8s.io/pause:3.9")
@@ -111,7 +113,12 @@ def test_restart_scale_and_limits_are_those_of_kubectl(service: KubernetesServic
 
 
 def test_every_verb_of_the_playbooks_is_done_once(service: KubernetesService) -> None:
-    for verb, variables in (("scale", {"service_scale_to": "up"}), ("stop", {}), ("start", {}), ("limits", {"service_limits": {"cpus": 0.25}})):
+    for verb, variables in (
+        ("scale", {"service_scale_to": "up"}),
+        ("stop", {}),
+        ("start", {}),
+        ("limits", {"service_limits": {"cpus": 0.25}}),
+    ):
         checked = service.entry(verb, "--check", **variables)
         assert "message" not in checked, checked["output"]
         done, again = service.entry(verb, **variables), service.entry(verb, **variables)
@@ -124,7 +131,7 @@ def test_every_verb_of_the_playbooks_is_done_once(service: KubernetesService) ->
 
 def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, kubeconfigs: tuple[str, str]) -> None:
     """The number of replicas is 0 while the image changes, so that the start is what fails; the number is 0 again afterwards."""
-    options = {"namespace": NAMESPACE, "workload_name": "twin", "health_timeout_s": 60.0}
+    options: dict[str, t.Any] = {"namespace": NAMESPACE, "workload_name": "twin", "health_timeout_s": 60.0}
     service.operate("stop", **options)
     _kubectl(kubeconfigs[0], "set", "image", "deployment/twin", "main=registry.invalid/app:missing", "-n", NAMESPACE)
     with pytest.raises(RunbookError, match="ImagePullBackOff"):
@@ -135,7 +142,9 @@ def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, ku
     assert service.operate("start", **options)["after"]["healthy"] == 4
 
 
-def test_accounts_without_rights_or_with_old_credentials_are_told_so(service: KubernetesService, kubeconfigs: tuple[str, str], tmp_path: Path) -> None:
+def test_accounts_without_rights_or_with_old_credentials_are_told_so(
+    service: KubernetesService, kubeconfigs: tuple[str, str], tmp_path: Path
+) -> None:
     stranger = yaml.safe_load(Path(kubeconfigs[0]).read_text())
     stranger["users"] = [{"name": one["name"], "user": {"token": "expired"}} for one in stranger["users"]]
     (tmp_path / "config").write_text(yaml.safe_dump(stranger))

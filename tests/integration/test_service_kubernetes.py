@@ -33,14 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, folder: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, folder: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
     server.do(lambda objects: objects.clear())
     server.clear()
     server.create("configmaps", settings(LOG_LEVEL="info"))
     server.create("deployments", workload())
     settle(server)
-    yield KubernetesService(folder, server.kubeconfig(folder / "config"))
+    return KubernetesService(folder, server.kubeconfig(folder / "config"))
 
 
 def _three_times(service: KubernetesService, server: KubernetesServer, verb: str, **variables: t.Any) -> list[dict[str, t.Any]]:
@@ -176,7 +176,12 @@ def test_a_stuck_restart_is_undone_and_the_playbook_says_why(service: Kubernetes
     server.change("configmaps", "app-settings", {"data": {"broken": "yes"}})
     done = service.run("restart")
     assert done.status != 0
-    for part in ("CrashLoopBackOff", "it ended with Error (3)", "giving up", "former configuration is back (3 of 3 replicas run and are healthy)"):
+    for part in (
+        "CrashLoopBackOff",
+        "it ended with Error (3)",
+        "giving up",
+        "former configuration is back (3 of 3 replicas run and are healthy)",
+    ):
         assert part in done.message, done.output
     assert "hunter2" not in done.output
     assert server.get("deployments", "app")["spec"] == before

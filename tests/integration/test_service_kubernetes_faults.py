@@ -31,14 +31,15 @@ def server() -> Iterator[KubernetesServer]:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
+    server.do(lambda objects: vars(objects).pop("create", None))
     server.do(lambda objects: objects.clear())
     server.clear()
     server.create("configmaps", settings(LOG_LEVEL="info"))
     server.create("deployments", workload())
     settle(server)
-    yield KubernetesService(tmp_path / "service", server.kubeconfig(tmp_path / "config"))
+    return KubernetesService(tmp_path / "service", server.kubeconfig(tmp_path / "config"))
 
 
 def _failure(service: KubernetesService, operation: str, **options: t.Any) -> RunbookError:
@@ -102,7 +103,9 @@ def test_missing_rights_end_it_at_once_and_name_the_right(service: KubernetesSer
     assert len([line for line in server.seen if line.startswith("PATCH")]) == 1
 
 
-def test_credentials_that_expire_while_it_waits_are_named_with_what_is_left_to_do(service: KubernetesService, server: KubernetesServer) -> None:
+def test_credentials_that_expire_while_it_waits_are_named_with_what_is_left_to_do(
+    service: KubernetesService, server: KubernetesServer
+) -> None:
     server.faults.append(Fault(".*", 401, times=-1, after=4, message="Unauthorized"))
     error = _failure(service, "restart")
     assert "does not accept the credentials" in error.message
@@ -259,13 +262,17 @@ def test_a_deleted_pod_whose_successor_crashes_is_told_with_its_last_words(servi
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
 def test_other_workloads_are_restarted_too(service: KubernetesService, server: KubernetesServer, kind: str) -> None:
     server.create(f"{kind.lower()}s", workload(kind, name="other", replicas=2))
-    options = {"workload_kind": kind, "workload_name": "other"}
+    options: dict[str, t.Any] = {"workload_kind": kind, "workload_name": "other"}
     assert service.operate("wait", **options)["after"]["healthy"] == 2
     result = service.operate("restart", **options)
     assert result["after"]["healthy"] == 2
     before, after = ({one["name"]: one["started_at"] for one in result[moment]["replicas"]} for moment in ("before", "after"))
     assert (set(before) == set(after)) == (kind == "StatefulSet")
-    assert {pod["metadata"]["annotations"].get("kubectl.kubernetes.io/restartedAt") for pod in server.pods() if pod["metadata"]["labels"]["app"] == "other"} != {None}
+    assert {
+        pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")
+        for pod in server.pods()
+        if pod["metadata"]["labels"]["app"] == "other"
+    } != {None}
     if kind == "DaemonSet":
         assert "one pod on each node" in _failure(service, "scale", scale_to=3, **options).message
     else:

@@ -30,7 +30,7 @@ def server() -> Iterator[KubernetesServer]:
 
 
 @pytest.fixture
-def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesService]:
+def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """Two Deployments alike: `app` is ours, `twin` is for kubectl."""
     server.do(lambda objects: objects.clear())
     server.create("configmaps", settings(LOG_LEVEL="info"))
@@ -39,7 +39,7 @@ def service(server: KubernetesServer, tmp_path: Path) -> Iterator[KubernetesServ
         server.create("deployments", workload(name=name))
         ready.operate("wait", workload_name=name)
     server.clear()
-    yield ready
+    return ready
 
 
 def _object(server: KubernetesServer, name: str) -> t.Any:
@@ -47,7 +47,11 @@ def _object(server: KubernetesServer, name: str) -> t.Any:
 
     def plain(value: t.Any) -> t.Any:
         if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items() if key not in ("uid", "resourceVersion", "creationTimestamp", "managedFields", "conditions")}
+            return {
+                key: plain(item)
+                for key, item in value.items()
+                if key not in ("uid", "resourceVersion", "creationTimestamp", "managedFields", "conditions")
+            }
         if isinstance(value, list):
             return [plain(item) for item in value]
         return _MOMENT.sub("a moment", value).replace("twin", "app") if isinstance(value, str) else value
@@ -59,7 +63,9 @@ def _changes(server: KubernetesServer, name: str) -> list[t.Any]:
     """The requests that changed a Deployment: path without query, and body."""
     found = zip(server.seen, server.bodies, strict=True)
     return [
-        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body))) for line, body in found if not line.startswith("GET") and name in line
+        (line.split("?")[0].replace("twin", "app"), _MOMENT.sub("a moment", str(body)))
+        for line, body in found
+        if not line.startswith("GET") and f"deployments{name}" in line
     ]
 
 
@@ -102,7 +108,9 @@ def test_going_back_is_what_kubectl_calls_undo(service: KubernetesService, serve
 def test_it_is_finished_when_kubectl_says_so(service: KubernetesService, server: KubernetesServer) -> None:
     service.operate("scale", scale_to=6)
     assert "successfully rolled out" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
-    server.change("deployments", "app", {"spec": {"replicas": 9}})
+    container = server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0]
+    template = {"spec": {"containers": [{**container, "image": "registry.local/app:unready"}]}}
+    server.change("deployments", "app", {"spec": {"template": template}})
     assert "Waiting for deployment" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
-    assert service.operate("wait")["after"]["healthy"] == 9
-    assert "successfully rolled out" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
+    with pytest.raises(RunbookError, match="without progress"):
+        service.operate("wait", health_timeout_s=1.0)

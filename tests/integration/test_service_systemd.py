@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import typing as t
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from integration.containers import Docker
+from integration.playbook_runs import Finished
 from integration.systemd_hosts import READY, Host, Hosts, systemd_hosts
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -68,17 +70,16 @@ def three_times(hosts: Hosts, host: Host, playbook: str, **variables: t.Any) -> 
     """Run a playbook in check mode, for real, and again: the first and last change nothing. Returns what the first two said."""
     before = host.picture()
     checked = hosts.run(playbook, "--check", **variables)
-    assert checked.status == 0, checked.output
-    predicted = hosts.result()
+    predicted = hosts.result(checked)
     assert host.picture() == before
     done = hosts.run(playbook, **variables)
-    assert done.status == 0, done.output
-    result, after = hosts.result(), host.picture()
+    result, after = hosts.result(done), host.picture()
     again = hosts.run(playbook, **variables)
-    assert again.status == 0, again.output
+    assert not hosts.result(again)["changed"]
     assert hosts.changes(again) == 0, again.output
     assert host.picture() == after
     assert hosts.changes(checked) == hosts.changes(done) == 1
+    assert predicted["changed"] is result["changed"] is True
     assert predicted["steps"] == result["steps"]
     return predicted, result
 
@@ -91,9 +92,7 @@ def states(result: dict[str, t.Any]) -> dict[str, str]:
 def test_status_says_what_runs_since_when_with_which_limits(hosts: Hosts, host: Host) -> None:
     host("systemctl set-property --runtime app@02.service MemoryMax=64M CPUQuota=50%; systemctl stop app@03.service")
     before = host.picture()
-    done = hosts.run("service_status")
-    assert done.status == 0, done.output
-    said = hosts.result()
+    said = hosts.result(hosts.run("service_status"))
     assert host.picture() == before
     assert (said["after"]["wanted"], said["after"]["running"]) == (3, 2)
     first, second, third = said["after"]["replicas"]
@@ -115,15 +114,45 @@ def test_stop_and_start_do_what_check_mode_says_and_nothing_the_second_time(host
 
 def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts: Hosts, host: Host) -> None:
     before, picture = host.running(), host.picture()
-    checked, predicted = hosts.run("service_restart", "--check"), hosts.result()
-    assert (checked.status, hosts.changes(checked), host.picture()) == (0, 1, picture)
-    fewest = fewest_serving(host, lambda: hosts.run("service_restart"))
-    result, after = hosts.result(), host.running()
+    predicted = hosts.result(hosts.run("service_restart", "--check"))
+    assert (predicted["changed"], host.picture()) == (True, picture)
+    runs: list[Finished] = []
+    fewest = fewest_serving(host, lambda: runs.append(hosts.run("service_restart")))
+    result, after = hosts.result(runs[0]), host.running()
     assert fewest == 2
     assert result["steps"] == predicted["steps"]
     assert len(result["steps"]) == 3
     assert sorted(after) == UNITS
     assert not set(before.values()) & set(after.values())
+
+
+def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host, tell: Callable[[str], None]) -> None:
+    proxy = {"kind": "haproxy", "backend": "app", "socket": "/srv/proxy/admin.sock"}
+    ways: list[dict[str, t.Any]] = [{"operation": "scale", "count": 4}, {"operation": "restart"}, {"operation": "scale", "count": 3}]
+    with host.proxy() as load:
+        script = "echo $$ > /tmp/wrk.pid; exec wrk -t1 -c4 -d300s http://127.0.0.1:8080/"
+        command = ["docker", "exec", load, "sh", "-c", script]
+        with subprocess.Popen(command, env=host.docker.environment, stdout=subprocess.PIPE, text=True) as wrk:
+            time.sleep(1)
+            for way in ways:
+                done = host.operate("systemd_replicas", proxy=proxy, ready_checks=[READY], settle_s=0, **way)
+                assert done.get("changed"), done
+                assert done["notes"] == [], done
+            host.docker("exec", load, "sh", "-c", "kill -INT $(cat /tmp/wrk.pid)")
+            said = wrk.communicate()[0]
+        assert "Socket errors" not in said, said
+        assert "Non-2xx" not in said, said
+        tell(
+            f"units of systemd behind HAProxy: 0 of {said.split(' requests in')[0].split()[-1]} requests failed while scaled and restarted"
+        )
+        # With nobody else to serve, none is taken out.
+        host("systemctl stop app@02 app@03")
+        time.sleep(1)
+        refused = host.operate("systemd_replicas", operation="restart", way="one", replica="01", proxy=proxy)
+        assert "leave nobody to serve" in refused["msg"]
+        assert (refused["changed"], "app@01.service" in host.running()) == (False, True)
+        away = host.operate("systemd_replicas", operation="restart", proxy={**proxy, "backend": "other"})
+        assert (away["changed"], "other" in away["msg"]) == (False, True)
 
 
 def test_scale_enables_further_instances_and_disables_the_highest(hosts: Hosts, host: Host) -> None:
@@ -171,8 +200,7 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
     done = hosts.run(
         "service_exec", service_exec_command=["sh", "-c", 'id -un; pwd; env; echo $DATABASE_PASSWORD; printf %s "$*"', "x", "a;b c"]
     )
-    assert done.status == 0, done.output
-    result = hosts.result()
+    result = hosts.result(done)
     lines = result["stdout"].splitlines()
     assert lines[:2] == ["games", "/srv"]
     assert {"COLOUR=blue", "LEVEL=a b", "HOME=/usr/games", "API_TOKEN=********", "DATABASE_PASSWORD=********"} <= set(lines)
@@ -193,13 +221,11 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
 def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts, host: Host) -> None:
     host.answers(*PORTS)
     done = hosts.run("service_logs", service_log_pattern="begins with blue", service_log_lines=2)
-    assert done.status == 0, done.output
-    result = hosts.result()
+    result = hosts.result(done)
     assert len(result["lines"]) == 2
     assert all("begins with blue" in line["text"] for line in result["lines"])
     followed = hosts.run("service_logs", service_log_follow_s=0.5, service_log_lines=3)
-    assert followed.status == 0, followed.output
-    assert any("asked for /" in line["line"] for line in hosts.result()["lines"])
+    assert any("asked for /" in line["line"] for line in hosts.result(followed)["lines"])
 
 
 def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_that_fails(host: Host) -> None:
@@ -230,6 +256,15 @@ def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_
     host.write("/etc/app.env", "COLOUR=red\n")
     assert apply()["changed"]
     assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["red"] * 3
+
+
+def test_other_procedures_let_a_changed_configuration_take_effect_and_wait(hosts: Hosts, host: Host) -> None:
+    host.write("/etc/app.env", "COLOUR=green\n")
+    _predicted, result = three_times(hosts, host, "apply")
+    assert (result["verb"], result["runtime"], result["service"]) == ("apply", "systemd", "app")
+    assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["green"] * 3
+    waited = hosts.result(hosts.run("wait"))
+    assert (waited["changed"], waited["after"]["running"]) == (False, 3)
 
 
 @pytest.mark.parametrize(
@@ -346,7 +381,7 @@ def test_hosts_take_turns_and_a_host_that_fails_keeps_the_others_from_theirs(hos
     second.write("/etc/app.env", "FAULT=exit\n")
     failed = hosts.run("service_restart", service_hosts="app")
     assert "no database" in failed.message
-    assert sorted(host.running()) == UNITS
+    assert sorted(host.running()) == UNITS, failed.output
     assert sorted(second.running()) == UNITS[1:]
     second.write("/etc/app.env", "COLOUR=blue\n")
     done = hosts.run("service_restart", service_hosts="app")

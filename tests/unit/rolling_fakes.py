@@ -44,6 +44,10 @@ def container(number: int, state: str = "running", health: str = "healthy", **ch
     return parse(inspected(number, state, health, **changes))
 
 
+class Killed(BaseException):
+    """The run was killed; nothing of it may be done any more."""
+
+
 class FakeEngine:
     """Containers in memory.
 
@@ -51,13 +55,14 @@ class FakeEngine:
         containers: By identity.
         calls: What was asked that changes something.
         bad: Names of replicas that do not become well when they are started.
-        away: Whether it answers nothing any more.
+        health_of_bad: `unhealthy`, or `exited` for those that end at once.
+        watch: Called after each change.
     """
 
     def __init__(self, replicas: Sequence[dict[str, t.Any]], bad: t.Collection[str] = (), health_of_bad: str = "unhealthy") -> None:
         self.containers = {one["Id"]: one for one in replicas}
         self.calls: list[str] = []
-        self.bad, self.health_of_bad, self.away = set(bad), health_of_bad, False
+        self.bad, self.health_of_bad = set(bad), health_of_bad
         self.watch: t.Callable[[], None] = lambda: None
 
     def running(self) -> set[str]:
@@ -68,6 +73,8 @@ class FakeEngine:
         return ["the last word"]
 
     def ask(self, method: str, path: str, query: t.Any = None, body: t.Any = None, timeout_s: float = 0) -> t.Any:
+        if path == "/containers/json":
+            return [{"Id": identity} for identity in self.containers]
         key, _, verb = path.removeprefix("/containers/").partition("/")
         found = next((one for one in self.containers.values() if key in (one["Id"], one["Name"].lstrip("/"))), None)
         if method == "GET":
@@ -98,6 +105,7 @@ class FakeEngine:
         number = int(body["Labels"]["com.docker.compose.container-number"])
         made = inspected(number, "created", Id=f"{number + 1000:064x}", Name=f"/{name}", Config=body, HostConfig=body["HostConfig"])
         self.containers[made["Id"]] = made
+        self.watch()
         return {"Id": made["Id"]}
 
     def _start(self, found: dict[str, t.Any], name: str) -> None:
@@ -154,6 +162,7 @@ class FakeProxy:
     def ready(self, servers: Sequence[str], reach: Reach) -> list[str]:
         self.calls += [f"ready {one}" for one in servers]
         self.drained -= set(servers)
+        self._engine.watch()
         return []
 
     def is_up(self, reach: Reach) -> bool:

@@ -10,6 +10,7 @@ import gzip
 import os
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from collections.abc import Callable
@@ -134,6 +135,25 @@ def test_another_process_that_writes_is_named(tmp_path: Path) -> None:
                 pass
         finally:
             process.kill()
+
+
+def test_where_there_are_no_leases_a_writer_is_found_among_all_processes(tmp_path: Path) -> None:
+    log(tmp_path, "free.log", 40)
+    path = log(tmp_path, "app.log", 40)
+    code = "import sys, time; stream = open(sys.argv[1], 'r+'); print('open', flush=True); time.sleep(60)"
+    done: list[dict[str, t.Any]] = []
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            # Leases are told of by a signal, which only the main thread can take.
+            thread = threading.Thread(target=lambda: done.append(run(tmp_path)))
+            thread.start()
+            thread.join()
+        finally:
+            process.kill()
+    assert paths(tmp_path) == {"app.log", "free.log.gz"}
+    assert f"the process {process.pid}" in done[0]["kept"][0]["reason"]
 
 
 def test_a_process_that_opens_the_log_while_it_is_compressed_keeps_it_and_waits_no_longer_than_a_moment(tmp_path: Path) -> None:

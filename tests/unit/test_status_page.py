@@ -192,7 +192,7 @@ def test_nothing_of_a_check_but_its_name_and_weight_gets_into_the_settings(tmp_p
         ({"address": "localhost"}, "no IP address"),
         ({"port": 0}, "no port"),
         ({"port": 70000}, "no port"),
-        ({"tls_certificate": "/nonexistent", "tls_key": "/nonexistent"}, "cannot be read"),
+        ({"tls_certificate": "/dev/null/none", "tls_key": "/dev/null/none"}, "cannot be read"),
         ({"tls_certificate": "/dev/null"}, "certificate and its key"),
         ({"stale_after_s": 0.0}, "stale_after_s"),
         ({"user": "a:b"}, "colon"),

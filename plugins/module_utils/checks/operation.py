@@ -27,7 +27,13 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "every_s": {"type": "float", "default": 1.0},
 }
 """Described in plugins/modules/health_check.py."""
-_LIMITS: t.Mapping[str, t.Tuple[float, float]] = {"timeout_s": (0.01, 3600), "retries": (0, 10), "concurrency": (1, 1000), "hold_s": (0, 86400), "every_s": (0.1, 3600)}
+_LIMITS: t.Mapping[str, t.Tuple[float, float]] = {
+    "timeout_s": (0.01, 3600),
+    "retries": (0, 10),
+    "concurrency": (1, 1000),
+    "hold_s": (0, 86400),
+    "every_s": (0.1, 3600),
+}
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:

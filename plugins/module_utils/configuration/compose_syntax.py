@@ -46,7 +46,9 @@ def parse(text: str) -> t.List[Statement]:
     while offset < len(text):
         one = _statement(text, offset)
         found.append(one)
-        offset = _start(text, one.value_end if not one.is_bare and text[one.value_start : one.value_start + 1] in "'\"" else _line_end(text, one))
+        offset = _start(
+            text, one.value_end if not one.is_bare and text[one.value_start : one.value_start + 1] in "'\"" else _line_end(text, one)
+        )
     return found
 
 
@@ -99,7 +101,8 @@ def _statement(text: str, start: int) -> Statement:
 
 def _quoted(text: str, start: int) -> t.Tuple[int, str]:
     """Offset behind the closing quote, and what is between the quotes; only escaped quotes are resolved."""
-    quote, characters, escaped = text[start], [], False
+    quote, escaped = text[start], False
+    characters: t.List[str] = []
     for offset in range(start + 1, len(text)):
         character = text[offset]
         if character == quote and not escaped:

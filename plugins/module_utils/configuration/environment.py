@@ -16,7 +16,9 @@ from .statement import Statement
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NO_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
-_NOT_FOR_SYSTEMD = re.compile("[\ufeff\ufdd0-\ufdef" + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17)) + "]")
+_NOT_FOR_SYSTEMD = re.compile(
+    "[\ufeff\ufdd0-\ufdef" + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17)) + "]"
+)
 
 
 class _Syntax(t.NamedTuple):
@@ -148,7 +150,7 @@ def _whole(text: str, one: Statement, statements: t.Sequence[Statement]) -> t.Tu
 def _ready_for_more(text: str, newline: str, joins_lines: bool) -> str:
     """`text` so that what is put behind it begins a line of its own."""
     if text and not text.endswith("\n"):
-        text += newline
+        text += "\n" if text.endswith("\r") else newline
     # Behind a backslash systemd takes the next line for a part of this one.
     return text + newline if joins_lines and text.rstrip("\r\n").endswith("\\") else text
 

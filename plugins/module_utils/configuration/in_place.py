@@ -57,7 +57,9 @@ def present(path: str, new_mode: int = 0o600) -> Present:
             data = stream.read()
     except FileNotFoundError:
         if not os.path.isdir(os.path.dirname(real)):
-            raise BadInput("The folder of the file is not there", where=os.path.dirname(real), next_step="make it, or correct the path") from None
+            raise BadInput(
+                "The folder of the file is not there", where=os.path.dirname(real), next_step="make it, or correct the path"
+            ) from None
         return Present(real, None, new_mode)
     except OSError as error:
         step = "give the account the right to it (become), or name another file"
@@ -66,7 +68,12 @@ def present(path: str, new_mode: int = 0o600) -> Present:
 
 
 def replace(found: Present, data: bytes, mode: t.Optional[int] = None) -> None:
-    """Write new content, unless somebody else has changed the file since it was read; its owner stays, and its mode unless another is given.
+    """Write new content, unless somebody else has changed the file since it was read; owner and mode stay.
+
+    Args:
+        found: The file as it was read.
+        data: The new content.
+        mode: Another mode; None for its own.
 
     Raises:
         RunbookError: It has changed meanwhile, or its owner cannot be kept; nothing was changed.

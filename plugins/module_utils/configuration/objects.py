@@ -43,7 +43,12 @@ def identity(manifest: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
     if not (manifest.get("apiVersion") and manifest.get("kind") and isinstance(metadata, dict) and metadata.get("name")):
         step = "give objects as kubernetes.core.k8s_info returns them, with apiVersion, kind and metadata.name"
         raise BadInput("This is no object of Kubernetes", next_step=step)
-    named = {"api_version": manifest["apiVersion"], "kind": manifest["kind"], "namespace": metadata.get("namespace"), "name": metadata["name"]}
+    named = {
+        "api_version": manifest["apiVersion"],
+        "kind": manifest["kind"],
+        "namespace": metadata.get("namespace"),
+        "name": metadata["name"],
+    }
     return {key: str(text or "") for key, text in named.items()}
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import os
 import re
 import typing as t
@@ -16,6 +17,8 @@ from ..errors import BadInput
 from .change_environment import texts
 from .objects import cleaned, identity
 
+_OF_RUNNING = re.compile(r"kubectl\.kubernetes\.io/restartedAt\Z|sre\.runbooks/")
+"""Annotations of workloads that verbs of the role service, and kubectl rollout restart, write."""
 _MOST_SAID = 600
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 
@@ -62,8 +65,8 @@ def patches(
         remove: Keys that neither shall have.
 
     Returns:
-        `config_map` and `secret` (the object with only what changes in `data`, for a merge; empty for nothing), `changed`, `added`, `updated`,
-        `removed` (keys), `before` and `after` (lines of a diff, without secret values).
+        `config_map` and `secret` (the object with only what changes in `data`, for a merge; empty for nothing),
+        `changed`, `added`, `updated`, `removed` (keys), `before` and `after` (lines of a diff, without secret values).
 
     Raises:
         BadInput: A key is none, or there is no object for what shall be set.
@@ -74,7 +77,9 @@ def patches(
             raise BadInput(f"{name!r} is no key of a ConfigMap or Secret", next_step="use letters, digits, dots, hyphens and underscores")
     for wanted, there, variable in ((plain, config_map, "service_kube_config_map"), (hidden, secret, "service_kube_secret")):
         if wanted and not there:
-            raise BadInput(f"{', '.join(wanted)} shall be set, and there is nothing to set it in", next_step=f"name an object in {variable}")
+            raise BadInput(
+                f"{', '.join(wanted)} shall be set, and there is nothing to set it in", next_step=f"name an object in {variable}"
+            )
     result: t.Dict[str, t.Any] = {"added": [], "updated": [], "removed": [], "before": "", "after": ""}
     encoded = {name: base64.b64encode(value.encode()).decode() for name, value in hidden.items()}
     result["config_map"] = _patch(config_map, plain, remove, result, is_secret=False)
@@ -100,12 +105,31 @@ def restorable(
     for one in kept:
         if kinds and one.get("kind") not in kinds:
             continue
-        there, wanted = now.get(tuple(identity(one).values())), dict(one)
-        if there is not None and "replicas" in there.get("spec", {}):
-            wanted["spec"] = {**wanted["spec"], "replicas": there["spec"]["replicas"]}
+        there = now.get(tuple(identity(one).values()))
+        wanted = dict(one) if there is None else _as_it_is_run(one, there)
         if there != wanted:
             found.append(wanted)
     return found
+
+
+def _as_it_is_run(kept: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """An object of a point with what restarts and scaling have written into the one that is there: that is no configuration."""
+    wanted = copy.deepcopy(dict(kept))
+    if "template" not in (wanted.get("spec") or {}):
+        return wanted
+    if "replicas" in there["spec"]:
+        wanted["spec"]["replicas"] = there["spec"]["replicas"]
+    for path in (("metadata",), ("spec", "template", "metadata")):
+        ours, theirs = wanted, t.cast("t.Dict[str, t.Any]", there)
+        for name in path:
+            ours, theirs = ours.setdefault(name, {}), theirs.get(name) or {}
+        kept_ones = {name: text for name, text in (ours.get("annotations") or {}).items() if not _OF_RUNNING.match(name)}
+        kept_ones.update({name: text for name, text in (theirs.get("annotations") or {}).items() if _OF_RUNNING.match(name)})
+        if kept_ones or "annotations" in theirs:
+            ours["annotations"] = kept_ones
+        else:
+            ours.pop("annotations", None)
+    return wanted
 
 
 def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
@@ -142,7 +166,7 @@ def _patch(
         result["before"] += f"{name}={'(not shown)' if hides else Redactor().text(data[name])}\n" if name in data else ""
         result["after"] += f"{name}={'changed' if hides else Redactor().text(str(value))}\n"
     result["before"] += "".join(f"{name}=(not shown)\n" for name in gone)
-    change.update({name: None for name in gone})
+    change.update(dict.fromkeys(gone))
     if not change:
         return {}
     metadata = {key: there["metadata"][key] for key in ("name", "namespace") if there["metadata"].get(key)}

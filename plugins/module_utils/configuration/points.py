@@ -54,7 +54,11 @@ class Contents:
 
 def points_of(home: str, service: str = "") -> t.List[BackupSet]:
     """The points of a service (empty: of all), the newest first; those that cannot be read are among them."""
-    found = [one for one in list_sets(home) if not one.manifest or (one.manifest.get("kind") == KIND and service in ("", one.manifest.get("store")))]
+    found = [
+        one
+        for one in list_sets(home)
+        if not one.manifest or (one.manifest.get("kind") == KIND and service in ("", one.manifest.get("store")))
+    ]
     return sorted(found, key=lambda one: (str(one.manifest.get("at", "")), one.id), reverse=True)
 
 
@@ -73,7 +77,9 @@ def choose(home: str, service: str, name: str = "") -> BackupSet:
     if not fitting:
         why = f"there are {', '.join(one.id for one in there[:5])}" if there else "none was taken yet"
         what = f"There is no rollback point {name!r} of {service}" if name else f"There is no rollback point of {service}"
-        raise SetNotFound(what, where=home, why=why, next_step="look at what there is with rollback_point_list, or take one with rollback_point_create")
+        raise SetNotFound(
+            what, where=home, why=why, next_step="look at what there is with rollback_point_list, or take one with rollback_point_create"
+        )
     return fitting[0]
 
 
@@ -142,14 +148,14 @@ def create(
         return newest, False, newest.manifest, notes
     if dry_run:
         return None, True, manifest, notes
-    for attempt in range(_ATTEMPTS):
+    for _attempt in range(_ATTEMPTS):
         point = _write(home, manifest, entries, contents)
         if point is not None:
             return point, True, point.manifest, notes
         entries, _unread = survey(contents.roots, contents.secret, most_bytes)
         manifest = {**_manifest(service, contents, entries), **extra}
     step = "let what writes to it come to rest, then run the procedure again"
-    raise RunbookError("A file changes all the time", where=", ".join(contents.roots), why=f"also at attempt {attempt + 1}", next_step=step)
+    raise RunbookError("A file changes all the time", where=", ".join(contents.roots), why=f"also at attempt {_ATTEMPTS}", next_step=step)
 
 
 def _is_the_same(newest: BackupSet, manifest: t.Mapping[str, t.Any]) -> bool:
@@ -165,7 +171,12 @@ def _manifest(service: str, contents: Contents, entries: t.Sequence[Entry]) -> t
         named = kube.identity(one)
         told = {"revision": kube.revision(one), "secret": named["kind"] == "Secret", "stored": kube.stored_name(number, named)}
         objects.append({**named, **told, "sha256": hashlib.sha256(_object_text(one)).hexdigest()})
-    what = {"entries": [one.as_dict() for one in entries], "objects": objects, "images": list(contents.images), "roots": list(contents.roots)}
+    what = {
+        "entries": [one.as_dict() for one in entries],
+        "objects": objects,
+        "images": list(contents.images),
+        "roots": list(contents.roots),
+    }
     return {
         "kind": KIND,
         "store": service,
@@ -208,7 +219,12 @@ def _write(home: str, manifest: t.Mapping[str, t.Any], entries: t.Sequence[Entry
         for top, folders, _names in os.walk(writer.folder):
             for name in folders:
                 os.chmod(os.path.join(top, name), 0o700)
-        at = {"at": utc_text(moment), "consistent_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}", "started_at": utc_text(moment), "finished_at": utc_now()}
+        at = {
+            "at": utc_text(moment),
+            "consistent_at": f"{moment:%Y-%m-%dT%H:%M:%SZ}",
+            "started_at": utc_text(moment),
+            "finished_at": utc_now(),
+        }
         return writer.seal({**manifest, **at}, files)
 
 
@@ -244,7 +260,9 @@ def summary(point: BackupSet, problems: t.Optional[t.Sequence[str]] = None) -> t
         "size_bytes": point.size_bytes,
         "paths": [one["path"] for one in manifest.get("entries", []) if one["kind"] != "absent"],
         "absent": [one["path"] for one in manifest.get("entries", []) if one["kind"] == "absent"],
-        "objects": [{key: one[key] for key in ("api_version", "kind", "namespace", "name", "revision")} for one in manifest.get("objects", [])],
+        "objects": [
+            {key: one[key] for key in ("api_version", "kind", "namespace", "name", "revision")} for one in manifest.get("objects", [])
+        ],
         "images": manifest.get("images", []),
         "units": manifest.get("units", []),
         "problems": list(point.damage if problems is None else problems),

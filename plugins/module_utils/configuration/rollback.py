@@ -113,7 +113,8 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
         try:
             point = points.choose(home, service, left["point"])
             points.require_whole(point)
-            notes = [f"{left['run_id'] or 'an earlier run'} began a change at {left['at']} and did not end it: a failure goes back to the point taken then"]
+            who = left["run_id"] or "an earlier run"
+            notes = [f"{who} began a change at {left['at']} and did not end it: a failure goes back to the point taken then"]
             return {"changed": False, "unfinished": left, "notes": notes, "plan": [], **_told(point)}
         except (SetNotFound, SetDamaged) as error:
             left = {**left, "lost": error.message}
@@ -129,11 +130,15 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
         dry_run=dry_run,
     )
     if left.get("lost"):
-        notes.append(f"the point of an unfinished change of {left['at']} is of no use ({left['lost']}); this one shows what that change left")
+        notes.append(
+            f"the point of an unfinished change of {left['at']} is of no use ({left['lost']}); this one shows what that change left"
+        )
     if parameters["begins_change"] and point_or_none is not None and not dry_run:
         unfinished.begin(home, service, point_or_none.id, parameters["run_id"])
     told = _told(point_or_none) if point_or_none is not None else {"point": "", "point_folder": ""}
-    plan = [f"keep {one['path']}" for one in manifest["entries"] if one["kind"] == FILE] + [f"keep {one['kind']} {one['name']}" for one in manifest["objects"]]
+    plan = [f"keep {one['path']}" for one in manifest["entries"] if one["kind"] == FILE] + [
+        f"keep {one['kind']} {one['name']}" for one in manifest["objects"]
+    ]
     return {"changed": is_new, "unfinished": left, "notes": notes, "plan": plan if is_new else [], "images": manifest["images"], **told}
 
 
@@ -161,7 +166,7 @@ def _restore(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.D
             run_id=parameters["run_id"],
             before_restore_of=point.id,
         )
-        assert safety is not None
+        safety = t.cast(BackupSet, safety)  # there always is one, but in check mode
         safety_id, notes = safety.id, notes + more
         swap(home, service, point, plan, safety)
         notes += _reload(point.manifest["units"])
@@ -199,7 +204,8 @@ def _other_images(images: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
         return []
     changed = {one["image"]: one["image_id"] for one in images if now.get(one["image"]) != one["image_id"]}
     return [
-        f"the image {name} is another one now than then: {image_id[:19]} ran, {now[name][:19] or 'none'} would" for name, image_id in sorted(changed.items())
+        f"the image {name} is another one now than then: {image_id[:19]} ran, {now[name][:19] or 'none'} would"
+        for name, image_id in sorted(changed.items())
     ]
 
 
@@ -227,7 +233,8 @@ def _prune(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Dic
         "dropped": [one.id for one in gone],
         "kept": [one.id for one in there if one not in gone],
         "freed_bytes": sum(one.size_bytes for one in gone),
-        "plan": [f"remove {one.id}: {plan.reasons[one.id]}" for one in gone] + [f"remove {name}, which a killed run left" for name in leftovers],
+        "plan": [f"remove {one.id}: {plan.reasons[one.id]}" for one in gone]
+        + [f"remove {name}, which a killed run left" for name in leftovers],
         "notes": notes,
         "diff": {"before": plan.listing(there), "after": plan.listing(there, without_removed=True)},
     }
@@ -237,11 +244,16 @@ def _settle(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
     service = parameters["service"]
     left = unfinished.noted(home, service)
     changed = bool(left) if dry_run else unfinished.end(home, service)
-    return {"changed": changed, "unfinished": left, "point": left.get("point", ""), "plan": ["forget that a change was under way"] if left else []}
+    return {
+        "changed": changed,
+        "unfinished": left,
+        "point": left.get("point", ""),
+        "plan": ["forget that a change was under way"] if left else [],
+    }
 
 
-def inform(parameters: t.Mapping[str, t.Any], _check_mode: bool) -> t.Dict[str, t.Any]:
-    """The points that there are, for INFO_OPTIONS.
+def inform(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """The points that there are, for INFO_OPTIONS; check mode does the same.
 
     Raises:
         SetNotFound: The point that is named is not there.

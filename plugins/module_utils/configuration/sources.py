@@ -66,7 +66,9 @@ def of_compose(options: t.Mapping[str, t.Any]) -> t.Tuple[Found, t.List[str]]:
     argv, notes = compose_command({**options, "project_folder": folder}), []
     secret = [environment]
     try:
-        shown = run(Command([*argv, "config", "--no-interpolate", "--no-env-resolution", "--format", "json"], folder=folder, timeout_s=_PATIENCE_S))
+        shown = run(
+            Command([*argv, "config", "--no-interpolate", "--no-env-resolution", "--format", "json"], folder=folder, timeout_s=_PATIENCE_S)
+        )
         secret += _environment_files(folder, json.loads(shown.stdout))
     except (RunbookError, ValueError) as error:
         notes.append(f"environment files of services could not be found out: {getattr(error, 'why', '') or error}")
@@ -142,7 +144,7 @@ def of_units(units: t.Sequence[str]) -> Found:
         paths += told.get("DropInPaths", "").split()
         secret += [words.split(" (", 1)[0] for words in told.get("EnvironmentFiles", "").splitlines() if words]
     secret = [path for path in dict.fromkeys(secret) if not any(character in path for character in "*?[")]
-    inside = [path for path in dict.fromkeys(paths)]
+    inside = list(dict.fromkeys(paths))
     return Found([*inside, *secret], secret, [], [])
 
 

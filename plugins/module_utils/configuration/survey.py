@@ -61,7 +61,9 @@ def entry_from(told: t.Mapping[str, t.Any]) -> Entry:
     return Entry(**{name: told[name] for name in Entry.__dataclass_fields__})
 
 
-def survey(roots: t.Iterable[str], secret: t.Collection[str] = (), most_bytes: t.Optional[int] = None) -> t.Tuple[t.List[Entry], t.List[str]]:
+def survey(
+    roots: t.Iterable[str], secret: t.Collection[str] = (), most_bytes: t.Optional[int] = None
+) -> t.Tuple[t.List[Entry], t.List[str]]:
     """What there is at `roots`, everything in folders included.
 
     A root that is a symbolic link counts with what it leads to; links in folders are kept as links.
@@ -112,11 +114,11 @@ def _raise(error: OSError) -> None:
 def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: t.Optional[int]) -> t.Optional[Entry]:
     try:
         status = os.lstat(path)
-        mode, owner = stat.S_IMODE(status.st_mode), {"uid": status.st_uid, "gid": status.st_gid}
+        mode, uid, gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
         if stat.S_ISLNK(status.st_mode):
-            return Entry(path, LINK, target=os.readlink(path), **owner)
+            return Entry(path, LINK, uid=uid, gid=gid, target=os.readlink(path))
         if stat.S_ISDIR(status.st_mode):
-            return Entry(path, FOLDER, mode, **owner)
+            return Entry(path, FOLDER, mode, uid, gid)
         if not stat.S_ISREG(status.st_mode):
             notes.append(f"{path} is no file, and was left out")
             return None
@@ -124,7 +126,7 @@ def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: 
             raise _too_much(path, f"with it ({status.st_size / 1e6:.1f} MB) the files are larger than is taken for configuration")
         digest, size = hash_file(path)
         hidden = not mode & _OTHERS_READ or any(path == one or path.startswith(one.rstrip("/") + "/") for one in secret)
-        return Entry(path, FILE, mode, sha256=digest, size_bytes=size, secret=hidden, **owner)
+        return Entry(path, FILE, mode, uid, gid, sha256=digest, size_bytes=size, secret=hidden)
     except (FileNotFoundError, NotADirectoryError):
         return Entry(path, ABSENT)
     except OSError as error:

@@ -100,7 +100,9 @@ def _must_be_as(point: BackupSet) -> None:
     left = compare(entries_of(point), survey(point.manifest["roots"], point.manifest["secret"])[0])
     if left.changed:
         why = f"somebody else writes to them: still to do was to {'; to '.join(left.sentences()[:3])}"
-        raise RunbookError("The files are not as the point has them", why=why, next_step="let what writes to them come to rest", changed=False)
+        raise RunbookError(
+            "The files are not as the point has them", why=why, next_step="let what writes to them come to rest", changed=False
+        )
 
 
 def _draft(one: Entry, point: BackupSet, draft: str) -> None:

@@ -41,7 +41,10 @@ class SwapPlan:
     def sentences(self) -> t.List[str]:
         """One for each path."""
         said = [f"{'make' if before.kind == ABSENT else 'put back'} {one.path}" for one, before in self.put]
-        said += [f"{'make' if before.kind == ABSENT else 'give its owner and mode back to'} the folder {one.path}" for one, before in self.folders]
+        said += [
+            f"{'make' if before.kind == ABSENT else 'give its owner and mode back to'} the folder {one.path}"
+            for one, before in self.folders
+        ]
         return said + [f"remove {one.path}, which was not there then" for one in self.remove]
 
 
@@ -56,7 +59,8 @@ def compare(wanted: t.Sequence[Entry], present: t.Sequence[Entry]) -> SwapPlan:
         BadInput: A file has become a folder, or the other way round.
     """
     there = {one.path: one for one in present}
-    put, folders = [], []
+    put: t.List[t.Tuple[Entry, Entry]] = []
+    folders: t.List[t.Tuple[Entry, Entry]] = []
     for one in wanted:
         before = there.get(one.path, Entry(one.path, ABSENT))
         if one.kind == ABSENT or one.is_like(before):

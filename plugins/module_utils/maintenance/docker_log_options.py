@@ -64,9 +64,11 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         raise BadInput("The log options are on the command line of the Docker Engine", where=path, why=why, next_step=step)
     if changed:
         notes += _validate(after)
-    # A file that is younger than the engine has not been read by it.
-    unread = changed or engine.pid == 0 or os.stat(path).st_mtime > engine.since
     running = _running()
+    # A file that is younger than the engine has not been read by it. Where no engine is of this file, none can, unless it is down.
+    unread = changed or (os.stat(path).st_mtime > engine.since if engine.pid else running is None)
+    if running is not None and not engine.pid:
+        notes.append(f"No dockerd that can be seen here reads {path}; see with which --config-file yours was started")
     old = docker_daemon.old_options(running or [], *wanted)
     copy = ""
     if changed and not check_mode:

@@ -202,6 +202,6 @@ def bytes_of(text: t.Any) -> int:
     if found is None:
         return 0
     try:
-        return round(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].lower()])
+        return round(float(found[1]) * float((1024 if found[3] else 1000) ** _POWERS[found[2].lower()]))
     except ValueError:
         return 0

@@ -37,7 +37,7 @@ def finished_pods(
     """
     wrong = sorted(set(phases) - set(PHASES))
     if wrong:
-        step = f"name only {' and '.join(PHASES)} in maintenance_finished_pods"
+        step = f"name only {' and '.join(PHASES)}"
         raise BadInput("Only pods that are over can be removed", why=f"phases are {', '.join(phases)}", next_step=step)
     by_uid = {str(job["metadata"].get("uid")): job for job in jobs}
     remove: t.List[t.Dict[str, t.Any]] = []
@@ -49,7 +49,6 @@ def finished_pods(
         ended = ended_at(pod)
         age_h = None if ended is None else (now - ended).total_seconds() / 3600
         why = _why_it_stays(pod, by_uid, age_h, older_than_h)
-        names = {key: about[key] for key in ("name", "namespace") if about.get(key)}
         told = {
             "namespace": str(about.get("namespace") or ""),
             "name": str(about["name"]),
@@ -57,8 +56,6 @@ def finished_pods(
             "phase": str(status["phase"]),
             "age_h": None if age_h is None else round(age_h, 1),
             "reason": why or f"{status.get('reason') or status['phase']}, ended {span((age_h or 0) * 3600)} ago",
-            "owned": owner_of(pod) is not None,
-            "reference": {"apiVersion": "v1", "kind": "Pod", "metadata": names},
         }
         (kept if why else remove).append(told)
     return {"remove": sorted(remove, key=lambda one: one["name"]), "kept": sorted(kept, key=lambda one: one["name"])}

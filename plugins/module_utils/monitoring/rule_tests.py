@@ -41,11 +41,14 @@ def rule_tests(rules: Rules, rule_file: str) -> t.Dict[str, t.Any]:
 
 def _of_series(series: str, alerts: t.Sequence[Alert], service: str) -> t.List[t.Dict[str, t.Any]]:
     limits = sorted({_limit(alert) for alert in alerts})
-    tests = []
+    tests: t.List[t.Dict[str, t.Any]] = []
+    followed: t.List[t.List[Alert]] = []
     for position, limit in enumerate(limits):
         for place, value in _around(limit):
-            # How long escalation takes is seen at the gravest values; elsewhere it would only cost time.
-            last = position in (0, len(limits) - 1) and any(alert.escalation > 1 and _fires(alert, value) for alert in alerts)
+            # How long escalation takes is seen at the gravest values, once for each set of alerts; elsewhere it would only cost time.
+            escalated = [alert for alert in alerts if alert.escalation > 1 and _fires(alert, value)]
+            last = position in (0, len(limits) - 1) and bool(escalated) and escalated not in followed
+            followed += [escalated] if last else []
             watched = alerts if last else [alert for alert in alerts if alert.escalation == 1]
             tests.append(_test(f"{series}: {place} {number(limit)}", series, value, watched, alerts, service))
     return tests

@@ -112,7 +112,8 @@ def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dic
 
     Args:
         every_s: Seconds between two evaluations; 0 for the server's own setting.
-        values: Whether the recording rules are in it; unit tests put samples in their place.
+        values: Whether the recording rules are in it, and what the alerts say. Unit tests put samples in the place of the former and ask
+            for nothing of the latter, whose templates would be filled in at every step of their clock; the rule file is checked with both.
     """
     interval = {"interval": duration(every_s)} if every_s else {}
     groups = []
@@ -123,7 +124,9 @@ def rule_file(rules: Rules, every_s: float = 0, *, values: bool = True) -> t.Dic
     later = [alert for alert in rules.alerts if alert.escalation > 1]
     for name, alerts in (("alerts", first), ("escalation", later)):
         if alerts:
-            groups.append({"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service) for alert in alerts]})
+            groups.append(
+                {"name": f"{rules.service} {name}", **interval, "rules": [_rule(alert, rules.service, values) for alert in alerts]}
+            )
     return {"groups": groups}
 
 
@@ -139,10 +142,11 @@ def labels_of(alert: Alert, service: str) -> t.Dict[str, str]:
     return {name: value for name, value in {**alert.labels, **own}.items() if value}
 
 
-def _rule(alert: Alert, service: str) -> t.Dict[str, t.Any]:
+def _rule(alert: Alert, service: str, told: bool) -> t.Dict[str, t.Any]:
     lasting = {"for": duration(alert.for_s)} if alert.for_s else {}
     labels = {name: words.literal(value) for name, value in labels_of(alert, service).items()}
-    return {"alert": alert.name, "expr": alert.expression, **lasting, "labels": labels, "annotations": dict(alert.annotations)}
+    said = {"annotations": dict(alert.annotations)} if told else {}
+    return {"alert": alert.name, "expr": alert.expression, **lasting, "labels": labels, **said}
 
 
 def _alerts_of(profile: Profile, metric: t.Mapping[str, t.Any], series: str, service: str) -> t.List[Alert]:

@@ -278,7 +278,7 @@ class SavedFile:
             try:
                 return open(self._path, "rb", buffering=0)
             except OSError as error:
-                what, next_step = "The saved file is not where it was looked for", "correct rdb_file of the store, or take the method stream"
+                what, next_step = "The saved file is not where it was looked for", "correct rdb_file, or take the method stream"
                 raise BadInput(what, where=self._path, why=str(error.strerror), next_step=next_step) from error
         for path in self._unfinished():
             if path not in self._others:

@@ -131,6 +131,7 @@ class Engine:
             finally:
                 theirs.close()
             self._connection = http.client.HTTPConnection("docker")
+            self._connection.auto_open = 0  # it must not look for a host of that name
             self._connection.sock = ours
         return self._connection
 

@@ -165,6 +165,13 @@ class Runtime:
         return connection
 
 
+def _nearest(address: str, others: t.Iterable[str]) -> str:
+    """That of `others` which has most of its beginning in common with `address`, so that a server stays in its network."""
+    return max(
+        sorted(others), key=lambda other: next((at for at, pair in enumerate(zip(address, other)) if pair[0] != pair[1]), len(other))
+    )
+
+
 class HAProxy:
     """The proxy of module_utils/service/proxy.py, for one backend of HAProxy.
 
@@ -208,12 +215,11 @@ class HAProxy:
         address: it is set ready as soon as it leads to the replica or is dead. One with a fixed address is given the new address.
         """
         left = []
-        addresses = sorted(reach.addresses)
         for server in self._look():
             if server.name not in servers:
                 continue
-            if not reach.is_at(server.address, server.port) and not server.is_named and addresses:
-                self._set(server.name, f"addr {addresses[0]}")
+            if not reach.is_at(server.address, server.port) and not server.is_named and reach.addresses:
+                self._set(server.name, f"addr {_nearest(server.address, reach.addresses)}")
             elif not reach.is_at(server.address, server.port) and not server.is_dead:
                 left.append(server.name)
                 continue

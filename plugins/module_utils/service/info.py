@@ -38,10 +38,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
         DeadlineExceeded: It did not become well in time.
     """
     read = _READERS[parameters["runtime"]]
-    if parameters["wait_s"] > 0:
-        state = wait_until_well(lambda: read(parameters), parameters["wait_s"])
-    else:
-        state = read(parameters)
+    wait_s = parameters["wait_s"]
+    state = wait_until_well(lambda: read(parameters), wait_s) if wait_s > 0 else read(parameters)
     return {"changed": False, "state": state.as_dict()}
 
 

@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Requests to the API server of Kubernetes: tried again where that can help, within a deadline, and with one clear error where it cannot."""
+"""Requests to the API server of Kubernetes: tried again where that can help, within a deadline; one clear error where it cannot."""
 
 from __future__ import annotations
 
@@ -85,9 +85,14 @@ class Api:
     ) -> None:
         self._transport, self._decode, self._request_s = transport, decode, request_s
         self.clock, self.pause = clock, pause
-        self.changed = False
+        self.changes = 0
         self.requests = 0
         self.notes: t.List[str] = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether a request has changed anything."""
+        return self.changes > 0
 
     def get(self, path: str, query: Query = (), accept: str = "application/json") -> Document:
         """The object at `path`.
@@ -109,7 +114,7 @@ class Api:
     def patch(self, path: str, body: t.Any, content_type: str, query: Query = ()) -> Document:
         """Change the object at `path` and return it as it is then; raises as `get` does."""
         answer = self._asked("PATCH", path, query, body, content_type, "application/json")
-        self.changed = True
+        self.changes += 1
         return t.cast("Document", self._decode(answer))
 
     def delete(self, path: str, body: t.Optional[Document] = None) -> bool:
@@ -118,7 +123,7 @@ class Api:
             self._asked("DELETE", path, (), body, "application/json", "application/json", final=(404, 409))
         except Refused:
             return False
-        self.changed = True
+        self.changes += 1
         return True
 
     def watch(self, path: str, query: Query, timeout_s: float) -> t.Iterator[t.Tuple[str, Document]]:
@@ -190,7 +195,7 @@ def _refusal(refused: Refused, where: str, account: str, changed: bool, request_
             f"Kubernetes does not accept the credentials of {account} (401)",
             where=where,
             why=f"{said}; they have expired, or are not of this cluster",
-            next_step="log in to the cluster again, or renew the token or certificate in the kubeconfig; `kubectl auth whoami` says whether it works",
+            next_step="log in to the cluster again, or renew the token or certificate; `kubectl auth whoami` says whether that worked",
             changed=changed,
         )
     if status == 403:

@@ -4,9 +4,9 @@
 
 """The way to the API server: the Python package `kubernetes`, on which the collection kubernetes.core stands as well.
 
-The package's own discovery is left out, as the paths of the workloads are known, and so are its retries, which wait for as long as a server
-likes (`Retry-After`). Credentials come from the kubeconfig, the environment variables `K8S_AUTH_*` of kubernetes.core and AWX, or the pod's own
-service account.
+The package's own discovery is left out, as the paths of the workloads are known, and so are its retries, which wait for as long as a
+server likes (`Retry-After`). Credentials come from the kubeconfig, the environment variables `K8S_AUTH_*` of kubernetes.core and AWX, or
+the pod's own service account.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ try:
     import kubernetes.dynamic
     import urllib3
 except ImportError:
-    kubernetes = None
+    kubernetes = None  # type: ignore[assignment]
 
 _FALSE = ("0", "false", "no", "off")
 _CONNECT_S = 10.0

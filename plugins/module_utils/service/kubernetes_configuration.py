@@ -34,7 +34,7 @@ def applied(workload: Object, pods: t.Sequence[Object], config_map: t.Optional[O
 
 
 def mark_of(config_map: t.Optional[Object], secret: t.Optional[Object]) -> str:
-    """What tells one configuration from another: a digest of the ConfigMap's data, and the Secret's version, which tells nothing of its values."""
+    """What tells one configuration from another: a digest of the ConfigMap's data, and the Secret's version, not its values."""
     marks = []
     if config_map is not None:
         data = [config_map.get("data") or {}, config_map.get("binaryData") or {}]

@@ -13,12 +13,13 @@ import typing as t
 from ..errors import BadInput, RunbookError
 from ..progress import Progress
 from . import kubernetes_plan as plans
+from . import kubernetes_scale as scales
 from .kubernetes_api import METADATA_ONLY, Api, Document
 from .kubernetes_client import connect
 from .kubernetes_configuration import applied
 from .kubernetes_options import replicas_asked
 from .kubernetes_plan import Call, Plan, Step
-from .kubernetes_state import KINDS, is_ending, part, replicas_wanted, rollout_of, state_of
+from .kubernetes_state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
 from .kubernetes_wait import Paths, Waiter
 from .state import State
 
@@ -80,10 +81,17 @@ class _Verb:
         known = {str(part(pod, "metadata", "uid")) for pod in pods}
         if plan.steps:
             workload = self._carry_out(workload, plan, known, pods)
-        elif self._verb in ("wait", "start", "apply") and replicas_wanted(workload) and not (before.is_well and rollout_of(workload).finished):
+        elif self._verb in ("wait", "start", "apply") and not self._is_up(workload, before):
             workload = self._waiter.rollout(workload, set())
         after = before if not plan.steps and self._verb == "status" else self._state(workload, self._waiter.pods_of(workload))
         return self._result(before, after, plan)
+
+    @staticmethod
+    def _is_up(workload: Document, state: State) -> bool:
+        """Whether there is nothing to wait for: all is well, or nothing is wanted."""
+        if workload["kind"] != "DaemonSet" and replicas_wanted(workload) == 0:
+            return True
+        return state.is_well and rollout_of(workload).finished
 
     def _state(self, workload: Document, pods: t.Sequence[Document]) -> State:
         state = state_of(workload, pods, self._parameters["container"])
@@ -104,9 +112,9 @@ class _Verb:
             return plans.limited(workload, parameters["container"], parameters["limits"])
         if self._verb == "scale":
             number = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
-            wanted = plans.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
-            asked = number is not None or wanted != plans.Limits()
-            return plans.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
+            wanted = scales.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
+            asked = number is not None or wanted != scales.Limits()
+            return scales.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
         if self._verb == "apply":
             config_map = self._named(self._paths.config_maps, parameters["config_map"], "application/json")
             secret = self._named(self._paths.secrets, parameters["secret"], METADATA_ONLY)
@@ -128,7 +136,7 @@ class _Verb:
     def _named(self, folder: str, name: str, accept: str) -> t.Optional[Document]:
         return self._api.get(f"{folder}/{name}", accept=accept) if name else None
 
-    def _autoscaler(self, workload: Document) -> t.Optional[Document]:
+    def _autoscaler(self, workload: Document) -> t.Optional[Object]:
         """The autoscaler of the workload; where the account may not look, that is noted."""
         if self._parameters["autoscaler"]:
             found = self._api.get(f"{self._paths.autoscalers}/{self._parameters['autoscaler']}")
@@ -140,19 +148,23 @@ class _Verb:
                 raise
             self._notes.append("Whether a HorizontalPodAutoscaler scales it could not be seen; one would undo the change.")
             return None
-        return plans.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
+        return scales.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
 
     def _carry_out(self, workload: Document, plan: Plan, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
         """Do the steps; where one fails, bring the former state back and say so."""
         done: t.List[Step] = []
-        try:
-            for step in plan.steps:
-                done.append(step)
+        for step in plan.steps:
+            before = self._api.changes
+            try:
                 workload = self._step(workload, step, known, pods)
-        except RunbookError as error:
-            if self._api.changed:
-                self._go_back(workload, done, error)
-            raise
+            except RunbookError as error:
+                # What was refused has changed nothing; where no answer came, nobody knows.
+                if self._api.changes > before or "does not answer" in error.what:
+                    done.append(step)
+                if self._api.changed:
+                    self._go_back(workload, done, error)
+                raise
+            done.append(step)
         return workload
 
     def _step(self, workload: Document, step: Step, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
@@ -183,7 +195,7 @@ class _Verb:
         """Bring the state before the steps back, and tell it in `error`."""
         calls = [call for step in reversed(done) for call in step.back]
         if not calls:
-            error.why = "; ".join(filter(None, (error.why, "nothing of its configuration was changed, so there is nothing to put back")))
+            self._add(error, "nothing of its configuration was changed, so there is nothing to put back")
             return
         try:
             for call in calls:
@@ -197,8 +209,13 @@ class _Verb:
             error.changed = False
         except RunbookError as failed:
             said = f"its former configuration could not be brought back: {failed.what}" + (f": {failed.why}" if failed.why else "")
-        error.why = "; ".join(filter(None, (error.why, said)))
+        self._add(error, said)
         error.facts["went_back"] = said
+
+    @staticmethod
+    def _add(error: RunbookError, said: str) -> None:
+        error.why = "; ".join(filter(None, (error.why, said)))
+        error.args = (error.message,)
 
     def _predicted(self, before: State, plan: Plan) -> State:
         return before if plan.wanted is None or not plan.steps else State(wanted=plan.wanted, replicas=before.replicas)

@@ -51,5 +51,7 @@ def replicas_asked(asked: t.Any, named: t.Mapping[str, t.Any]) -> t.Optional[int
         return int(text)
     known = ", ".join(f"{name} ({number})" for name, number in named.items()) or "no names"
     raise BadInput(
-        f"{asked!r} is no number of replicas", why=f"the profile knows {known} (service_replicas)", next_step="scale to a number or one of these"
+        f"{asked!r} is no number of replicas",
+        why=f"the profile knows {known} (service_replicas)",
+        next_step="scale to a number or one of these",
     )

@@ -89,7 +89,11 @@ def restarted(workload: Object, way: str, pods: t.Sequence[Object], pod: str, no
     if way == "all":
         calls = tuple(Call("pod", name=str(part(one, "metadata", "name"))) for one in pods if is_present(one))
         notes = ("All pods are deleted at once: until the first of their successors is ready, nothing serves.",)
-        return Plan((Step(f"Delete all {len(calls)} pods at once, so that others take their places", calls, until="replaced"),), notes) if calls else Plan()
+        return (
+            Plan((Step(f"Delete all {len(calls)} pods at once, so that others take their places", calls, until="replaced"),), notes)
+            if calls
+            else Plan()
+        )
     return Plan((_rollout_of_annotations(workload, "Restart the pods, as many at a time as its strategy allows", {RESTARTED_AT: now}),))
 
 
@@ -102,7 +106,9 @@ def _rollout_of_annotations(workload: Object, said: str, annotations: t.Mapping[
             next_step="restart one pod after the other: -e service_restart_way=one -e service_restart_replica=<pod>",
         )
     if part(workload, "spec").get("paused") is True:
-        raise BadInput(f"{name_of(workload)} is paused", why="a paused Deployment rolls out nothing", next_step="kubectl rollout resume, then again")
+        raise BadInput(
+            f"{name_of(workload)} is paused", why="a paused Deployment rolls out nothing", next_step="kubectl rollout resume, then again"
+        )
     body = {"spec": {"template": {"metadata": {"annotations": dict(annotations)}}}}
     call = Call("workload", body, STRATEGIC, manager="kubectl-rollout")
     return Step(said, (call,), template_back(workload), "rollout")
@@ -125,14 +131,15 @@ def _numbered(workload: Object, replicas: int, remember: t.Optional[int]) -> Cal
     return Call("workload", {"metadata": {"annotations": annotations}, "spec": {"replicas": replicas}}, MERGE)
 
 
-def _has_replicas(workload: Object) -> None:
+def has_replicas(workload: Object) -> None:
+    """Raise BadInput for a DaemonSet."""
     if workload.get("kind") == "DaemonSet":
         raise BadInput(f"{name_of(workload)} cannot be scaled", why=_NO_REPLICAS, next_step="restart it instead, or delete it")
 
 
 def stopped(workload: Object) -> Plan:
     """To no replica, the number remembered first; raises BadInput for a DaemonSet."""
-    _has_replicas(workload)
+    has_replicas(workload)
     wanted = replicas_wanted(workload)
     if wanted == 0:
         return Plan()
@@ -153,7 +160,7 @@ def started(workload: Object, normal: t.Optional[int]) -> Plan:
 
 
 def _to_zero_and_back(workload: Object) -> Plan:
-    _has_replicas(workload)
+    has_replicas(workload)
     wanted = replicas_wanted(workload)
     if wanted == 0:
         if remembered(workload) is None:
@@ -162,96 +169,6 @@ def _to_zero_and_back(workload: Object) -> Plan:
     down = stopped(workload).steps
     up = Step(f"Let {wanted} replicas run again", (_numbered(workload, wanted, None),), (), "rollout")
     return Plan((*down, up), ("Between the two nothing serves.",))
-
-
-class Limits(t.NamedTuple):
-    """What an autoscaler may choose; 0 for what is not to change."""
-
-    minimum: int = 0
-    maximum: int = 0
-
-
-def autoscaler_of(workload: Object, autoscalers: t.Iterable[Object]) -> t.Optional[Object]:
-    """The HorizontalPodAutoscaler that scales a workload."""
-    for one in autoscalers:
-        target = part(one, "spec", "scaleTargetRef")
-        if target.get("kind") == workload.get("kind") and target.get("name") == part(workload, "metadata", "name"):
-            return one
-    return None
-
-
-def scaled(workload: Object, number: t.Optional[int], wanted: Limits, autoscaler: t.Optional[Object]) -> Plan:
-    """To a number of replicas, and an autoscaler to other limits.
-
-    Raises:
-        BadInput: The autoscaler would undo it, there is none, or the workload has no number of replicas.
-    """
-    if number is None and wanted == Limits():
-        return Plan()
-    _has_replicas(workload)
-    steps: t.List[Step] = []
-    notes: t.List[str] = []
-    if autoscaler is not None:
-        limits = _new_limits(autoscaler, wanted)
-        steps += _limits_step(autoscaler, limits)
-        if number is not None:
-            notes += _within(autoscaler, limits, number)
-    elif wanted != Limits():
-        raise BadInput(
-            f"{name_of(workload)} has no HorizontalPodAutoscaler, so there are no limits to set",
-            next_step="leave service_scale_minimum and service_scale_maximum out, or create the autoscaler",
-        )
-    before = replicas_wanted(workload)
-    if number is not None and number != before:
-        said = f"Let {number} instead of {before} replicas run"
-        calls = [Call("scale", {"spec": {"replicas": number}}, MERGE)]
-        steps.append(Step(said, tuple(calls), (Call("scale", {"spec": {"replicas": before}}, MERGE),), "rollout"))
-    return Plan(tuple(steps), tuple(notes), number)
-
-
-def limits_of(autoscaler: Object) -> Limits:
-    """The limits of an autoscaler; Kubernetes takes 1 for a minimum that is left out."""
-    spec = part(autoscaler, "spec")
-    return Limits(int(spec.get("minReplicas") if spec.get("minReplicas") is not None else 1), int(spec.get("maxReplicas") or 0))
-
-
-def _new_limits(autoscaler: Object, wanted: Limits) -> Limits:
-    now = limits_of(autoscaler)
-    then = Limits(wanted.minimum or now.minimum, wanted.maximum or now.maximum)
-    if then.minimum > then.maximum:
-        raise BadInput(
-            f"The limits of {name_of(autoscaler)} would be from {then.minimum} to {then.maximum} replicas",
-            why="the least is more than the most",
-            next_step="set both: -e service_scale_minimum=<n> -e service_scale_maximum=<n>",
-        )
-    return then
-
-
-def _limits_step(autoscaler: Object, then: Limits) -> t.List[Step]:
-    now = limits_of(autoscaler)
-    if then == now:
-        return []
-    name = str(part(autoscaler, "metadata", "name"))
-
-    def call(limits: Limits) -> Call:
-        return Call("autoscaler", {"spec": {"minReplicas": limits.minimum, "maxReplicas": limits.maximum}}, MERGE, name)
-
-    said = f"Let {name_of(autoscaler)} choose between {then.minimum} and {then.maximum} replicas instead of {now.minimum} and {now.maximum}"
-    return [Step(said, (call(then),), (call(now),))]
-
-
-def _within(autoscaler: Object, limits: Limits, number: int) -> t.List[str]:
-    name = name_of(autoscaler)
-    if number == 0:
-        return [f"{name} rests while no replica runs."]
-    if limits.minimum <= number <= limits.maximum:
-        return [f"{name} chooses between {limits.minimum} and {limits.maximum} replicas and may change the number again."]
-    option = "service_scale_maximum" if number > limits.maximum else "service_scale_minimum"
-    raise BadInput(
-        f"{name} would undo it: it keeps between {limits.minimum} and {limits.maximum} replicas",
-        why=f"{number} replicas are wanted",
-        next_step=f"stay within its limits, or change them too: -e {option}={number}",
-    )
 
 
 def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> Plan:
@@ -266,12 +183,20 @@ def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> 
     if spec is None:
         names = ", ".join(str(one.get("name")) for one in part(template, "spec", "containers") or ())
         raise BadInput(f"{name_of(workload)} has no container {name!r}", why=f"it has {names}", next_step="correct service_kube_container")
-    known = {"memory": ("limits", "memory"), "cpus": ("limits", "cpu"), "memory_request": ("requests", "memory"), "cpu_request": ("requests", "cpu")}
+    known = {
+        "memory": ("limits", "memory"),
+        "cpus": ("limits", "cpu"),
+        "memory_request": ("requests", "memory"),
+        "cpu_request": ("requests", "cpu"),
+    }
     unknown = sorted(set(wanted) - {*known, "memory_swap"})
     if unknown:
         raise BadInput(f"There is no limit {unknown[0]!r}", next_step=f"use {', '.join(known)}")
     notes = ("Kubernetes has no limit for swap; memory_swap is left out.",) if wanted.get("memory_swap") else ()
-    then: t.Dict[str, t.Dict[str, str]] = {"limits": dict(part(spec, "resources", "limits")), "requests": dict(part(spec, "resources", "requests"))}
+    then: t.Dict[str, t.Dict[str, str]] = {
+        "limits": dict(part(spec, "resources", "limits")),
+        "requests": dict(part(spec, "resources", "requests")),
+    }
     changes: t.Dict[str, t.Dict[str, str]] = {}
     for key, (group, resource) in known.items():
         if wanted.get(key) in (None, ""):

@@ -16,7 +16,14 @@ from .state import RUNNING, Replica, State
 
 Object = t.Mapping[str, t.Any]
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
-_HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "ImagePullBackOff", "CreateContainerConfigError", "CreateContainerError", "RunContainerError")
+_HOPELESS = (
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImagePullBackOff",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+)
 """Reasons for which a container waits that do not pass by themselves; a first failed pull (ErrImagePull) may."""
 _CRASHES = 2
 """A container that has crashed so often, and is held back for it, is not taken for one that waits for a neighbour."""
@@ -116,7 +123,9 @@ def _of_stateful_set(workload: Object, wanted: int) -> Rollout:
         return Rollout(False, f"{updated} of {wanted - kept} replicas are of the new version")
     if not kept and wanted and status.get("updateRevision") != status.get("currentRevision"):
         return Rollout(False, f"{updated} replicas are of the new version, which is not yet the current one")
-    return Rollout(True, f"all {wanted} replicas are ready" + (f", {kept} of them kept at the old version" if kept else " and of the newest version"))
+    return Rollout(
+        True, f"all {wanted} replicas are ready" + (f", {kept} of them kept at the old version" if kept else " and of the newest version")
+    )
 
 
 def state_of(workload: Object, pods: t.Iterable[Object], container: str = "") -> State:

@@ -217,11 +217,13 @@ class Waiter:
 
     def last_words(self, pod: Object, trouble: Trouble, lines: int = _LOG_LINES) -> str:
         """The last lines of a container's log, in one; empty when it has none."""
-        if "Image" in trouble.said.split(":")[0] or part(pod, "status", "phase") == "Pending" and not trouble.crashed:
+        if "Image" in trouble.said.split(":")[0] or (part(pod, "status", "phase") == "Pending" and not trouble.crashed):
             return ""
         query = [("tailLines", str(lines))] + ([("container", trouble.container)] if trouble.container else [])
         try:
-            text = self._api.text(f"{self._paths.pods}/{part(pod, 'metadata', 'name')}/log", query + [("previous", "true")] * trouble.crashed)
+            text = self._api.text(
+                f"{self._paths.pods}/{part(pod, 'metadata', 'name')}/log", query + [("previous", "true")] * trouble.crashed
+            )
         except RunbookError:
             return ""
         redactor = Redactor()

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from decimal import Decimal
 
 from ..errors import BadInput
 
@@ -21,7 +22,7 @@ SMALLEST_BYTES = 6 << 20
 """Less memory the engine refuses."""
 BILLION = 1_000_000_000
 _NO_LIMIT_FROM = 1 << 62
-_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE | re.ASCII)
 
 
 class Limits(t.NamedTuple):
@@ -60,7 +61,7 @@ def bytes_of(text: str, what: str) -> int:
     found = _SIZE.fullmatch(text)
     if not found:
         raise BadInput(f"{what} is no size", where=text, next_step="write it as 512m or 2g")
-    number = int(float(found[1]) * 1024 ** ("kmgtp".index(found[2].lower()) + 1 if found[2] else 0))
+    number = int(Decimal(found[1]) * 1024 ** ("kmgtp".index(found[2].lower()) + 1 if found[2] else 0))
     if number < SMALLEST_BYTES:
         raise BadInput(f"{what} is less than the engine takes", where=text, next_step="give at least 6m")
     return min(number, UNLIMITED)
@@ -80,7 +81,9 @@ def wanted_of(memory: str, memory_swap: str, cpus: t.Optional[float], host_cpus:
     if not any(value is not None for value in wanted):
         raise BadInput("No limit is named", next_step="name memory (with memory_swap), or cpus")
     if wanted.nano_cpus is not None and not BILLION // 100 <= wanted.nano_cpus <= host_cpus * BILLION:
-        raise BadInput("So many processors cannot be given", where=f"cpus {cpus:g}", next_step=f"give 0.01 to {host_cpus}, which this host has")
+        raise BadInput(
+            "So many processors cannot be given", where=f"cpus {cpus:g}", next_step=f"give 0.01 to {host_cpus}, which this host has"
+        )
     if wanted.memory is not None and wanted.memory_swap is not None and wanted.memory_swap < wanted.memory:
         raise BadInput(
             "memory_swap is less than memory; it is the limit of both together",

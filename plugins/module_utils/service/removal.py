@@ -13,12 +13,14 @@ from ..progress import Progress
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
-from .proxy import Reach, proxy_from
+from .proxies import proxy_from
+from .proxy import Reach
 from .rolling import limits_of, planned_repairs, put_right, release
+from .rolling_model import TURN
 from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import replicas_of, service_of
-from .rolling_turn import TURN, Turns
+from .rolling_turn import Turns
 from .successor import remove
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {**PROJECT_OPTIONS, "count_to_keep": {"type": "int", "required": True}}
@@ -61,13 +63,13 @@ def _remove(turns: Turns, container: Container, *, needs_others: bool) -> None:
         remove(turns.engine, container.id)
     except RunbookError as error:
         problem = turns.unwell(container, error, "")
-        back = turns.give_up(container, servers)
+        back = turns.give_up(container.id, container.name, servers)
         raise RunbookError(
             f"The removal stopped at {container.name}: {problem.what}",
             where=problem.where,
             why=". ".join(part for part in (problem.why, back) if part),
             next_step=problem.next_step,
-            changed=True,
+            changed=turns.touched or bool(turns.steps),
             facts={"failed": container.name, "steps": turns.steps, "notes": turns.notes},
         ) from error
     turns.steps.append(f"{container.name} was stopped and removed")

@@ -15,11 +15,13 @@ from .compose import Project
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
-from .proxy import Proxy, Reach, proxy_from
+from .proxies import proxy_from
+from .proxy import Proxy, Reach
+from .rolling_model import TURN, Limits, Unwell
 from .rolling_plan import RECREATE, RESTART, Plan, Wanted, as_repaired, left_pattern, make_plan, make_repair
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import config_hash, replicas_of, service_of
-from .rolling_turn import TURN, Limits, Turns, Unwell
+from .rolling_turn import Turns
 from .successor import Pattern, check_renewable, remove
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
@@ -54,14 +56,15 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
             return _result(plan, steps, plan.notes, f"{len(plan.order)} of {len(containers)} replicas would be renewed", bool(steps))
         with journal.held():
-            repaired = put_right(turns, name, project.service)
-            containers = of_service(engine, name, project.service) if repaired else containers
-            plan = _plan(parameters, project, engine, containers)
-            turns.notes.extend(plan.notes)
             try:
+                repaired = put_right(turns, name, project.service)
+                containers = of_service(engine, name, project.service) if repaired else containers
+                plan = _plan(parameters, project, engine, containers)
+                turns.notes.extend(plan.notes)
                 _carry_out(plan, turns, Pattern(engine, project, name, journal), containers)
-            except Unwell as error:
-                raise _stopped(error, plan, turns) from error
+            except RunbookError as error:
+                error.changed = error.changed or turns.touched or bool(turns.steps)
+                raise
     count = f"{len(plan.order)} of {len(containers)} replicas were {_done(plan)}, and all of them are well"
     return _result(plan, turns.steps, turns.notes, count if plan.order else "No replica had to be renewed", bool(turns.steps))
 
@@ -113,8 +116,13 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
                 turns.recreate(container, pattern, needs_others=others)
             else:
                 turns.restart(container, needs_others=others)
+    except Unwell as error:
+        raise _stopped(error, plan, turns) from error
     finally:
-        pattern.remove()
+        try:
+            pattern.remove()
+        except RunbookError as error:
+            turns.notes.append(f"The container that new ones were made from is left: {error.message}")
 
 
 def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
@@ -131,7 +139,6 @@ def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
         where=error.where,
         why=". ".join([*([error.why] if error.why else []), *told]),
         next_step=error.next_step or "mend the cause, then run it again",
-        changed=True,
         facts={**error.facts, "renewed": new, "untouched": old, "steps": turns.steps, "notes": turns.notes},
     )
 
@@ -186,15 +193,14 @@ def _repair(turns: Turns, act: str, name: str, containers: t.Sequence[Container]
     former = next((one for one in containers if one.is_former), None)
     if act == "go_back" and former is not None:
         said = turns.bring_back(name, former.id, servers)
-        if "could not" in said:
+        if "former" in turns.journal.read():
             raise RunbookError("What an interrupted run has left cannot be put right", why=said, changed=True)
+        turns.notes.append(said)
     elif act == "finish" and former is not None and found is not None:
         remove(turns.engine, former.id)
-        turns.back_in(found.id, servers)
+        turns.run_again(found.id, name, servers)
     elif act == "start" and found is not None:
-        turns.start(found.id, name)
-        turns.wait_well(name, found.id)
-        turns.back_in(found.id, servers)
+        turns.notes.append(f"{name}: {turns.run_again(found.id, name, servers)}")
     elif act == "open" and found is not None and found.is_well:
         turns.back_in(found.id, servers)
     elif act == "open" and turns.proxy is not None:

@@ -14,7 +14,7 @@ from .compose import OPTIONS as SERVICE_OPTIONS
 from .compose import Project, containers_of, project_of
 from .containers import LABEL, Container, of_service, parse
 from .engine import Engine
-from .proxy import PROXY_OPTIONS
+from .proxies import PROXY_OPTIONS
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
     **SERVICE_OPTIONS,

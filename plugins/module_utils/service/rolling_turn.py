@@ -11,12 +11,13 @@ import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from ..errors import DeadlineExceeded, RunbookError
+from ..errors import CommandFailed, DeadlineExceeded, RunbookError
 from ..progress import Progress
 from .containers import FORMER, Container, evidence, look, spoken
 from .engine import Engine
 from .journal import Journal
 from .proxy import Proxy
+from .rolling_model import TURN, Limits, Unwell
 from .successor import Pattern, remove
 
 _POLL_S = 0.1
@@ -26,29 +27,6 @@ _OTHERS_WAIT_S = 10.0
 _UNKNOWN_WAIT_S = 10.0
 """How long a replica that the proxy did not know before may take until it has it."""
 _STOP_MARGIN_S = 30.0
-TURN = ("replica", "servers", "former")
-"""What the journal holds of a turn."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Times of a rolling action.
-
-    Attributes:
-        drain_s: How long requests in flight may take to their end.
-        stop_s: How long a replica has to end by itself before it is killed.
-        health_s: How long a replica may take from its start until it is well, and then until the proxy has it.
-        settle_s: How long a replica without a health check must run.
-    """
-
-    drain_s: float
-    stop_s: int
-    health_s: float = 100.0
-    settle_s: float = 5.0
-
-
-class Unwell(RunbookError):
-    """A replica's turn did not end well; `facts` hold its name (`failed`), the evidence, and what was brought `back`."""
 
 
 @dataclass
@@ -63,6 +41,7 @@ class Turns:
         progress: Says what is done.
         steps: What was done, in sentences.
         notes: What the reader should know.
+        touched: Whether anything was changed.
     """
 
     engine: Engine
@@ -72,6 +51,7 @@ class Turns:
     progress: Progress
     steps: t.List[str] = field(default_factory=list)
     notes: t.List[str] = field(default_factory=list)
+    touched: bool = False
 
     def servers_of(self, container: Container) -> t.List[str]:
         """The servers of the proxy that lead to a replica and are to be drained."""
@@ -96,6 +76,7 @@ class Turns:
         if needs_others:
             self._wait_for_others(self.proxy, servers, container)
         self.journal.note(servers=list(servers))
+        self.touched = True
         self.proxy.drain(servers)
         began, quiet = time.monotonic(), 0
         while quiet < 2:
@@ -123,6 +104,7 @@ class Turns:
 
     def stop(self, container: Container) -> None:
         """Stop a replica, with its time to end by itself."""
+        self.touched = True
         if container.state == "paused":
             self.engine.ask("POST", f"/containers/{quote(container.id)}/unpause")
         if container.state in ("running", "restarting", "paused"):
@@ -145,7 +127,7 @@ class Turns:
             self.back_in(container.id, servers)
         except RunbookError as error:
             problem = self.unwell(container, error, container.id)
-            problem.facts["back"] = self.give_up(container, servers)
+            problem.facts["back"] = self.give_up(container.id, container.name, servers)
             raise problem from error
         act = "restarted" if container.is_running else "started"
         self.steps.append(f"{container.name} was {act} and is well after {time.monotonic() - began:.1f} s")
@@ -171,7 +153,9 @@ class Turns:
             self.back_in(identity, servers)
         except RunbookError as error:
             problem = self.unwell(container, error, identity)
-            back = self.bring_back(container.name, container.id, servers) if renamed else self.give_up(container, servers)
+            back = (
+                self.bring_back(container.name, container.id, servers) if renamed else self.give_up(container.id, container.name, servers)
+            )
             problem.facts["back"] = back
             raise problem from error
         remove(self.engine, container.id)
@@ -183,18 +167,33 @@ class Turns:
         try:
             remove(self.engine, name)
             self.engine.ask("POST", f"/containers/{quote(former)}/rename", {"name": name})
-            self.start(former, name)
-            self.wait_well(name, former)
-            self.back_in(former, servers)
         except RunbookError as error:
             return f"The container before it could not be brought back as {name}: {error.message.rstrip('.')}"
+        self.journal.forget("former")
+        return f"The container before it is back as {name}: {self.run_again(former, name, servers)}"
+
+    def run_again(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
+        """Start a replica that was stopped and let it have requests; returns what it is then, as a sentence, well or not."""
+        try:
+            self.start(identity, name)
+            self.wait_well(name, identity)
+            self.back_in(identity, servers)
+        except RunbookError as error:
+            return f"{error.what}; {self.give_up(identity, name, servers)}"
         self.journal.forget(*TURN)
-        return f"The container before it is back as {name}, and is well"
+        return look(self.engine, identity).sentence
 
     def start(self, identity: str, name: str) -> None:
-        """Start a container; one that runs is left alone."""
+        """Start a container; one that runs is left alone.
+
+        Raises:
+            RunbookError: The engine cannot start it, for example because its port is taken.
+        """
         self.progress.say(f"{name}: starting")
-        self.engine.ask("POST", f"/containers/{quote(identity)}/start")
+        try:
+            self.engine.ask("POST", f"/containers/{quote(identity)}/start")
+        except CommandFailed as error:
+            raise RunbookError(f"{name} cannot be started", why=error.why) from error
 
     def wait_well(self, name: str, identity: str) -> None:
         """Wait until a container that was just started is well: healthy, or without a health check running for some time.
@@ -252,13 +251,13 @@ class Turns:
             )
         self.notes.append(f"{container.name}: {self.proxy} has no server up that leads to it")
 
-    def give_up(self, container: Container, servers: t.Sequence[str]) -> str:
+    def give_up(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
         """After a failure: let the replica run if it can, and let the proxy's own health check decide about it; says what it is now."""
         try:
-            now = look(self.engine, container.id)
+            now = look(self.engine, identity)
             if now.state in ("exited", "created"):
-                self.start(now.id, now.name)
-                now = look(self.engine, container.id)
+                self.start(identity, name)
+                now = look(self.engine, identity)
             if self.proxy and servers and not now.is_well and not self.proxy.is_checked(servers):
                 return f"{now.sentence}, and stays out of the proxy, which does not check it"
             if self.proxy and servers:
@@ -266,7 +265,7 @@ class Turns:
             self.journal.forget(*TURN)
             return now.sentence
         except RunbookError as error:
-            return f"{container.name} could not be brought back: {error.message.rstrip('.')}"
+            return f"{name} could not be brought back: {error.message.rstrip('.')}"
 
     def unwell(self, container: Container, error: RunbookError, identity: str) -> Unwell:
         """The error of a turn that failed with `error`, with what the container `identity` tells of it."""

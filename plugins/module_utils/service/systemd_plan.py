@@ -149,7 +149,9 @@ def new_instances(target: Target, here: t.Sequence[str], spare: t.Sequence[str],
         return []
     found = [name for name in spare if name not in here][:count]
     names = [target.instance(name) for name in (*here, *found)]
-    if len(found) < count and not all(name.isdecimal() for name in names):
+    if len(found) == count:
+        return found
+    if not all(name.isdecimal() for name in names):
         raise BadInput(
             f"There are only {len(here) + len(found)} instances to be had, and their names are no numbers that could be counted on",
             where=", ".join([*here, *found]),

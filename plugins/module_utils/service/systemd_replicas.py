@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 
 from ..errors import CommandFailed, RunbookError
 from ..progress import Progress
+from .proxies import proxy_from
 from .state import RUNNING, Replica, State
 from .systemd_check import reload_and_check
 from .systemd_control import Waiting, cause, end_units, last_lines, require_root, start_units, systemctl
 from .systemd_files import notes_on
 from .systemd_plan import Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
+from .systemd_proxy import InProxy, no_container
 from .systemd_ready import Ready
 from .systemd_state import OPTIONS as UNIT_OPTIONS
 from .systemd_state import Target, Unit, show, state_of, target_of, units_of
@@ -27,6 +29,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "replica": {"type": "str", "default": ""},
     "count": {"type": "int"},
     "ready_checks": {"type": "list", "elements": "dict", "default": []},
+    "proxy": {"type": "dict", "default": {}},
+    "drain_timeout_s": {"type": "float", "default": 30.0},
     "health_timeout_s": {"type": "float", "default": 100.0},
     "settle_s": {"type": "float", "default": 1.0},
 }
@@ -42,6 +46,7 @@ class Work:
         units: They, as they were before.
         waiting: How they are waited for.
         ready: The checks that must pass.
+        proxy: The proxy in front of them.
         done: Units with which it is over and well.
         changed: Whether anything was done.
     """
@@ -50,6 +55,7 @@ class Work:
     units: t.List[Unit]
     waiting: Waiting
     ready: Ready
+    proxy: InProxy
     done: t.List[str]
     changed: bool = False
 
@@ -77,15 +83,37 @@ class Work:
         """
         before = show(move.units)
         if move.verb == "stop":
-            end_units(before)
-            self.changed = True
-            if move.lasting:
-                systemctl("disable", "--quiet", "--", *move.units)
-        elif move.verb != "wait":
-            self._start(move, before)
-        if move.verb != "stop":
+            self._stop(move, before)
+        elif move.verb == "restart" and len(before) == 1:
+            self._renew(move, before[0])
+        else:
+            if move.verb != "wait":
+                self._start(move, before)
             self.wait(move.units, before)
         self.done += move.units
+
+    def _renew(self, move: Move, before: Unit) -> None:
+        """Restart one unit, behind the proxy: the others have its requests meanwhile."""
+        servers = self.proxy.take_out(before, needs_others=len(self.units) > 1)
+        self.changed = self.changed or bool(servers)
+        try:
+            self._start(move, [before])
+            self.wait(move.units, [before])
+            self.proxy.bring_in(show(move.units)[0], servers)
+        except RunbookError as error:
+            left = self.proxy.let_go(show(move.units)[0], servers)
+            error.why = ". ".join(part for part in (error.why, left) if part)
+            raise
+
+    def _stop(self, move: Move, before: t.Sequence[Unit]) -> None:
+        servers = {unit.name: self.proxy.take_out(unit, needs_others=True) for unit in before} if move.lasting else {}
+        end_units(before)
+        self.changed = True
+        if move.lasting:
+            systemctl("disable", "--quiet", "--", *move.units)
+        for unit in show(move.units) if any(servers.values()) else []:
+            left = self.proxy.let_go(unit, servers[unit.name])
+            self.proxy.notes += [left] if left else []
 
     def _start(self, move: Move, before: t.Sequence[Unit]) -> None:
         failed = [unit.name for unit in before if unit.get("ActiveState") == "failed"]
@@ -109,11 +137,14 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     units = units_of(target)
     progress = Progress(f"{parameters['operation']} of {target.unit}")
     waiting = Waiting(parameters["health_timeout_s"], parameters["settle_s"], progress)
-    work = Work(target, units, waiting, Ready(parameters["ready_checks"], progress), [])
+    proxy = InProxy(proxy_from(parameters["proxy"], no_container), parameters["drain_timeout_s"], parameters["health_timeout_s"], progress)
+    work = Work(target, units, waiting, Ready(parameters["ready_checks"], progress), proxy, [])
     work.ready.require_sense(work.instances([unit.name for unit in units]))
     moves = _plan(parameters, work)
     before = state_of(units)
     changes = [move for move in moves if move.verb != "wait"]
+    if changes:
+        proxy.require_answer()
     if changes and not check_mode:
         require_root()
     notes = notes_on(units)
@@ -131,7 +162,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     fallen = [unit for unit in after if unit.name in work.done and not unit.active and unit.name not in stopped_by(moves)]
     if fallen:
         raise _failure(parameters, work, moves[-1:], CommandFailed(f"{fallen[0].name} ended again", why=cause(fallen[0])))
-    notes += [note for note in notes_on(after) if note not in notes] if work.changed else []
+    notes += [*proxy.notes, *(note for note in notes_on(after) if work.changed and note not in notes)]
     return _result(parameters, before, state_of(after), moves, work.changed, notes)
 
 

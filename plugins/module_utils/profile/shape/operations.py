@@ -189,7 +189,7 @@ OPERATIONS: t.Dict[str, Shape] = {
     ),
     "maintenance_container_log": record([], file=text(), driver=text(), max_size=text(), max_file=whole(), restart=text()),
     "maintenance_image_prune": record([], all=flag(), older_than_h=amount(), volumes=flag()),
-    "maintenance_finished_pods": record([], namespace=text(), phases=words()),
+    "maintenance_finished_pods": record([], namespace=text(), phases=words(), older_than_h=amount()),
     "maintenance_tasks": listing(
         record(
             ["name", "every"],

@@ -70,6 +70,7 @@ SERVICE: t.Dict[str, Shape] = {
         "What each replica may use.",
         memory=text("Memory, such as 2g."),
         memory_swap=text("Memory and swap together; at least the memory."),
+        memory_high=text("Memory from which on systemd slows a unit down."),
         cpus=number("Processors.", exclusiveMinimum=0),
         memory_request=text("Memory that Kubernetes sets aside."),
         cpu_request=anything("Processors that Kubernetes sets aside, such as 250m."),

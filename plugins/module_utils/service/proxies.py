@@ -1,0 +1,70 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Which proxies there are, and the options that name one."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ..errors import BadInput
+from .haproxy import HAProxy, Runtime
+from .proxy import Proxy
+
+PROXY_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "kind": {"type": "str", "choices": ["haproxy"], "default": "haproxy"},
+    "backend": {"type": "str"},
+    "socket": {"type": "path"},
+    "address": {"type": "str"},
+    "container": {"type": "str"},
+}
+"""The suboptions of `proxy`; all empty means that there is none."""
+
+
+def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callable[[str], t.Tuple[str, int]]) -> t.Optional[Proxy]:
+    """The proxy that `options` (as PROXY_OPTIONS has them) name; None where they are empty.
+
+    Args:
+        options: The options.
+        address_of: Says of a container, by name, its first address, and the number of its first process.
+
+    Raises:
+        BadInput: They make no sense.
+    """
+    given = {name: value for name, value in (options or {}).items() if value}
+    if not set(given) - {"kind"}:
+        return None
+    unknown = sorted(set(given) - set(PROXY_OPTIONS))
+    ways = [name for name in ("socket", "address") if given.get(name)]
+    problem = ""
+    if unknown:
+        problem = f"it has no {', '.join(unknown)}"
+    elif given.get("kind", "haproxy") != "haproxy":
+        problem = f"it is no {given['kind']}: only haproxy can be asked"
+    elif not given.get("backend"):
+        problem = "backend is missing"
+    elif len(ways) != 1:
+        problem = "it needs either socket or address"
+    if problem:
+        raise BadInput("The proxy of the service is not described well", where="proxy", why=problem, next_step="correct service_proxy")
+    if "address" in given:
+        host, port = _address(str(given["address"]), needs_host="container" not in given)
+        return HAProxy(Runtime(host=host or address_of(given["container"])[0], port=port), given["backend"])
+    path = str(given["socket"])
+    if "container" in given:
+        # The file system of a process of this host, container or not: proc(5), /proc/pid/root.
+        path = os.path.join("/proc", str(address_of(given["container"])[1]), "root", path.lstrip("/"))
+    return HAProxy(Runtime(path=path), given["backend"])
+
+
+def _address(text: str, needs_host: bool) -> t.Tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65536 or (needs_host and not host):
+        raise BadInput(
+            "The address of the proxy's runtime interface is none",
+            where=f"address {text}",
+            next_step="write it as host:port, or as port where container names the proxy",
+        )
+    return host.strip("[]"), int(port)

@@ -1,0 +1,149 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ConfigMap and Secret of a workload are changed by the real playbooks; with a broken value they are as before, and its pods serve."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import typing as t
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from integration.kubernetes_controllers import settings, workload
+from integration.kubernetes_server import Fault, KubernetesServer
+from integration.kubernetes_service import KubernetesService, picture, settle
+from integration.playbook_runs import ROOT, Finished
+from tools.ports import free_ports
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+SECRET = "hush-4711-secret"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[KubernetesServer]:
+    """The API server."""
+    with KubernetesServer(free_ports(1)[0]) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def service(server: KubernetesServer, tmp_path_factory: pytest.TempPathFactory) -> KubernetesService:
+    """A Deployment with three replicas, its ConfigMap and its Secret."""
+    folder = tmp_path_factory.mktemp("kubernetes")
+    server.create("configmaps", settings(LOG_LEVEL="info", OLD="1"))
+    server.create("secrets", {"metadata": {"name": "app-keys"}, "type": "Opaque", "data": {"OTHER": encoded("stays")}})
+    server.create("deployments", workload())
+    settle(server)
+    found = KubernetesService(folder, server.kubeconfig(folder / "config"))
+    found.variables["service_kube_secret"] = "app-keys"
+    return found
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def run(service: KubernetesService, playbook: str, *options: str, **variables: t.Any) -> Finished:
+    return service.playbook(ROOT / "playbooks" / f"{playbook}.yml", *options, **variables)
+
+
+def data(server: KubernetesServer) -> tuple[t.Any, t.Any]:
+    return server.get("configmaps", "app-settings")["data"], server.get("secrets", "app-keys")["data"]
+
+
+def pods(server: KubernetesServer) -> set[str]:
+    return {name for name in picture(server) if name.startswith("pods/")}
+
+
+def changes(server: KubernetesServer) -> list[str]:
+    """What was asked of the server that is more than reading, and no trial."""
+    return [line for line in server.seen if not line.startswith("GET ") and "dryRun" not in line]
+
+
+def test_a_change_reaches_both_objects_and_every_pod_and_a_second_run_changes_nothing(
+    service: KubernetesService, server: KubernetesServer
+) -> None:
+    wanted = {
+        "configuration_values": {"LOG_LEVEL": "debug"},
+        "configuration_secret_values": {"API_KEY": SECRET},
+        "configuration_remove": ["OLD"],
+    }
+    before, first = picture(server), pods(server)
+    server.seen.clear()
+    predicted = run(service, "config_update", "--check", "--diff", **wanted)
+    assert predicted.status == 0, predicted.output
+    assert "LOG_LEVEL=debug" in predicted.output and "API_KEY=changed" in predicted.output
+    assert (picture(server), changes(server)) == (before, [])
+    done = run(service, "config_update", "-v", **wanted)
+    assert done.status == 0, done.output
+    assert data(server) == ({"LOG_LEVEL": "debug"}, {"OTHER": encoded("stays"), "API_KEY": encoded(SECRET)})
+    assert not first & pods(server)
+    server.seen.clear()
+    again = run(service, "config_update", **wanted)
+    assert (again.status, "changed=0" in again.output, changes(server)) == (0, True, []), again.output
+    for output in (predicted.output, done.output, again.output):
+        assert SECRET not in output and encoded(SECRET) not in output
+
+
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
+    service: KubernetesService, server: KubernetesServer, tell: Callable[[str], None]
+) -> None:
+    former = data(server)
+    done = run(service, "config_update", configuration_values={"broken": "1"}, configuration_secret_values={"API_KEY": "another-" + SECRET})
+    assert done.status != 0
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", done.message)
+    assert found, done.output
+    assert "could not be applied" in done.message
+    assert data(server) == former
+    settle(server)
+    assert all(one["status"].get("phase") == "Running" for one in server.pods()), server.pods()
+    assert "another-" not in done.output
+    tell(f"config_update on Kubernetes: the old configuration serves {found[1]} s after the change began (health timeout 20 s)")
+    assert float(found[1]) < 20 + 40
+
+
+def test_what_the_server_refuses_is_told_and_nothing_was_changed(service: KubernetesService, server: KubernetesServer) -> None:
+    before = data(server)
+    server.faults.append(Fault("PATCH .*/configmaps/", 403, times=-1, message="admission says no"))
+    try:
+        refused = run(service, "config_update", configuration_values={"LOG_LEVEL": "trace"})
+    finally:
+        server.faults.clear()
+    assert refused.status != 0 and "admission says no" in refused.message, refused.output
+    assert data(server) == before
+    files = run(service, "config_update", configuration_files=[{"path": "/etc/x", "content": "x"}])
+    assert "is a key of a ConfigMap" in files.message, files.output
+
+
+def test_a_point_brings_back_the_objects_and_leaves_the_number_of_replicas(service: KubernetesService, server: KubernetesServer) -> None:
+    former = data(server)
+    taken = run(service, "rollback_point_create")
+    assert taken.status == 0, taken.output
+    server.change("configmaps", "app-settings", {"data": {"LOG_LEVEL": "warn", "NEW": "1"}})
+    server.change("secrets", "app-keys", {"data": {"API_KEY": encoded("other")}})
+    server.change("deployments", "app", {"spec": {"replicas": 2}})
+    settle(server)
+    restored = run(service, "rollback_point_restore", confirm="calendar")
+    assert restored.status == 0, restored.output
+    assert data(server) == former
+    assert server.get("deployments", "app")["spec"]["replicas"] == 2
+    server.seen.clear()
+    again = run(service, "rollback_point_restore", confirm="calendar")
+    assert (again.status, changes(server)) == (0, []), again.output
+
+
+def test_no_secret_is_in_any_record_or_point_that_others_may_read(service: KubernetesService) -> None:
+    kept = 0
+    for path in (Path(service.folder) / "state").rglob("*"):
+        if path.is_file() and (SECRET.encode() in path.read_bytes() or encoded(SECRET).encode() in path.read_bytes()):
+            assert "rollback_points" in path.parts and path.name != "manifest.json", path
+            assert not path.stat().st_mode & 0o077
+            assert json.loads(path.read_text())["kind"] == "Secret"
+            kept += 1
+    assert kept

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Environment file and drop-ins of units of a real systemd are changed; with a broken value they are as before, and the units serve."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.environment import plan
+from integration.containers import Docker
+from integration.systemd_hosts import Host, Hosts, systemd_hosts
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
+SECRET = "hush-4711-secret"
+FILE = "/etc/app.env"
+DROP_IN = "/etc/systemd/system/app@.service.d/50-limits.conf"
+PORTS = (8001, 8002, 8003)
+
+
+@pytest.fixture(scope="module")
+def hosts(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
+    """A host with three instances of a template."""
+    with systemd_hosts(docker, tmp_path_factory.mktemp("hosts"), 1, pytest.skip) as found:
+        found.variables["configuration_environment_file"] = FILE
+        found.hosts[0].write(FILE, "# of the service\nCOLOUR=green\n")
+        found.hosts[0]("chmod 0640 /etc/app.env && systemctl restart 'app@*.service'")
+        yield found
+
+
+@pytest.fixture
+def host(hosts: Hosts) -> Host:
+    return hosts.hosts[0]
+
+
+def colours(host: Host) -> set[str]:
+    return {answer.split()[0] for answer in host.answers(*PORTS)}
+
+
+def test_variables_and_a_drop_in_reach_every_unit_and_a_second_run_changes_nothing(hosts: Hosts, host: Host) -> None:
+    wanted: dict[str, t.Any] = {
+        "configuration_values": {"COLOUR": "red"},
+        "configuration_secret_values": {"API_TOKEN": SECRET},
+        "configuration_files": [{"path": DROP_IN, "content": "[Service]\nLimitNOFILE=4096\n"}],
+    }
+    host(f"mkdir -p {DROP_IN.rpartition('/')[0]}")
+    picture = host.picture()
+    predicted = hosts.run("config_update", "--check", "--diff", **wanted)
+    assert (predicted.status, host.picture() == picture) == (0, True), predicted.output
+    done = hosts.run("config_update", "-v", **wanted)
+    assert done.status == 0, done.output
+    assert colours(host) == {"red"}
+    assert host.properties("app@01.service", "LimitNOFILE") == {"LimitNOFILE": "4096"}
+    assert host(f"stat -c %a {FILE}; head -1 {FILE}").splitlines() == ["640", "# of the service"]
+    picture = host.picture()
+    again = hosts.run("config_update", **wanted)
+    assert (again.status, host.picture() == picture) == (0, True), again.output
+    assert SECRET not in predicted.output + done.output + again.output
+
+
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
+    hosts: Hosts, host: Host, tell: Callable[[str], None]
+) -> None:
+    text, former = host(f"cat {FILE} {DROP_IN}"), colours(host)
+    done = hosts.run(
+        "config_update",
+        configuration_values={"FAULT": "exit", "COLOUR": "black"},
+        configuration_files=[{"path": DROP_IN, "content": "[Service]\nLimitNOFILE=2048\n"}],
+    )
+    assert done.status != 0
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", done.message)
+    assert found, done.output
+    assert (host(f"cat {FILE} {DROP_IN}"), colours(host)) == (text, former)
+    assert host.properties("app@02.service", "LimitNOFILE") == {"LimitNOFILE": "4096"}
+    assert not host("find /var/lib/sre-runbooks/rollback_points -maxdepth 1 -name '.*.json'").strip()
+    tell(f"config_update on systemd: the old configuration serves {found[1]} s after the change began (health timeout 10 s)")
+    assert float(found[1]) < 10 + 40
+
+
+def test_a_unit_that_systemd_does_not_understand_is_never_applied(hosts: Hosts, host: Host) -> None:
+    text, running = host(f"cat {DROP_IN}"), host.running()
+    refused = hosts.run("config_update", configuration_files=[{"path": DROP_IN, "content": "[Service]\nType=nonsense\nExecStart=\n"}])
+    assert refused.status != 0 and "the service was not touched" in refused.message, refused.output
+    assert (host(f"cat {DROP_IN}"), host.running()) == (text, running)
+
+
+def test_a_point_keeps_units_drop_ins_and_environment_files_and_brings_them_back(hosts: Hosts, host: Host) -> None:
+    text = host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service")
+    taken = hosts.run("rollback_point_create")
+    assert taken.status == 0, taken.output
+    host(f"rm {DROP_IN}; echo COLOUR=grey > {FILE}; touch /etc/systemd/system/app@.service.d/99-more.conf")
+    restored = hosts.run("rollback_point_restore", confirm="app")
+    assert restored.status == 0, restored.output
+    assert host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service") == text
+    assert host("ls /etc/systemd/system/app@.service.d").split() == ["50-limits.conf"]
+    assert colours(host) == {"red"}
+
+
+NASTY = [
+    "",
+    " ",
+    "a b",
+    "it's",
+    'say "x"',
+    "back\\slash",
+    "$HOME ${A} `id`",
+    "tab\there",
+    "two\nlines",
+    "# no comment",
+    "a # b",
+    "\\",
+    "x\\\ny",
+    "end\\",
+    "=;:%i %%",
+    "ä ü",
+]
+
+
+def test_systemd_gives_a_program_exactly_the_values_that_were_written(host: Host) -> None:
+    made: list[str] = []
+    strategy = st.lists(st.sampled_from([*list("'\"\\$`#= \t%n;\n"), "\\n", "a"]), max_size=8).map("".join)
+
+    @given(strategy)
+    @settings(max_examples=150, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    def collect(value: str) -> None:
+        made.append(value)
+
+    collect()
+    wanted = {f"V{number}": value for number, value in enumerate([*NASTY, *made])}
+    host.write("/etc/values.env", plan("", "systemd", wanted, ()).text)
+    program = "import json,os;print(json.dumps({n: v for n, v in os.environ.items() if n[0] == 'V' and n[1:].isdigit()}))"
+    host.write("/srv/values.py", program)
+    start = "ExecStart=/usr/bin/python3 /srv/values.py\nStandardOutput=truncate:/run/values.json\n"
+    unit = f"[Service]\nType=oneshot\nEnvironmentFile=/etc/values.env\n{start}"
+    host.write("/etc/systemd/system/values.service", unit)
+    host("systemctl daemon-reload && systemctl start values.service")
+    assert json.loads(host("cat /run/values.json")) == wanted

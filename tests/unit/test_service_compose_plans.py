@@ -1,0 +1,185 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is decided about a service of Docker Compose, without an engine: limits, replicas that are brought back, the state that is read."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
+from ansible_collections.sre.runbooks.plugins.module_utils.service import compose_rehearsal, compose_replicas, info
+from ansible_collections.sre.runbooks.plugins.module_utils.service import limits_plan as limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import Project, replicas_listed
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_state import replica_of, state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
+
+MIB = 1 << 20
+sizes = st.integers(limits.SMALLEST_BYTES, 1 << 50)
+known = st.one_of(sizes, st.just(limits.UNLIMITED))
+
+
+def host(**config: int) -> dict[str, t.Any]:
+    return {"HostConfig": config}
+
+
+def test_sizes_are_read_as_docker_writes_them_and_nothing_else_is() -> None:
+    assert [limits.bytes_of(text, "memory") for text in ("512m", "2g", "1.5G", "2147483648", "64 MiB", "-1")] == [
+        512 * MIB,
+        2048 * MIB,
+        1536 * MIB,
+        2048 * MIB,
+        64 * MIB,
+        limits.UNLIMITED,
+    ]
+    for text in ("", "2x", "g", "-2", "1e9", "4m", "0", "2g; rm"):
+        with pytest.raises(BadInput):
+            limits.bytes_of(text, "memory")
+
+
+@given(sizes)
+def test_a_size_that_is_shown_is_read_back_the_same(number: int) -> None:
+    assert limits.bytes_of(limits.shown_size(number), "memory") == number
+
+
+@given(st.text(max_size=20))
+def test_any_other_text_is_a_clear_mistake(text: str) -> None:
+    with contextlib.suppress(BadInput):
+        assert limits.SMALLEST_BYTES <= limits.bytes_of(text, "memory") <= limits.UNLIMITED
+
+
+@given(known, known, st.one_of(st.none(), sizes), st.one_of(st.none(), sizes))
+def test_memory_is_never_set_above_memory_with_swap(memory: int, swap: int, wanted: int | None, wanted_swap: int | None) -> None:
+    before = limits.Limits(min(memory, swap), max(memory, swap))
+    asked = limits.Wanted(wanted, wanted_swap)
+    needed, allowed = wanted or before.memory, wanted_swap or before.memory_swap
+    if needed > allowed:
+        with pytest.raises(BadInput, match="name memory_swap too"):
+            limits.target("app-1", before, asked)
+        return
+    after = limits.target("app-1", before, asked)
+    assert after.memory <= after.memory_swap
+    assert limits.target("app-1", after, asked) == after, "a second run changes nothing"
+    words = limits.update_words(after, 2)
+    assert [word.split("=")[0] for word in words] == ["--memory", "--memory-swap", "--cpus"], "the engine refuses one without the other"
+
+
+def test_limits_that_make_no_sense_are_refused_before_anything_is_asked() -> None:
+    for memory, swap, cpus, part in (
+        ("", "", None, "No limit is named"),
+        ("2g", "1g", None, "less than memory"),
+        ("", "", 3.0, "which this host has"),
+        ("", "", 0.0, "which this host has"),
+    ):
+        with pytest.raises(BadInput, match=part):
+            limits.wanted_of(memory, swap, cpus, 2)
+    with pytest.raises(BadInput, match="More memory is used now"):
+        limits.check_use("app-1", limits.Limits(64 * MIB), 65 * MIB)
+
+
+def test_limits_are_read_from_every_form_that_the_engine_has() -> None:
+    assert limits.present(host()) == limits.Limits()
+    assert limits.present(host(Memory=limits.UNLIMITED, MemorySwap=-1)) == limits.Limits()
+    told = limits.present(host(Memory=64 * MIB, MemorySwap=128 * MIB, CpuQuota=50_000, CpuPeriod=100_000))
+    assert told.shown() == {"memory_bytes": 64 * MIB, "memory_swap_bytes": 128 * MIB, "cpus": 0.5}
+    assert limits.compose_lines("app", told)[-3:] == ["        limits:", "          memory: 64m", '          cpus: "0.5"']
+    assert limits.sentence("app-1", limits.Limits(), told) == (
+        "app-1: memory no limit -> 64m, memory with swap no limit -> 128m, processors all -> 0.5"
+    )
+
+
+def replicas(states: t.Mapping[str, str]) -> State:
+    return State(None, tuple(Replica(name, state) for name, state in states.items()))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcde"), st.sampled_from([RUNNING, "exited"]), min_size=1),
+    st.dictionaries(st.sampled_from("abcdefg"), st.sampled_from([RUNNING, "exited", "created", "paused", "restarting", "dead"])),
+)
+def test_what_is_brought_back_is_as_many_running_and_as_many_stopped_as_before(before: dict[str, str], now: dict[str, str]) -> None:
+    listed = [{"name": name, "state": state} for name, state in before.items()]
+    plan = compose_replicas.plan(listed, replicas(now))
+    after = {name: state for name, state in now.items() if name not in plan.remove}
+    after.update(dict.fromkeys([*plan.start, *plan.unpause], RUNNING))
+    after.update({name: before[name] for name in plan.gone})
+    after.update(dict.fromkeys(plan.stop, "exited"))
+    alive = sorted(state in (RUNNING, "restarting") for state in after.values())
+    assert alive == sorted(state == RUNNING for state in before.values())
+    again = compose_replicas.plan([{"name": name, "state": state} for name, state in after.items()], replicas(after))
+    assert not any(again._replace(start=[], stop=[])), "nothing is made or removed a second time"
+
+
+def row(number: int, project: str = "p", folder: str = "/srv/p", oneoff: str = "False") -> str:
+    return "\t".join([f"id{number}", project, folder, oneoff, "app", str(number)])
+
+
+def test_containers_are_found_by_their_labels_in_the_order_of_their_numbers() -> None:
+    text = "\n".join([row(10), row(2), row(3, oneoff="True"), row(4, folder="/srv/other"), "broken line"])
+    assert replicas_listed(text, Project("/srv/p")) == ["id2", "id10"]
+    assert replicas_listed(text, Project("/srv/p", name="p")) == ["id2", "id4", "id10"], "a name outweighs the folder"
+    with pytest.raises(BadInput, match="Two Compose projects"):
+        replicas_listed("\n".join([row(1), row(2, project="q")]), Project("/srv/p"))
+
+
+def container(status: str = "running", health: str = "", **state: t.Any) -> dict[str, t.Any]:
+    told = {"Status": status, "StartedAt": "2026-11-22T05:23:01.5Z", **state, **({"Health": {"Status": health}} if health else {})}
+    return {"Name": "/p-app-1", "State": told, "Config": {"Image": "app:1"}, "HostConfig": {"NanoCpus": 1_500_000_000}}
+
+
+def test_a_replica_says_in_the_engines_words_why_it_is_not_well() -> None:
+    well = replica_of(container(health="healthy"))
+    assert (well.name, well.is_well, well.started_at, well.limits["cpus"]) == ("p-app-1", True, "2026-11-22T05:23:01Z", 1.5)
+    killed = replica_of(container("exited", OOMKilled=True, ExitCode=137))
+    assert (killed.exit_status, killed.started_at, "more memory than its limit" in killed.reason) == (137, "", True)
+    ill = container(health="unhealthy")
+    ill["State"]["Health"]["Log"] = [{"ExitCode": 1, "Output": "refused\npassword=hunter2"}]
+    assert replica_of(ill).reason == "refused password=********"
+
+
+@given(st.sampled_from(["running", "exited", "paused", ""]), st.text(max_size=30), st.integers(0, 1 << 40))
+def test_what_an_engine_leaves_out_stays_empty(status: str, error: str, memory: int) -> None:
+    for told in ({}, {"State": None}, container(status, Error=error), {"State": {"Status": status}, "HostConfig": {"Memory": memory}}):
+        state = state_of([told])
+        assert (state.running, len(state.replicas)) == (int(state.replicas[0].state == RUNNING), 1)
+        assert state.as_dict()["conclusion"]
+
+
+def test_waiting_ends_early_when_it_cannot_help_and_late_when_it_might() -> None:
+    with pytest.raises(CommandFailed, match="does not become healthy"):
+        info.wait_until_well(lambda: replicas({"a": RUNNING, "b": "exited"}), 30)
+    with pytest.raises(CommandFailed, match="Nothing of it runs"):
+        info.wait_until_well(lambda: State(None), 30)
+    with pytest.raises(DeadlineExceeded, match=r"within 0.4 s"):
+        info.wait_until_well(lambda: State(1, (Replica("a", RUNNING, "starting"),)), 0.4)
+    answers: t.Iterator[State | Exception] = iter(
+        [CommandFailed("the engine does not answer"), replicas({"a": "restarting"}), replicas({"a": RUNNING})]
+    )
+
+    def read() -> State:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert info.wait_until_well(read, 30).is_well
+
+
+def test_one_that_writes_to_a_volume_is_tried_only_where_several_do_so_already() -> None:
+    data = {"volumes": [{"type": "volume", "source": "data", "target": "/var/lib"}]}
+    read_only = {"volumes": [{"type": "bind", "source": "/srv", "read_only": True}]}
+
+    def why(service: dict[str, t.Any], count: int, **more: bool) -> str:
+        return compose_rehearsal.why_not(service, [{}] * count, ["a"], only_when_outdated=more.get("only", False))
+
+    assert "must be the only one" in why(data, 1)
+    assert (why(data, 2), why(read_only, 1), why({}, 0)) == ("", "", "")
+    assert "its ports are taken" in why({"network_mode": "host"}, 2)
+    assert "already" in compose_rehearsal.why_not({}, [{}], [], only_when_outdated=True)
+    labelled = [{"Name": f"/{name}", "Config": {"Labels": {"com.docker.compose.config-hash": name}}} for name in "ab"]
+    assert compose_rehearsal.outdated_names(labelled, "a") == ["b"]

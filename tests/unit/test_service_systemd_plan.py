@@ -1,0 +1,113 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is decided about units of systemd, from what systemctl printed."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_limits as limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_plan as plan
+from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_state as state
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_environment import shown_environment
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_ready import for_instances
+
+TEMPLATE = state.target_of("app@.service")
+
+
+def unit(name: str, active: str = "active", enabled: str = "enabled", **more: str) -> state.Unit:
+    return state.unit_from(
+        f"Id={name}\nLoadState=loaded\nActiveState={active}\nSubState=running\nUnitFileState={enabled}\n"
+        + "".join(f"{key}={value}\n" for key, value in more.items())
+    )
+
+
+def moves(found: t.Sequence[plan.Move]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(move.verb, move.units) for move in found]
+
+
+@pytest.mark.parametrize(
+    ("here", "spare", "count", "new"),
+    [
+        ([], [], 2, ["app@1.service", "app@2.service"]),
+        (["app@8001.service", "app@8002.service"], [], 1, ["app@8003.service"]),
+        (["app@08.service", "app@09.service"], [], 2, ["app@10.service", "app@11.service"]),
+        (["app@blue.service"], ["app@blue.service", "app@green.service"], 1, ["app@green.service"]),
+        (["app@1.service"], ["app@1.service", "app@5.service"], 2, ["app@5.service", "app@6.service"]),
+    ],
+)
+def test_further_instances_are_those_of_the_profile_and_then_the_next_numbers(
+    here: list[str], spare: list[str], count: int, new: list[str]
+) -> None:
+    assert plan.new_instances(TEMPLATE, here, spare, count) == new
+
+
+def test_instances_whose_names_are_no_numbers_cannot_be_counted_on() -> None:
+    with pytest.raises(BadInput, match="no numbers"):
+        plan.new_instances(TEMPLATE, ["app@blue.service"], [], 1)
+
+
+def test_scaling_mends_what_is_kept_and_takes_away_the_highest_by_number() -> None:
+    units = [unit("app@10.service"), unit("app@9.service", "failed"), unit("app@8.service", enabled="disabled")]
+    found = plan.scale_plan(TEMPLATE, units, 2)
+    assert moves(found) == [("start", ("app@8.service", "app@9.service")), ("stop", ("app@10.service",))]
+    assert all(move.lasting for move in found)
+    with pytest.raises(BadInput, match="less than one"):
+        plan.scale_plan(TEMPLATE, units, 0)
+
+
+def test_a_rolling_restart_begins_with_what_does_not_run() -> None:
+    units = [unit("app@1.service"), unit("app@2.service", "failed"), unit("app@3.service")]
+    found = plan.restart_plan(TEMPLATE, units, "rolling")
+    assert [move.units for move in found] == [("app@2.service",), ("app@1.service",), ("app@3.service",)]
+
+
+def test_a_masked_unit_is_refused_before_anything_is_started() -> None:
+    with pytest.raises(BadInput, match="masked"):
+        plan.start_plan(TEMPLATE, [unit("app@1.service", "inactive"), unit("app@2.service", "inactive", LoadState="masked")])
+
+
+@pytest.mark.parametrize(
+    ("given", "settings"),
+    [
+        ({"memory": "2g"}, {"MemoryMax": str(2 << 30)}),
+        ({"memory": "1.5G", "memory_swap": "2g"}, {"MemoryMax": str(3 << 29), "MemorySwapMax": str(1 << 29)}),
+        ({"memory": "512MiB", "memory_swap": "512m", "cpus": "0.25"}, {"MemoryMax": str(1 << 29), "MemorySwapMax": "0", "CPUQuota": "25%"}),
+        ({"cpus": 2, "memory_request": "1g"}, {"CPUQuota": "200%"}),
+        ({"memory": 100_000_000}, {"MemoryMax": "99999744"}),
+    ],
+)
+def test_limits_become_settings_of_systemd_in_whole_pages(given: dict[str, t.Any], settings: dict[str, str]) -> None:
+    assert limits.settings_from(given) == settings
+    assert limits.read_settings(limits.drop_in_text(settings)) == settings
+
+
+def test_the_environment_that_systemctl_shows_is_read_with_its_quotes() -> None:
+    text = r"""A=b "X=1 2" "Y=a b" "Z=\$q" "Q=it's \"" EMPTY= """ + "$'N=one\\ntwo'"
+    assert shown_environment(text) == {"A": "b", "X": "1 2", "Y": "a b", "Z": "$q", "Q": "it's \"", "EMPTY": "", "N": "one\ntwo"}
+
+
+def test_times_sizes_and_ends_are_told_as_everywhere() -> None:
+    assert state.seconds("1min 30s") == 90
+    assert state.seconds("500ms") == 0.5
+    assert state.seconds("infinity") is None
+    assert state.moment("Sun 2026-11-22 05:15:48 UTC") == "2026-11-22T05:15:48Z"
+    killed = unit("app@1.service", "failed", ExecMainCode="2", ExecMainStatus="9", Result="signal", MemoryMax="infinity")
+    replica = killed.replica()
+    assert (replica.state, replica.exit_status, replica.limits) == ("failed", 137, {"memory_bytes": None, "cpus": None})
+
+
+def test_checks_that_speak_of_an_instance_are_asked_for_each() -> None:
+    checks: list[dict[str, t.Any]] = [
+        {"name": "ready", "type": "http", "url": "http://h:80%i/"},
+        {"name": "all", "type": "tcp", "port": 80},
+    ]
+    found = for_instances(checks, ["01", "02"])
+    assert [one["name"] for one in found] == ["ready-01", "ready-02", "all"]
+    assert found[1]["url"] == "http://h:8002/"
+    assert for_instances(checks, []) == checks
