@@ -98,6 +98,7 @@ defaults
     mode http
     option redispatch
     timeout connect 2s
+    timeout check 5s
     timeout client 10s
     timeout server 10s
 frontend web
@@ -105,11 +106,21 @@ frontend web
     default_backend app
 backend app
     option httpchk GET /
-    default-server check inter 200ms fall 2 rise 1
+    default-server check inter 200ms fall 3 rise 1
     server one 127.0.0.1:8001
     server two 127.0.0.1:8002
     server three 127.0.0.1:8003
     server four 127.0.0.1:8004
+"""
+ASK_PROXY = f"""
+import socket
+try:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect("{SHARED}/admin.sock")
+    connection.sendall(b"show stat\\n")
+    print(*(line for line in connection.makefile() if line.startswith("app,")))
+except OSError as error:
+    print(error)
 """
 
 
@@ -148,6 +159,11 @@ class Host:
         options = ("--detach", "--name", name, f"--network=container:{self.name}", f"--volume={self.shared}:{SHARED}")
         self.docker("run", *options, self.docker.haproxy_image, "haproxy", "-db", "-f", f"{SHARED}/haproxy.cfg")
         try:
+            # A server counts as up until its first check, be there anything behind it or not.
+            give_up = time.monotonic() + 30
+            while "DOWN" not in (said := self.docker("exec", self.name, "python3", "-c", ASK_PROXY)) or said.count(",UP,") < 4:
+                assert time.monotonic() < give_up, said
+                time.sleep(0.1)
             yield name
         finally:
             self.docker("rm", "--force", name)
