@@ -101,7 +101,7 @@ class ComposeProject:
             "service_compose_environment_file": self.environment_file,
             "service_compose_service": SERVICE,
             "service_proxy": proxy,
-            "service_health_timeout_s": 20,
+            "service_health_timeout_s": 60,
             "service_stop_timeout_s": 5,
         }
 

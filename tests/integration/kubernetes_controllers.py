@@ -172,7 +172,7 @@ class Controllers:
             return
         container = pod["spec"]["containers"][0]
         tag = "crashing" if self._is_broken(pod) else container["image"].rsplit(":", 1)[-1]
-        status: Body = {"name": container["name"], "image": container["image"], "ready": False, "restartCount": 0}
+        status: Body = {"name": container["name"], "image": container["image"], "imageID": "", "ready": False, "restartCount": 0}
         phase = "Running"
         if tag == "missing":
             waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import Contents, create
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine, pods_cleanup
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_model import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_plan import plan
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
@@ -214,8 +214,10 @@ def test_a_volume_goes_by_its_name_with_a_confirmation_and_after_a_copy(ours: Ou
     refused = profile.run("cleanup", *naming)
     assert refused.status != 0
     assert f"confirm={volume}" in refused.message
-    assert f"remove the volume {volume}" in profile.well(*naming, "--check", "--diff").output
+    predicted = operate(ours, True, images="none", volumes=[volume], backup_folder=str(profile.backups))
+    assert predicted["plan"][0].startswith(f"remove the volume {volume} (4 bytes)")
     assert (data / "content").exists()
+    assert not profile.sets()
     profile.well(*naming, "-e", f"confirm={volume}")
     assert not data.exists()
     assert Path(ours.docker("volume", "inspect", "--format", "{{.Mountpoint}}", other)).exists()
@@ -268,7 +270,12 @@ def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_af
             about = {"name": name, "ownerReferences": owners, "deletionTimestamp": None}
             server.create("pods", {"metadata": about, "spec": {"containers": [{"name": "main", "image": "app:1"}]}, "status": status})
             server.change("pods", name, {"status": status})
-        profile.well("--check", "--diff")
+        given = {
+            **profile.variables["maintenance_finished_pods"],
+            "kube_config": server.kubeconfig(tmp_path / "config"),
+            "kube_context": "",
+        }
+        assert [pod["name"] for pod in pods_cleanup.operate(given, True)["removed"]] == ["by-hand", "evicted"]
         assert not [line for line in server.seen if not line.startswith("GET")]
         done = profile.well()
         assert "changed=1" in done.output, done.output
@@ -277,7 +284,7 @@ def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_af
             "DELETE /api/v1/namespaces/default/pods/evicted",
         ]
         wait_until("they are gone", lambda: {one["metadata"]["name"] for one in server.pods()} == {"just-now", "counted"})
-        assert "changed=0" in profile.well().output
+        assert not pods_cleanup.operate(given, False)["changed"]
 
 
 def test_build_cache_goes_by_its_age_and_never_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

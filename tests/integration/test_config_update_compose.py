@@ -25,7 +25,8 @@ from integration.service_runs import Runs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 HEALTH_TIMEOUT_S = 20
-SLOW_MACHINE_S = 40
+DEFAULT_HEALTH_TIMEOUT_S = 100
+"""Of the role service; the measured time must be within it on a busy machine, too."""
 SECRET = "hush-4711-secret"
 
 
@@ -113,8 +114,8 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
     project.wait_healthy(2, 1)
     nothing_is_left(runs, project)
     assert SECRET not in done.output
-    tell(f"config_update on Compose, {broken}: serving again {found[1]} s after the change began (health timeout {timeout_s} s)")
-    assert float(found[1]) < timeout_s + SLOW_MACHINE_S
+    tell(f"config_update on Compose, {broken}: serving again {found[1]} s after the change began (health timeout here {timeout_s} s)")
+    assert float(found[1]) < DEFAULT_HEALTH_TIMEOUT_S
 
 
 def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:

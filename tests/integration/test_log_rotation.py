@@ -31,6 +31,7 @@ from tools.engine import NoEngine, OwnEngine, install_packages
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root, pytest.mark.timeout(300)]
 DAY_S = 86400
+ROUNDS_HERE = max(ROUNDS // 3, 1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -167,7 +168,7 @@ def test_a_run_that_is_killed_at_any_moment_loses_no_log_and_the_next_one_comple
     print(f"seed {SEED}")
     code = f"{AGE}\nprint('began', flush=True)\noperate({{'rules': {rule!r}, 'quiet_s': 60}}, False)"
     states, lasts = set(), 1.0
-    for number in range(-1, max(ROUNDS // 2, 1)):
+    for number in range(-1, ROUNDS_HERE):
         shutil.rmtree(logs, ignore_errors=True)
         for name, data in content.items():
             log(logs, name, 40, data)
@@ -177,7 +178,7 @@ def test_a_run_that_is_killed_at_any_moment_loses_no_log_and_the_next_one_comple
             process.stdout.readline()
             began = time.monotonic()
             if number >= 0:
-                time.sleep(lasts * (number + chance.random()) / max(ROUNDS // 2, 1))
+                time.sleep(lasts * (number + chance.random()) / ROUNDS_HERE)
                 process.kill()
             process.wait()
         lasts = time.monotonic() - began if number < 0 else lasts

@@ -49,7 +49,7 @@ def test_an_engine_that_is_restarted_in_the_middle_ends_with_all_replicas_as_bef
             project.compose("up", "--detach", "--wait", "--wait-timeout", "60")
             first = project.replicas()[0]
             before = project.picture()
-            runs = Runs(tmp_path / "runs", {**project.variables(), "service_health_timeout_s": 40})
+            runs = Runs(tmp_path / "runs", {**project.variables(), "service_health_timeout_s": 90})
             process = runs.begin_verb("restart")
             until("the first replica was restarted", lambda: project.picture()[first][1] != before[first][1], 40)
             engine.stop()

@@ -108,7 +108,9 @@ def test_going_back_is_what_kubectl_calls_undo(service: KubernetesService, serve
 def test_it_is_finished_when_kubectl_says_so(service: KubernetesService, server: KubernetesServer) -> None:
     service.operate("scale", scale_to=6)
     assert "successfully rolled out" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
-    server.change("deployments", "app", {"spec": {"replicas": 9}})
+    container = server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0]
+    template = {"spec": {"containers": [{**container, "image": "registry.local/app:unready"}]}}
+    server.change("deployments", "app", {"spec": {"template": template}})
     assert "Waiting for deployment" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
-    assert service.operate("wait")["after"]["healthy"] == 9
-    assert "successfully rolled out" in service.kubectl("rollout", "status", "deployment/app", "--watch=false")
+    with pytest.raises(RunbookError, match="without progress"):
+        service.operate("wait", health_timeout_s=1.0)

@@ -169,7 +169,11 @@ def test_a_secret_is_masked_wherever_it_is_said_and_however_it_is_cut(form: str,
     seen = Observation(COMPOSE, "api", 1, secrets={SECRET})
     for observation, _words in CASES.values():
         for one in observation.replicas:
-            said = {"log": (text, *one.log, text), "error": f"{one.error} {text}", "health_says": (*one.health_says, text)}
+            said: dict[str, t.Any] = {
+                "log": (text, *one.log, text),
+                "error": f"{one.error} {text}",
+                "health_says": (*one.health_says, text),
+            }
             seen.replicas.append(replace(one, **said))
         seen.messages += [one._replace(text=f"{one.text} {text}") for one in observation.messages]
         seen.conditions += [one._replace(message=f"{one.message} {text}") for one in observation.conditions]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model impor
     SEVERITIES,
     SYSTEMD,
     Address,
+    Condition,
     Dependency,
     Image,
     Observation,
@@ -96,6 +98,17 @@ def test_a_healthy_service_with_a_trouble_beside_it_says_both() -> None:
     diagnosis = conclude(observation, find(observation))
     assert diagnosis.is_well
     assert diagnosis.conclusion.startswith("1 of 1 replica runs, but the file system of /data (volume) is full")
+
+
+def test_events_that_are_over_are_only_a_note_of_a_service_that_is_well() -> None:
+    for name in ("image_pull_fails", "config_missing", "quota_exceeded", "volume_not_mounted", "liveness"):
+        observation = replace(CASES[name][0], replicas=[Replica("api-0", RUNNING, "healthy")])
+        observation.conditions.append(Condition("Pod", "api-0", "Event", "Warning", "Failed", 'secret "x" not found'))
+        diagnosis = conclude(observation, find(observation))
+        assert {one.severity for one in diagnosis.findings} <= {"note"}, diagnosis
+        assert diagnosis.conclusion.startswith("1 of 1 replica runs and is healthy; ")
+    failed = replace(CASES["limits_refused"][0], replicas=[Replica("api-0", RUNNING, "healthy")])
+    assert "but the engine refuses the limits" in conclude(failed, find(failed)).conclusion
 
 
 def test_what_another_rule_says_by_name_is_not_said_again() -> None:

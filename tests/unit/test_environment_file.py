@@ -73,7 +73,7 @@ def values_for(syntax: str) -> st.SearchStrategy[str]:
 
 
 @given(FORMATS.flatmap(lambda name: st.tuples(st.just(name), st.dictionaries(NAMES, values_for(name), max_size=4))))
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_what_is_written_is_what_is_read_back(case: tuple[str, dict[str, str]]) -> None:
     syntax, wanted = case
     written = plan("", syntax, wanted, ()).text
@@ -92,7 +92,7 @@ def test_what_is_written_is_what_is_read_back(case: tuple[str, dict[str, str]]) 
         )
     )
 )
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_other_variables_and_comments_stay_as_they_are(case: tuple[str, str, dict[str, str], set[str], bool]) -> None:
     syntax, text, wanted, remove, cut = case
     text = text.rstrip("\n") if cut else text

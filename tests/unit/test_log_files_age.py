@@ -28,7 +28,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_rules
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_writers import Written, unwritten
 
 # As the profile paralegal has them.
-RULES = [
+RULES: list[dict[str, t.Any]] = [
     {"name": "rotate", "source": "app", "write_to": "/logs/app_%Y%m%d.log", "follow_to": "/logs/app_current.log"},
     {"name": "compress", "path": "/logs", "pattern": "*.log", "compress_after_days": 30},
     {"name": "delete", "path": "/logs", "pattern": "*.gz", "delete_after_days": 90},
@@ -98,7 +98,7 @@ def test_the_current_log_the_target_of_a_link_and_todays_file_are_never_touched(
 
 
 def test_a_large_log_is_compressed_whatever_its_age_and_folders_below_only_where_that_is_asked_for(tmp_path: Path) -> None:
-    large = [{"name": "large", "path": "/logs", "pattern": "*.log", "compress_above_bytes": 1000}]
+    large: list[dict[str, t.Any]] = [{"name": "large", "path": "/logs", "pattern": "*.log", "compress_above_bytes": 1000}]
     log(tmp_path, "large.log", 0.1, times=200)
     log(tmp_path, "small.log", 300)
     log(tmp_path, "below/large.log", 0.1, times=200)

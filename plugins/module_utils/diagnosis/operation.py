@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 from dataclasses import replace
@@ -157,7 +158,7 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
     if parameters["runtime"] == COMPOSE:
         request = gather_compose.Request(
             parameters["service"],
-            parameters["project_folder"],
+            os.path.abspath(parameters["project_folder"]) if parameters["project_folder"] else "",
             tuple(parameters["compose_files"]),
             parameters["environment_file"],
             parameters["project_name"],

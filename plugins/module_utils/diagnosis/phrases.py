@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .model import Clue, Condition, Observation, Rule
+from .model import NOTE, Clue, Condition, Observation, Rule
 
+_OF_NOW = ("failure", "compose", "verify")
 ALL = ("failure", "compose", "engine", "registry", "systemd", "verify", "event")
 _EVIDENCE = 300
 
@@ -68,11 +69,15 @@ def said(
     def look(seen: Observation) -> t.Iterator[Clue]:
         if unless is not None and unless(seen):
             return
-        for text in messages(seen, sources):
-            match = compiled.search(text)
-            if match:
-                yield _clue(seen, match, what, next_step, (excerpt(text, match),))
-                return
+        for severe in (True, False) if seen.is_well else (None,):
+            # Of a service that is well, events and journals tell what is over; what the failed verb or Compose says is of now.
+            meant = sources if severe is None else [one for one in sources if (one in _OF_NOW) is severe]
+            for text in messages(seen, meant):
+                match = compiled.search(text)
+                if match:
+                    clue = _clue(seen, match, what, next_step, (excerpt(text, match),))
+                    yield clue._replace(severity=NOTE) if severe is False else clue
+                    return
 
     return Rule(name, severity, title, look)
 

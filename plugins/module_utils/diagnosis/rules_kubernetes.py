@@ -31,6 +31,8 @@ def workload_missing(seen: Observation) -> t.Iterator[Clue]:
 
 
 def config_missing(seen: Observation) -> t.Iterator[Clue]:
+    if seen.is_well:
+        return
     texts = [one.error for one in seen.replicas if one.reason.endswith("CreateContainerConfigError")]
     texts += [one.message for one in seen.conditions if one.type == "Event" and one.reason in ("Failed", "FailedMount")]
     for text in texts:

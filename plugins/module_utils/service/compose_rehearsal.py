@@ -10,8 +10,8 @@ reaches it. What serves is not touched.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import time
 import typing as t
 
@@ -130,7 +130,9 @@ def _wanted_hash(project: Project) -> str:
 
 def _try(project: Project, timeout_s: float) -> float:
     """Start a replica of its own, wait until it is healthy, remove it; returns the seconds it took."""
-    name = f"sre-runbooks-rehearsal-{os.getpid()}-{int(time.time())}"
+    # Always the same name, so that what a killed run has left is removed by the next.
+    name = f"sre-runbooks-rehearsal-{hashlib.sha256(repr(project).encode()).hexdigest()[:12]}"
+    docker("rm", "--force", "--volumes", "--", name, check=False)
     began = time.monotonic()
     try:
         words = ("run", "--detach", "--no-deps", "--no-TTY", "--name", name, project.service)

@@ -15,6 +15,7 @@ from ..progress import Progress
 from .compose import OPTIONS as PROJECT_OPTIONS
 from .compose import Project, containers_of, docker, project_of
 from .compose_state import state_of
+from .containers import FORMER
 from .info import wait_until_well
 from .state import RUNNING, State
 
@@ -59,7 +60,8 @@ def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
     was_running = {str(one["name"]): one.get("state") == RUNNING for one in before}
     state = {replica.name: replica.state for replica in now.replicas}
     gone = sorted((name for name in was_running if name not in state), key=lambda name: not was_running[name])
-    new = [name for name in state if name not in was_running]
+    # One that service_rolling_restart has set aside is its own to bring back.
+    new = [name for name in state if name not in was_running and not name.endswith(FORMER)]
     shall_run = {
         **{name: ran for name, ran in was_running.items() if name in state},
         **{name: was_running[old] for name, old in zip(new, gone)},

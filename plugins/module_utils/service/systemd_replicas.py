@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import CommandFailed, RunbookError
 from ..progress import Progress
-from .proxy import proxy_from
+from .proxies import proxy_from
 from .state import RUNNING, Replica, State
 from .systemd_check import reload_and_check
 from .systemd_control import Waiting, cause, end_units, last_lines, require_root, start_units, systemctl
