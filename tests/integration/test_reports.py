@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -96,8 +97,9 @@ class Profile:
         return Done(done.returncode, output, report, found[-1].with_suffix(".html") if found else Path())
 
 
-@pytest.fixture
-def service(stack: Stack) -> Iterator[ServiceProcess]:
+@contextlib.contextmanager
+def at_work(stack: Stack) -> Iterator[ServiceProcess]:
+    """An instance that has answered twenty questions."""
     one = stack.service().start()
     wait_until("the service is ready", lambda: one.get("/ready").status == 200)
     for number in range(20):
@@ -107,9 +109,24 @@ def service(stack: Stack) -> Iterator[ServiceProcess]:
     one.stop()
 
 
+@pytest.fixture(scope="module")
+def well(stack: Stack) -> Iterator[ServiceProcess]:
+    """One that tests share which leave it as it is."""
+    with at_work(stack) as one:
+        yield one
+
+
 @pytest.fixture
-def profile(tmp_path: Path, repository: Path, stack: Stack, service: ServiceProcess) -> Profile:
-    return Profile(tmp_path, repository, stack, service)
+def service(stack: Stack) -> Iterator[ServiceProcess]:
+    """One of the test's own, for faults."""
+    with at_work(stack) as one:
+        yield one
+
+
+@pytest.fixture
+def profile(tmp_path: Path, repository: Path, stack: Stack, request: pytest.FixtureRequest) -> Profile:
+    """The profile of the test's own instance where it asks for one, else of the one that is well."""
+    return Profile(tmp_path, repository, stack, request.getfixturevalue("service" if "service" in request.fixturenames else "well"))
 
 
 def test_a_service_that_is_well_passes_the_morning_and_every_question_has_its_answer(profile: Profile) -> None:
