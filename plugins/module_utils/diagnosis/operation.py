@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
-from . import from_kubernetes, gather_compose, gather_kubernetes, gather_systemd
+from . import from_kubernetes, gather_compose, gather_systemd
 from .conclude import conclude, state
 from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
 from .questions import Questions
@@ -171,6 +171,9 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
         unit = gather_systemd.Request(parameters["unit"], tuple(parameters["instances"]), wanted, ports, lines)
         return gather_systemd.gather(unit, questions)
     if not parameters["objects"]:
+        # The package `kubernetes`, which this loads, takes longer to load than most diagnoses take.
+        from . import gather_kubernetes
+
         workload = gather_kubernetes.Request(
             parameters["workload_kind"],
             parameters["service"],

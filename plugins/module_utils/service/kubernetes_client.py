@@ -23,7 +23,7 @@ try:
     import kubernetes.config
     import kubernetes.dynamic
     import urllib3
-except ImportError:
+except (ImportError, SyntaxError, TypeError):  # a package that is too new for this Python fails in any of these ways
     kubernetes = None  # type: ignore[assignment]
 
 _FALSE = ("0", "false", "no", "off")
@@ -109,7 +109,7 @@ def connect(kube_config: str = "", context: str = "") -> Client:
     """
     if kubernetes is None:
         raise ToolMissing(
-            "The Python package `kubernetes` is missing where this runs",
+            "The Python package `kubernetes` is missing where this runs, or does not fit its Python",
             next_step="install it for the Python that runs Ansible's modules there (python3 -m pip install kubernetes)",
         )
     configuration = kubernetes.client.Configuration()
