@@ -87,8 +87,8 @@ options:
     default: ""
   objects:
     description:
-      - Without them the API server is asked. Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are there its ReplicaSets, its
-        volume claims, the events of the namespace and the nodes.
+      - Without them the API server is asked. Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are
+        there its ReplicaSets, its volume claims, the events of the namespace and the nodes.
     type: list
     elements: dict
     default: []

@@ -170,8 +170,9 @@ service:
   type: str
 before:
   description:
-    - What ran, with C(wanted), C(running), C(healthy), C(is_well), C(conclusion) and C(replicas), each with C(name), C(state), C(health), C(image), C(started_at),
-      C(restarts), C(exit_status), C(address), C(limits) (C(memory_bytes), C(cpus)) and C(reason). Pods that are ending, or were evicted, are not among them.
+    - What ran, with C(wanted), C(running), C(healthy), C(is_well), C(conclusion) and C(replicas), each with C(name), C(state), C(health),
+      C(image), C(started_at), C(restarts), C(exit_status), C(address), C(limits) (C(memory_bytes), C(cpus)) and C(reason).
+      Pods that are ending, or were evicted, are not among them.
   returned: success
   type: dict
 after:

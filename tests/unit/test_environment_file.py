@@ -162,13 +162,13 @@ def test_values_that_the_format_cannot_hold_are_refused(syntax: str, value: str,
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["A='open\n", "A B=c\n", "=x\n", "a;b=c\n"])
+@pytest.mark.parametrize("text", ["A='s3cr3t\n", "A B=s3cr3t\n", "=s3cr3t\n", "a;b=s3cr3t\n"])
 def test_a_file_that_compose_would_refuse_is_left_alone_and_its_line_not_repeated(text: str, tmp_path: Path) -> None:
     path = tmp_path / ".env"
     path.write_text(f"OK=1\n{text}")
     with pytest.raises(BadInput, match="Line 2 of the file is not understood") as error:
         run(path, values={"X": "1"})
-    assert "open" not in error.value.message
+    assert "s3cr3t" not in error.value.message
     assert path.read_text() == f"OK=1\n{text}"
 
 

@@ -22,7 +22,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "workload_name": {"type": "str", "required": True},
     "container": {"type": "str", "default": ""},
     "config_map": {"type": "str", "default": ""},
-    "secret": {"type": "str", "default": ""},
+    "secret": {"type": "str", "default": "", "no_log": False},
     "autoscaler": {"type": "str", "default": ""},
     "replicas_named": {"type": "dict", "default": {}},
     "health_timeout_s": {"type": "float", "default": 100.0},

@@ -60,7 +60,7 @@ def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callabl
 
 
 def _address(text: str, needs_host: bool) -> t.Tuple[str, int]:
-    host, _, port = text.rpartition(":")
+    host, _colon, port = text.rpartition(":")
     if not port.isdigit() or not 0 < int(port) < 65536 or (needs_host and not host):
         raise BadInput(
             "The address of the proxy's runtime interface is none",

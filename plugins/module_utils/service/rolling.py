@@ -116,8 +116,8 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
                 turns.recreate(container, pattern, needs_others=others)
             else:
                 turns.restart(container, needs_others=others)
-    except Unwell as error:
-        raise _stopped(error, plan, turns) from error
+    except Unwell as unwell:
+        raise _stopped(unwell, plan, turns) from unwell
     finally:
         try:
             pattern.remove()

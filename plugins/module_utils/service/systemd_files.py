@@ -16,7 +16,7 @@ from .systemd_state import FOLDERS, Unit
 
 def drop_ins_of(name: str) -> t.List[str]:
     """The drop-ins that there are for a unit (systemd.unit(5)): its own, its template's, those of its name's prefixes and of its type."""
-    stem, _, kind = name.rpartition(".")
+    stem, _dot, kind = name.rpartition(".")
     names = [name, kind]
     stems = [stem, stem.partition("@")[0] + "@"] if "@" in stem else [stem]
     names += [f"{one}.{kind}" for one in stems[1:]]
