@@ -26,7 +26,8 @@ from integration.kubernetes_server import KubernetesServer
 from integration.made_images import archive_of
 from integration.playbook_runs import Finished, Profile
 from integration.service_stack import wait_until
-from tools.engine import NoEngine, OwnEngine
+from tools.engine import NoEngine
+from tools.own_engine import OwnEngine
 from tools.ports import free_ports
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]

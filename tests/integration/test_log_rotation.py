@@ -27,7 +27,8 @@ from integration.made_images import archive_of
 from integration.playbook_runs import ROOT, Profile, picture
 from integration.test_disk_full import free, small_disk
 from tools.debian_packages import NoPackage, program_of_suite
-from tools.engine import NoEngine, OwnEngine, install_packages
+from tools.engine import NoEngine, install_packages
+from tools.own_engine import OwnEngine
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root, pytest.mark.timeout(300)]
 DAY_S = 86400
