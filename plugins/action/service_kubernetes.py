@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_operation import operate
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_options import OPTIONS
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.operation import operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import OPTIONS
 from ansible_collections.sre.runbooks.plugins.plugin_utils.on_controller import OnController
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options of module_utils/service/compose.py."""
+    """The options of module_utils/service/compose/project.py."""
 
     DOCUMENTATION = r"""
 options:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The options that module_utils/service/rolling_project.py reads."""
+    """The options that module_utils/service/compose/rolling_project.py reads."""
 
     DOCUMENTATION = r"""
 options:

@@ -10,7 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_state import KINDS, rollout_of, state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import KINDS, rollout_of, state_of
 
 
 def service_kubernetes_state(objects: t.Any, container: str = "") -> t.Dict[str, t.Any]:

@@ -95,7 +95,7 @@ cut:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.exec import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.exec import OPTIONS, operate
 
 
 def main() -> None:

@@ -100,7 +100,7 @@ diff:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.limits import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.limits import OPTIONS, operate
 
 
 def main() -> None:

@@ -207,8 +207,8 @@ back:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_operation import operate
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_options import OPTIONS
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.operation import operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import OPTIONS
 
 
 def main() -> None:

@@ -82,7 +82,7 @@ why_not:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_rehearsal import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rehearsal import OPTIONS, operate
 
 
 def main() -> None:

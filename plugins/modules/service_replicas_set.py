@@ -78,7 +78,7 @@ conclusion:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_replicas import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.replicas import OPTIONS, operate
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ error:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_exec import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.exec import OPTIONS, operate
 
 
 def main() -> None:

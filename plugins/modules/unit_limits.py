@@ -92,7 +92,7 @@ notes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_limits import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.limits import OPTIONS, operate
 
 
 def main() -> None:

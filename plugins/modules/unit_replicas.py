@@ -140,7 +140,7 @@ error:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.sre.runbooks.plugins.module_utils.outcome import conclude
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_replicas import OPTIONS, operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.replicas import OPTIONS, operate
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_api import STRATEGIC, Api
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_client import connect
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import STRATEGIC, Api
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import connect
 from tools.ports import free_ports
 
 _TOKENS = 'all-rights,admin,1,"system:masters"\nof-the-operator,operator,2\n'

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_api import Api
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_client import connect
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_operation import operate
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_options import OPTIONS
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import connect
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.operation import operate
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import OPTIONS
 from integration.kubernetes_server import KubernetesServer
 from integration.playbook_runs import ROOT, Finished
 

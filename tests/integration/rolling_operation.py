@@ -12,5 +12,5 @@ import sys
 from pathlib import Path
 
 name, parameters = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
-module = importlib.import_module(f"ansible_collections.sre.runbooks.plugins.module_utils.service.{name}")
+module = importlib.import_module(f"ansible_collections.sre.runbooks.plugins.module_utils.service.compose.{name}")
 print(json.dumps(module.operate(parameters, False)))

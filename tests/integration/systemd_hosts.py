@@ -74,7 +74,7 @@ library = "ansible_collections.sre.runbooks.plugins.module_utils"
 module, parameters, check_mode = json.load(sys.stdin)
 failure = importlib.import_module(library + ".outcome").failure
 errors = importlib.import_module(library + ".errors")
-operation = importlib.import_module(library + ".service." + module)
+operation = importlib.import_module(library + ".service.systemd." + module)
 given = {name: option.get("default") for name, option in operation.OPTIONS.items()}
 try:
     answer = dict(operation.operate({**given, **parameters}, check_mode))
@@ -183,7 +183,7 @@ class Host:
 
     def operate(self, module: str, *, check_mode: bool = False, user: str = "root", **parameters: t.Any) -> dict[str, t.Any]:
         """What the operation of a module answers there, as its task would."""
-        quick = {"health_timeout_s": 10, "settle_s": 0.3} if module == "systemd_replicas" else {}
+        quick = {"health_timeout_s": 10, "settle_s": 0.3} if module == "replicas" else {}
         given = json.dumps([module, {"unit": "app@.service", **quick, **parameters}, check_mode])
         command = ["docker", "exec", "--interactive", "--user", user, self.name, "python3", "-B", "-c", OPERATE]
         done = subprocess.run(command, input=given, env=self.docker.environment, capture_output=True, text=True, check=False)

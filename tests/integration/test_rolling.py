@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.service import removal, rolling
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import removal, rolling
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from integration.compose_project import ComposeProject, running_project, until

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
-from ansible_collections.sre.runbooks.plugins.module_utils.service import exec as command
-from ansible_collections.sre.runbooks.plugins.module_utils.service import limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal

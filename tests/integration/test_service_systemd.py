@@ -135,7 +135,7 @@ def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host
         with subprocess.Popen(command, env=host.docker.environment, stdout=subprocess.PIPE, text=True) as wrk:
             time.sleep(1)
             for way in ways:
-                done = host.operate("systemd_replicas", proxy=proxy, ready_checks=[READY], settle_s=0, **way)
+                done = host.operate("replicas", proxy=proxy, ready_checks=[READY], settle_s=0, **way)
                 assert done.get("changed"), done
                 assert done["notes"] == [], done
             host.docker("exec", load, "sh", "-c", "kill -INT $(cat /tmp/wrk.pid)")
@@ -148,10 +148,10 @@ def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host
         # With nobody else to serve, none is taken out.
         host("systemctl stop app@02 app@03")
         time.sleep(1)
-        refused = host.operate("systemd_replicas", operation="restart", way="one", replica="01", proxy=proxy)
+        refused = host.operate("replicas", operation="restart", way="one", replica="01", proxy=proxy)
         assert "leave nobody to serve" in refused["msg"]
         assert (refused["changed"], "app@01.service" in host.running()) == (False, True)
-        away = host.operate("systemd_replicas", operation="restart", proxy={**proxy, "backend": "other"})
+        away = host.operate("replicas", operation="restart", proxy={**proxy, "backend": "other"})
         assert (away["changed"], "other" in away["msg"]) == (False, True)
 
 
@@ -159,12 +159,12 @@ def test_scale_enables_further_instances_and_disables_the_highest(hosts: Hosts, 
     _predicted, result = three_times(hosts, host, "service_scale", service_scale_to="up")
     assert sorted(states(result)) == [*UNITS, "app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "enabled", "ActiveState": "active"}
-    down = host.operate("systemd_replicas", operation="scale", count=2)
+    down = host.operate("replicas", operation="scale", count=2)
     assert down["steps"] == ["disable and stop app@03.service, app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "disabled", "ActiveState": "inactive"}
-    shown = host.operate("systemd_replicas", operation="scale")
+    shown = host.operate("replicas", operation="scale")
     assert (shown["changed"], shown["conclusion"]) == (False, "2 of 2 replicas run")
-    assert host.operate("systemd_replicas", operation="scale", count=3)["changed"]
+    assert host.operate("replicas", operation="scale", count=3)["changed"]
     assert sorted(host.running()) == UNITS
 
 
@@ -177,18 +177,18 @@ def test_limits_take_effect_at_once_and_are_put_back_where_they_do_not(hosts: Ho
     assert host(f"cat /sys/fs/cgroup/memory{group}/memory.limit_in_bytes /sys/fs/cgroup{group}/memory.max 2>/dev/null || true") == str(
         96 << 20
     )
-    more = host.operate("systemd_limits", limits={"memory_high": "80m"})
+    more = host.operate("limits", limits={"memory_high": "80m"})
     assert "MemoryMax=100663296\nMemoryHigh=83886080\nCPUQuota=50%\n" in more["diff"]["after"]
     before = host.picture()
-    low = host.operate("systemd_limits", limits={"memory": "2m"})
+    low = host.operate("limits", limits={"memory": "2m"})
     assert "app@01.service uses" in low["msg"]
     assert "nothing was changed" in low["msg"]
     for wrong in ({"memory": "much"}, {"cpus": -1}, {}, {"disk": "1g"}, {"memory": "1g", "memory_swap": "512m"}):
-        assert host.operate("systemd_limits", limits=wrong)["error"]["kind"] == "BadInput"
+        assert host.operate("limits", limits=wrong)["error"]["kind"] == "BadInput"
     assert host.picture() == before
     host.write("/etc/systemd/system/app@.service.d/99-later.conf", "[Service]\nMemoryMax=90M\n")
     host("systemctl daemon-reload")
-    overruled = host.operate("systemd_limits", limits={"memory": "128m"})
+    overruled = host.operate("limits", limits={"memory": "128m"})
     assert "MemoryMax of app@01.service is 94371840, not 134217728" in overruled["msg"]
     assert "The former limits are in place again" in overruled["msg"]
     assert "MemoryMax=100663296" in host("cat /etc/systemd/system/app@.service.d/90-sre-runbooks-limits.conf")
@@ -207,15 +207,15 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
     assert lines[-2:] == ["********", "a;b c"]
     assert "geheim" not in done.output + str(result)
     assert "tok-4711" not in done.output + str(result)
-    would = host.operate("systemd_exec", check_mode=True, command=["touch", "/tmp/made"])
+    would = host.operate("exec", check_mode=True, command=["touch", "/tmp/made"])
     assert (would["changed"], would["steps"]) == (True, ["run touch as games in /srv, with the environment of app@01.service"])
     assert host("ls /tmp/made 2>/dev/null || echo none") == "none"
-    ended = host.operate("systemd_exec", command=["sh", "-c", "yes & yes"], timeout_s=1)
+    ended = host.operate("exec", command=["sh", "-c", "yes & yes"], timeout_s=1)
     assert (ended["error"]["kind"], len(ended["error"]["stdout"]) < 140_000) == ("DeadlineExceeded", True)
     assert host("pgrep -x yes || echo none") == "none"
-    assert host.operate("systemd_exec", command=["sh", "-c", "echo bad >&2; exit 3"])["error"]["exit_status"] == 3
-    assert "nope" in host.operate("systemd_exec", command=["nope"])["msg"]
-    assert "'09' is no unit" in host.operate("systemd_exec", command=["id"], replica="09")["msg"]
+    assert host.operate("exec", command=["sh", "-c", "echo bad >&2; exit 3"])["error"]["exit_status"] == 3
+    assert "nope" in host.operate("exec", command=["nope"])["msg"]
+    assert "'09' is no unit" in host.operate("exec", command=["id"], replica="09")["msg"]
 
 
 def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts, host: Host) -> None:
@@ -230,7 +230,7 @@ def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts
 
 def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_that_fails(host: Host) -> None:
     def apply(**options: t.Any) -> dict[str, t.Any]:
-        return host.operate("systemd_replicas", operation="apply", ready_checks=[READY], **options)
+        return host.operate("replicas", operation="apply", ready_checks=[READY], **options)
 
     assert not apply()["changed"]
     host.write("/etc/app.env", "COLOUR=green\n")
@@ -278,7 +278,7 @@ def test_a_unit_whose_files_could_not_start_it_is_not_stopped(host: Host, text: 
     before = host.running()
     host.write(DROP_IN, text)
     for check_mode in (True, False):
-        refused = host.operate("systemd_replicas", operation="apply", check_mode=check_mode)
+        refused = host.operate("replicas", operation="apply", check_mode=check_mode)
         assert said in refused["msg"]
         assert "nothing was restarted" in refused["msg"]
         assert (refused["changed"], host.running()) == (False, before)
@@ -299,7 +299,7 @@ def test_a_unit_whose_files_could_not_start_it_is_not_stopped(host: Host, text: 
 def test_an_instance_that_does_not_start_again_ends_the_restart_with_its_cause(host: Host, text: str, said: str) -> None:
     before = host.running()
     host.write(DROP_IN, text)
-    failed = host.operate("systemd_replicas", operation="apply", ready_checks=[READY])
+    failed = host.operate("replicas", operation="apply", ready_checks=[READY])
     assert said in failed["msg"]
     assert failed["error"]["untouched"] == UNITS[1:]
     assert {name: pid for name, pid in host.running().items() if name != UNITS[0]} == {name: before[name] for name in UNITS[1:]}
@@ -308,7 +308,7 @@ def test_an_instance_that_does_not_start_again_ends_the_restart_with_its_cause(h
 def test_instances_that_do_not_become_healthy_are_scaled_away_again(host: Host) -> None:
     before = host.running()
     host.write("/etc/app.env", "FAULT=exit\n")
-    failed = host.operate("systemd_replicas", operation="scale", count=5, ready_checks=[READY])
+    failed = host.operate("replicas", operation="scale", count=5, ready_checks=[READY])
     assert "no database" in failed["msg"]
     assert "app@04.service, app@05.service stopped and disabled again" in failed["msg"]
     assert host.running() == before
@@ -318,7 +318,7 @@ def test_instances_that_do_not_become_healthy_are_scaled_away_again(host: Host) 
 def test_the_ways_of_a_restart_touch_the_units_that_they_mean(host: Host) -> None:
     def restarted(way: str, **options: t.Any) -> set[str]:
         before = host.running()
-        answer = host.operate("systemd_replicas", operation="restart", way=way, ready_checks=[READY], **options)
+        answer = host.operate("replicas", operation="restart", way=way, ready_checks=[READY], **options)
         assert answer.get("changed"), answer
         after = host.running()
         assert sorted(after) == UNITS
@@ -332,17 +332,17 @@ def test_the_ways_of_a_restart_touch_the_units_that_they_mean(host: Host) -> Non
         ("one", "7", "'7' is no unit"),
         ("to_zero_and_back", "", "down_and_up"),
     ):
-        assert said in host.operate("systemd_replicas", operation="restart", way=way, replica=replica)["msg"]
+        assert said in host.operate("replicas", operation="restart", way=way, replica=replica)["msg"]
 
 
 def test_a_plain_unit_has_all_verbs_but_scale(host: Host) -> None:
-    assert host.operate("systemd_replicas", unit="single", operation="start")["after"]["running"] == 1
-    assert not host.operate("systemd_replicas", unit="single", operation="start")["changed"]
-    assert host.operate("systemd_replicas", unit="single", operation="restart", way="one")["changed"]
-    assert host.operate("systemd_replicas", unit="single.service", operation="wait")["steps"] == ["wait until single.service runs steadily"]
-    assert "cannot be scaled" in host.operate("systemd_replicas", unit="single", operation="scale", count=2)["msg"]
-    assert host.operate("systemd_exec", unit="single", command=["id", "-un"])["stdout"] == "games\n"
-    stopped = host.operate("systemd_replicas", unit="single", operation="stop")
+    assert host.operate("replicas", unit="single", operation="start")["after"]["running"] == 1
+    assert not host.operate("replicas", unit="single", operation="start")["changed"]
+    assert host.operate("replicas", unit="single", operation="restart", way="one")["changed"]
+    assert host.operate("replicas", unit="single.service", operation="wait")["steps"] == ["wait until single.service runs steadily"]
+    assert "cannot be scaled" in host.operate("replicas", unit="single", operation="scale", count=2)["msg"]
+    assert host.operate("exec", unit="single", command=["id", "-un"])["stdout"] == "games\n"
+    stopped = host.operate("replicas", unit="single", operation="stop")
     assert (stopped["changed"], stopped["conclusion"]) == (True, "0 of 1 replicas run; single.service is inactive")
 
 
@@ -361,7 +361,7 @@ def test_a_plain_unit_has_all_verbs_but_scale(host: Host) -> None:
 )
 def test_what_cannot_be_meant_is_one_clear_message_and_nothing_is_changed(host: Host, options: dict[str, t.Any], said: str) -> None:
     before = host.picture()
-    refused = host.operate("systemd_replicas", operation="restart", **options)
+    refused = host.operate("replicas", operation="restart", **options)
     assert said in refused["msg"]
     assert (refused["changed"], host.picture()) == (False, before)
 

@@ -10,8 +10,8 @@ import typing as t
 from collections.abc import Sequence
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed
-from ansible_collections.sre.runbooks.plugins.module_utils.service.containers import Container, parse
-from ansible_collections.sre.runbooks.plugins.module_utils.service.engine import NoSuchContainer
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import NoSuchContainer
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 
 

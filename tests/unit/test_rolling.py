@@ -16,16 +16,13 @@ from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
-from ansible_collections.sre.runbooks.plugins.module_utils.service import rolling_turn
-from ansible_collections.sre.runbooks.plugins.module_utils.service.containers import Container, parse
-from ansible_collections.sre.runbooks.plugins.module_utils.service.engine import Engine, _frames
-from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
-from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
-from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
-from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling import planned_repairs, put_right
-from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_model import Limits, Unwell
-from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_plan import (
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import rolling_turn
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine, _frames
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling import planned_repairs, put_right
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits, Unwell
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_plan import (
     Wanted,
     as_repaired,
     left_pattern,
@@ -33,8 +30,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_plan 
     make_removal,
     make_repair,
 )
-from ansible_collections.sre.runbooks.plugins.module_utils.service.rolling_turn import Turns
-from ansible_collections.sre.runbooks.plugins.module_utils.service.successor import Pattern, obstacles, successor_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
+from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, Killed, container, inspected
 
 STATES = st.sampled_from([("running", "healthy"), ("running", "unhealthy"), ("running", ""), ("exited", ""), ("restarting", "")])

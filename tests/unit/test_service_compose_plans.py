@@ -14,10 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
-from ansible_collections.sre.runbooks.plugins.module_utils.service import compose_rehearsal, compose_replicas, info
-from ansible_collections.sre.runbooks.plugins.module_utils.service import limits_plan as limits
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import Project, replicas_listed
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose_state import replica_of, state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service import info
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits_plan as limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import (
+    rehearsal as compose_rehearsal,
+)
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import (
+    replicas as compose_replicas,
+)
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project, replicas_listed
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import replica_of, state_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 
 MIB = 1 << 20

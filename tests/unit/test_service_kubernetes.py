@@ -14,18 +14,18 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.filter.service_kubernetes import service_kubernetes_state
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_client import refusal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_configuration import applied, mark_of
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_plan import limited, restarted
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_scale import Limits, scaled
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_state import (
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import Limits, scaled
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import (
     replica_of,
     rollout_of,
     selector_of,
     state_of,
     trouble_of,
 )
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes_values import cpu_quantity, memory_quantity, number_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.values import cpu_quantity, memory_quantity, number_of
 
 Object = dict[str, t.Any]
 _ALL: Object = {"readyReplicas": 3, "updatedReplicas": 3, "updateRevision": "b"}

@@ -11,11 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_limits as limits
-from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_plan as plan
-from ansible_collections.sre.runbooks.plugins.module_utils.service import systemd_state as state
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_environment import shown_environment
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd_ready import for_instances
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import limits, plan, state
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.ready import for_instances
 
 TEMPLATE = state.target_of("app@.service")
 

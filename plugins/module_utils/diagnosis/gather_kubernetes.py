@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..errors import BadInput
-from ..service.kubernetes_api import Api
-from ..service.kubernetes_client import connect
+from ..service.kubernetes.api import Api
+from ..service.kubernetes.client import connect
 from . import from_kubernetes
 from .compose_project import items, part
 from .model import KUBERNETES, Message, Observation

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 from ..errors import BadInput, RunbookError
 from ..progress import Progress
-from ..service.kubernetes_api import Api
-from ..service.kubernetes_client import connect
+from ..service.kubernetes.api import Api
+from ..service.kubernetes.client import connect
 from .pods import PHASES, finished_pods
 
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {

@@ -11,8 +11,9 @@ import typing as t
 
 from ..errors import CommandFailed, DeadlineExceeded
 from ..progress import Progress
-from . import compose_state, systemd_state
+from .compose import state as compose_state
 from .state import State
+from .systemd import state as systemd_state
 
 _READERS: t.Mapping[str, t.Callable[[t.Mapping[str, t.Any]], State]] = {"compose": compose_state.read, "systemd": systemd_state.read}
 """How the state is read, by runtime."""

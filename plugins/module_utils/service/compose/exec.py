@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The operation of the module container_exec: a command in a container, bounded in time and in what it may print."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+import typing as t
+
+from ...checks.redaction import Redactor
+from ...command import Command, Place, end
+from ...errors import BadInput, CommandFailed, DeadlineExceeded
+from ...progress import Progress
+
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "container": {"type": "str", "required": True},
+    "argv": {"type": "list", "elements": "str", "required": True},
+    "timeout_s": {"type": "float", "default": 60},
+    "output_bytes": {"type": "int", "default": 65536},
+    "statuses": {"type": "list", "elements": "int", "default": [0]},
+    "engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
+}
+"""Described in plugins/modules/container_exec.py."""
+_TIMED_OUT = (124, 137, 143)
+"""Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
+_GRACE_S = 10.0
+
+
+class Tail:
+    """The last bytes that come from a stream."""
+
+    def __init__(self, stream: t.IO[bytes], most: int) -> None:
+        self.total, self._most, self._kept = 0, most, bytearray()
+        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._thread.start()
+
+    def _read(self, stream: t.IO[bytes]) -> None:
+        try:
+            while True:
+                block = stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536)
+                if not block:
+                    return
+                self.total += len(block)
+                self._kept += block
+                if len(self._kept) > 2 * self._most + 65536:
+                    del self._kept[: -self._most]
+        except (OSError, ValueError):
+            return
+
+    def text(self) -> str:
+        """What was kept, from a whole line on, without secrets."""
+        self._thread.join(2)
+        kept = bytes(self._kept[-self._most :])
+        if self.total > len(kept):
+            first = kept.find(b"\n")
+            kept = kept[first + 1 :] if 0 <= first < len(kept) - 1 else kept
+        return Redactor().text(kept.decode(errors="replace"))
+
+
+def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Run the command of `parameters`, valid for OPTIONS, to its end.
+
+    Raises:
+        BadInput: There is no command.
+        CommandFailed: It ended with another status than those allowed.
+        DeadlineExceeded: It did not end in time; it was ended in the container.
+    """
+    argv = [str(word) for word in parameters["argv"]]
+    if not argv or not argv[0]:
+        raise BadInput("There is no command to run", next_step="give it as a list of words (service_exec_command)")
+    if parameters["container"].startswith("-") or parameters["timeout_s"] <= 0:
+        raise BadInput("The container or the time makes no sense", where=f"{parameters['container']}, {parameters['timeout_s']:g} s")
+    if check_mode:
+        return {"changed": True, "stdout": "", "stderr": "", "status": None, "duration_s": None, "cut": False}
+    place = Place(container=parameters["container"], engine=parameters["engine"])
+    began = time.monotonic()
+    status, out, err = _run(argv, place, parameters)
+    took = round(time.monotonic() - began, 1)
+    told = {
+        "stdout": out.text(),
+        "stderr": err.text(),
+        "status": status,
+        "duration_s": took,
+        "cut": out.total > parameters["output_bytes"] or err.total > parameters["output_bytes"],
+    }
+    last = (told["stderr"] or told["stdout"]).strip()[-500:]
+    if took >= parameters["timeout_s"] and status in (None, *_TIMED_OUT):
+        raise DeadlineExceeded(
+            f"The command did not end within {parameters['timeout_s']:g} s and was ended",
+            where=f"{argv[0]} in {place}",
+            why=last,
+            next_step="give it more time (service_exec_timeout_s), or look at what it waits for",
+            changed=True,
+            facts=told,
+        )
+    if status not in parameters["statuses"]:
+        raise CommandFailed(f"The command ended with {status}", where=f"{argv[0]} in {place}", why=last, changed=True, facts=told)
+    return {"changed": True, **told}
+
+
+def _run(argv: t.Sequence[str], place: Place, parameters: t.Mapping[str, t.Any]) -> t.Tuple[t.Optional[int], Tail, Tail]:
+    timeout_s = parameters["timeout_s"]
+    bounded = [*_keeper(place, timeout_s), *argv]
+    process = Command(bounded, place).start(stderr=subprocess.PIPE)
+    out, err = (Tail(t.cast("t.IO[bytes]", stream), parameters["output_bytes"]) for stream in (process.stdout, process.stderr))
+    progress, give_up = Progress(f"Running {argv[0]} in {place}"), time.monotonic() + timeout_s + _GRACE_S
+    try:
+        while process.poll() is None and time.monotonic() < give_up:
+            progress.say("It runs", lambda: float(out.total + err.total), None, "bytes")
+            time.sleep(0.05)
+        return process.poll(), out, err
+    finally:
+        end(process)
+
+
+def _keeper(place: Place, timeout_s: float) -> t.List[str]:
+    """What ends the command in the container; a client that is ended leaves it running there (moby#9098)."""
+    probe = Command(["timeout", "1", "true"], place, timeout_s=20).start(stdout=subprocess.DEVNULL)
+    try:
+        has_timeout = probe.wait(20) == 0
+    except subprocess.TimeoutExpired:
+        has_timeout = False
+    finally:
+        end(probe)
+    return ["timeout", "-k", "5", str(max(1, round(timeout_s)))] if has_timeout else []

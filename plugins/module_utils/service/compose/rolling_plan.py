@@ -1,0 +1,213 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a rolling action will do, and in which order: decided without side effects, so that check mode and the real run follow one plan."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ...errors import BadInput
+from .containers import FORMER, Container
+
+RESTART, RECREATE = "restart", "recreate"
+LONE = "it is the only replica: nothing serves from its stop until it is well again"
+NO_PROXY = (
+    "No proxy is named (service_proxy): requests that are at a replica when it stops may fail, and so may those sent to it until it listens"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a replica is made from when it is made anew.
+
+    Attributes:
+        config_hash: Compose's hash of the present compose file and environment.
+        image_ids: By name of an image, the identity that it has at this moment.
+    """
+
+    config_hash: str
+    image_ids: t.Mapping[str, str]
+
+    def is_met_by(self, container: Container) -> bool:
+        """Whether the container is as it would be made now."""
+        image = str((container.details.get("Config") or {}).get("Image") or "")
+        return container.config_hash == self.config_hash and self.image_ids.get(image, container.image_id) == container.image_id
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done.
+
+    Attributes:
+        way: `restart` or `recreate`.
+        order: The replicas whose turn comes, in order.
+        untouched: Those that stay as they are.
+        notes: What the reader should know beforehand.
+    """
+
+    way: str
+    order: t.Tuple[Container, ...]
+    untouched: t.Tuple[Container, ...]
+    notes: t.Tuple[str, ...]
+
+    def sentences(self, proxy: str, health_timeout_s: float) -> t.List[str]:
+        """The plan for a reader, a sentence a replica."""
+        return [self._sentence(one, proxy, health_timeout_s) for one in self.order]
+
+    def _sentence(self, one: Container, proxy: str, health_timeout_s: float) -> str:
+        parts = []
+        if proxy and one.is_running:
+            parts += [f"take {one.name} out of {proxy}", "wait until its requests have ended"]
+        act = "start" if self.way == RESTART and not one.is_running else self.way
+        parts.append(f"{act} {'it' if parts else one.name}" + ("" if one.is_well else f" ({one.sentence})"))
+        parts.append(f"wait until it is well, at most {health_timeout_s:g} s")
+        if proxy:
+            parts.append("wait until the proxy sends it requests again")
+        text = f"{', '.join(parts[:-1])}, and {parts[-1]}"
+        return text[:1].upper() + text[1:]
+
+
+def make_plan(
+    containers: t.Sequence[Container],
+    *,
+    way: str,
+    only: t.Sequence[str] = (),
+    wanted: t.Optional[Wanted] = None,
+    has_proxy: bool = True,
+) -> Plan:
+    """Decide which replicas are renewed, and in which order.
+
+    Those that are not well come first: nobody is served by them, so that what goes wrong goes wrong where it costs nothing. The others
+    follow by number.
+
+    Args:
+        containers: The replicas.
+        way: `restart` or `recreate`.
+        only: Names of those that are meant; all when empty.
+        wanted: What they would be made from; those that are so already are left alone. None for whatever they are.
+        has_proxy: Whether a proxy is named.
+
+    Raises:
+        BadInput: There is no replica, or none of such a name.
+    """
+    names = [one.name for one in containers]
+    missing = [name for name in only if name not in names]
+    if not containers:
+        raise BadInput("The service has no replica", next_step="start it first (playbook service_start)")
+    if missing:
+        raise BadInput(
+            f"There is no replica {', '.join(missing)}",
+            why=f"there are {', '.join(names)}",
+            next_step="correct the name (service_restart_replica)",
+        )
+    meant = [one for one in containers if not only or one.name in only]
+    if wanted is not None:
+        meant = [one for one in meant if not (wanted.is_met_by(one) and one.is_well)]
+    order = tuple(sorted(meant, key=lambda one: (one.is_well, one.number, one.name)))
+    notes = []
+    if order and not has_proxy:
+        notes.append(NO_PROXY)
+    if order and len(containers) == 1:
+        notes.append(f"{order[0].name}: {LONE}")
+    return Plan(way, order, tuple(one for one in containers if one not in order), tuple(notes))
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Which replicas go.
+
+    Attributes:
+        goes: Those that are removed, the highest number first.
+        stays: Those that stay.
+    """
+
+    goes: t.Tuple[Container, ...]
+    stays: t.Tuple[Container, ...]
+
+    def sentences(self, proxy: str, stop_timeout_s: float) -> t.List[str]:
+        """The plan for a reader."""
+        said = []
+        for one in self.goes:
+            before = f"Take {one.name} out of {proxy}, wait until its requests have ended, " if proxy and one.is_running else ""
+            rest = f"stop {'it' if before else one.name} ({stop_timeout_s:g} s to end by itself) and remove it"
+            said.append(before + rest if before else rest[:1].upper() + rest[1:])
+        return said
+
+
+def make_removal(containers: t.Sequence[Container], count_to_keep: int) -> Removal:
+    """Decide which replicas go so that `count_to_keep` stay: the highest numbers, as Compose does.
+
+    Raises:
+        BadInput: The number is below 0, or none of those that would stay is well while one that would go is.
+    """
+    if count_to_keep < 0:
+        raise BadInput(f"{count_to_keep} replicas cannot be kept", next_step="name 0 or more")
+    ordered = sorted(containers, key=lambda one: (one.number, one.name))
+    stays, goes = tuple(ordered[:count_to_keep]), tuple(reversed(ordered[count_to_keep:]))
+    if goes and stays and not any(one.is_well for one in stays) and any(one.is_well for one in goes):
+        raise BadInput(
+            "None of the replicas that would stay is well",
+            why="; ".join(one.sentence for one in stays),
+            next_step="restart them first, then scale down",
+        )
+    return Removal(goes, stays)
+
+
+class Repair(t.NamedTuple):
+    """What is done about one replica that a killed run has left between two states.
+
+    Attributes:
+        name: Name of the replica.
+        act: `finish` (its successor is well: the former goes), `go_back` (the successor goes, the former comes back), `start`, `open`
+            (it only gets requests again).
+        sentence: The same for a reader.
+    """
+
+    name: str
+    act: str
+    sentence: str
+
+
+def make_repair(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.Optional[Repair]:
+    """Decide what is done about the replica that a killed run was at.
+
+    Args:
+        containers: The service's containers, those set aside included.
+        noted: What that run had written down; empty where it had nothing under way.
+    """
+    by_name = {one.name: one for one in containers}
+    former = next((one for one in containers if one.is_former), None)
+    if former is not None:
+        name = former.name[: -len(FORMER)]
+        successor = by_name.get(name)
+        if successor is not None and successor.is_well:
+            return Repair(name, "finish", f"An interrupted run had renewed {name}, which is well: the container before it is removed")
+        return Repair(name, "go_back", f"An interrupted run had not brought {name} to an end: the container before it comes back")
+    name = str(noted.get("replica") or "")
+    found = by_name.get(name)
+    if found is not None and not found.is_running:
+        return Repair(name, "start", f"An interrupted run had stopped {name}: it is started")
+    if noted.get("servers"):
+        return Repair(name, "open", f"An interrupted run had taken {name or 'a replica'} out of the proxy: it gets requests again")
+    return None
+
+
+def left_pattern(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.Optional[Container]:
+    """The container that a killed run had made as a pattern, which is never started; None where there is none."""
+    if "pattern_beside" not in noted:
+        return None
+    fresh = [one for one in containers if one.id not in noted["pattern_beside"] and not one.started_at]
+    return next((one for one in fresh if one.id == noted.get("pattern", one.id)), None)
+
+
+def as_repaired(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Container]:
+    """The replicas as they are named once what a killed run has left is put right."""
+    pattern, repair = left_pattern(containers, noted), make_repair(containers, noted)
+    goes_back = repair is not None and repair.act == "go_back"
+    kept = [one for one in containers if one is not pattern and not (goes_back and repair and one.name == repair.name)]
+    if not goes_back:
+        return [one for one in kept if not one.is_former]
+    return [replace(one, name=one.name[: -len(FORMER)]) if one.is_former else one for one in kept]

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What modules that treat the replicas of a Compose service one by one share: their options, and their calls of `docker compose`."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...command import run
+from ...errors import BadInput, CommandFailed, RunbookError
+from ..proxies import PROXY_OPTIONS
+from .containers import LABEL, Container, of_service, parse
+from .engine import Engine
+from .project import OPTIONS as SERVICE_OPTIONS
+from .project import Project, containers_of, project_of
+
+OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
+    **SERVICE_OPTIONS,
+    "proxy": {"type": "dict", "options": PROXY_OPTIONS, "default": {}},
+    "stop_timeout_s": {"type": "int", "default": 10},
+    "drain_timeout_s": {"type": "float", "default": 30.0},
+    "state_folder": {"type": "path"},
+}
+"""Described in the documentation fragments sre.runbooks.compose_service, service_rolling and state."""
+_TIMEOUT_S = 120.0
+_CREATE_TIMEOUT_S = 900.0
+"""An image may have to be fetched."""
+
+
+def service_of(parameters: t.Mapping[str, t.Any]) -> Project:
+    """The service that `parameters`, valid for OPTIONS, name.
+
+    Raises:
+        BadInput: They name none, or a time is below 0.
+    """
+    project = project_of(parameters)
+    if not project.service:
+        raise BadInput("No service is named", where=project.where, next_step="name it (service_compose_service)")
+    for name in ("stop_timeout_s", "drain_timeout_s"):
+        if parameters[name] < 0:
+            raise BadInput(f"{name} is below 0", where=str(parameters[name]), next_step="name 0 or more seconds")
+    return project
+
+
+def replicas_of(project: Project) -> t.Tuple[str, t.List[Container]]:
+    """Name of the project, and the service's containers by number; an empty name where there is none.
+
+    Raises:
+        BadInput, CommandFailed: as `containers_of` does.
+    """
+    found = containers_of(project)
+    if not found:
+        return "", []
+    containers = sorted((parse(one) for one in found), key=lambda one: (one.number, one.name))
+    return str(found[0]["Config"]["Labels"][f"{LABEL}project"]), containers
+
+
+def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S) -> str:
+    """What `docker compose` prints.
+
+    Raises:
+        CommandFailed: It fails; `why` holds its last words.
+        ToolMissing: There is no program `docker` on this host.
+        DeadlineExceeded: It takes too long.
+    """
+    done = run(project.compose(*words, timeout_s=timeout_s), check=False)
+    if done.status != 0:
+        said = "; ".join(line.strip() for line in done.stderr.splitlines()[-4:] if line.strip())
+        raise CommandFailed(
+            f"Docker Compose cannot do it for the service {project.service}",
+            where=f"docker compose {words[0]}, {project.where}",
+            why=said[-1000:] or f"exit status {done.status}",
+            next_step="correct the compose file or its environment file (docker compose config says what it understands)",
+        )
+    return done.stdout
+
+
+def config_hash(project: Project) -> str:
+    """Compose's hash of what the service's containers would be made from now.
+
+    Raises:
+        RunbookError: Compose does not tell it.
+    """
+    words = call(project, "config", "--hash", project.service).split()
+    if len(words) != 2 or words[0] != project.service:
+        raise RunbookError("Docker Compose does not tell the hash of the service", where=project.where, why=" ".join(words)[:200])
+    return words[1]
+
+
+def create_one_more(engine: Engine, project: Project, name: str) -> t.Tuple[t.List[Container], t.Optional[CommandFailed]]:
+    """Let Compose make, and not start, one container more than there are of the project `name`; nothing else is touched.
+
+    Returns:
+        The containers that came of it, and the error of Compose where it could not, for example because an image is missing.
+    """
+    before = [one.id for one in of_service(engine, name, project.service)]
+    scale, failed = f"{project.service}={len(before) + 1}", None
+    words = ("up", "--no-start", "--no-deps", "--no-recreate", "--quiet-pull", "--scale", scale, "--", project.service)
+    try:
+        call(project, *words, timeout_s=_CREATE_TIMEOUT_S)
+    except CommandFailed as error:
+        failed = error
+    return [one for one in of_service(engine, name, project.service) if one.id not in before], failed

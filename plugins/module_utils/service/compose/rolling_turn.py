@@ -1,0 +1,282 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""One replica's turn in a rolling action: out of the proxy, its requests to their end, renewed, well again, back in the proxy."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from ...errors import CommandFailed, DeadlineExceeded, RunbookError
+from ...progress import Progress
+from ..proxy import Proxy
+from .containers import FORMER, Container, evidence, look, spoken
+from .engine import Engine
+from .journal import Journal
+from .rolling_model import TURN, Limits, Unwell
+from .successor import Pattern, remove
+
+_POLL_S = 0.1
+_DRAIN_POLL_S = 0.05
+_MOST_RESTARTS = 3
+_OTHERS_WAIT_S = 10.0
+_UNKNOWN_WAIT_S = 10.0
+"""How long a replica that the proxy did not know before may take until it has it."""
+_STOP_MARGIN_S = 30.0
+
+
+@dataclass
+class Turns:
+    """The turns of replicas, one after the other.
+
+    Attributes:
+        engine: The engine.
+        proxy: The proxy; None where none is named.
+        journal: Where what is under way is noted.
+        limits: Times.
+        progress: Says what is done.
+        steps: What was done, in sentences.
+        notes: What the reader should know.
+        touched: Whether anything was changed.
+    """
+
+    engine: Engine
+    proxy: t.Optional[Proxy]
+    journal: Journal
+    limits: Limits
+    progress: Progress
+    steps: t.List[str] = field(default_factory=list)
+    notes: t.List[str] = field(default_factory=list)
+    touched: bool = False
+
+    def servers_of(self, container: Container) -> t.List[str]:
+        """The servers of the proxy that lead to a replica and are to be drained."""
+        if self.proxy is None or not container.is_running:
+            return []
+        servers = self.proxy.servers(container.reach)
+        if not servers:
+            held = self.proxy.is_held_back(container.reach)
+            why = "was told before to send it no requests, and that stays so" if held else "has no server that leads to it"
+            self.notes.append(f"{container.name}: {self.proxy} {why}")
+        return servers
+
+    def take_out(self, container: Container, servers: t.Sequence[str], *, needs_others: bool) -> None:
+        """Drain a replica and wait for the end of its requests.
+
+        Raises:
+            RunbookError: No other server is up, and one is needed; nothing was changed.
+        """
+        self.journal.note(replica=container.name, servers=[])
+        if self.proxy is None or not servers:
+            return
+        if needs_others:
+            self._wait_for_others(self.proxy, servers, container)
+        self.journal.note(servers=list(servers))
+        self.touched = True
+        self.proxy.drain(servers)
+        began, quiet = time.monotonic(), 0
+        while quiet < 2:
+            left, passed = self.proxy.in_flight(servers), time.monotonic() - began
+            quiet = 0 if left else quiet + 1
+            if left and passed > self.limits.drain_s:
+                self.notes.append(
+                    f"{container.name}: {left} requests had not ended {self.limits.drain_s:g} s after it was taken out of the proxy, "
+                    f"and had {self.limits.stop_s} s more until it was killed"
+                )
+                return
+            self.progress.say(f"{container.name}: {left} requests in flight", passed, self.limits.drain_s, "s")
+            time.sleep(_DRAIN_POLL_S)
+
+    def _wait_for_others(self, proxy: Proxy, servers: t.Sequence[str], container: Container) -> None:
+        began = time.monotonic()
+        while not proxy.others_up(servers):
+            if time.monotonic() - began > _OTHERS_WAIT_S:
+                raise RunbookError(
+                    f"No other server of {proxy} is up beside that of {container.name}",
+                    why="taking it out would leave nobody to serve",
+                    next_step="bring the other replicas up first, or restart all at once (service_restart_way=all)",
+                )
+            time.sleep(_POLL_S)
+
+    def stop(self, container: Container) -> None:
+        """Stop a replica, with its time to end by itself."""
+        self.touched = True
+        if container.state == "paused":
+            self.engine.ask("POST", f"/containers/{quote(container.id)}/unpause")
+        if container.state in ("running", "restarting", "paused"):
+            self.progress.say(f"{container.name}: stopping")
+            path, grace = f"/containers/{quote(container.id)}/stop", self.limits.stop_s
+            self.engine.ask("POST", path, {"t": grace}, timeout_s=grace + _STOP_MARGIN_S)
+
+    def restart(self, container: Container, *, needs_others: bool) -> None:
+        """The turn of a replica that is restarted.
+
+        Raises:
+            Unwell: It did not become well, or the proxy does not send it requests. It runs, if it can.
+        """
+        servers, began = self.servers_of(container), time.monotonic()
+        try:
+            self.take_out(container, servers, needs_others=needs_others)
+            self.stop(container)
+            self.start(container.id, container.name)
+            self.wait_well(container.name, container.id)
+            self.back_in(container.id, servers)
+        except RunbookError as error:
+            problem = self.unwell(container, error, container.id)
+            problem.facts["back"] = self.give_up(container.id, container.name, servers)
+            raise problem from error
+        act = "restarted" if container.is_running else "started"
+        self.steps.append(f"{container.name} was {act} and is well after {time.monotonic() - began:.1f} s")
+        self.journal.forget(*TURN)
+
+    def recreate(self, container: Container, pattern: Pattern, *, needs_others: bool) -> None:
+        """The turn of a replica that is made anew; the container before it goes when the new one is well and serves, and else comes back.
+
+        Raises:
+            Unwell: The new one did not become well; the one before it is back.
+        """
+        servers, began, identity = self.servers_of(container), time.monotonic(), ""
+        aside, renamed = container.name + FORMER, False
+        try:
+            self.take_out(container, servers, needs_others=needs_others)
+            self.stop(container)
+            self.journal.note(former=aside)
+            self.engine.ask("POST", f"/containers/{quote(container.id)}/rename", {"name": aside})
+            renamed = True
+            identity = pattern.put_in_place_of(container)
+            self.start(identity, container.name)
+            self.wait_well(container.name, identity)
+            self.back_in(identity, servers)
+        except RunbookError as error:
+            problem = self.unwell(container, error, identity)
+            back = (
+                self.bring_back(container.name, container.id, servers) if renamed else self.give_up(container.id, container.name, servers)
+            )
+            problem.facts["back"] = back
+            raise problem from error
+        remove(self.engine, container.id)
+        self.steps.append(f"{container.name} was made anew and is well after {time.monotonic() - began:.1f} s")
+        self.journal.forget(*TURN)
+
+    def bring_back(self, name: str, former: str, servers: t.Sequence[str]) -> str:
+        """Put the container `former` back in its place, `name`; returns what came of it, as a sentence."""
+        try:
+            remove(self.engine, name)
+            self.engine.ask("POST", f"/containers/{quote(former)}/rename", {"name": name})
+        except RunbookError as error:
+            return f"The container before it could not be brought back as {name}: {error.message.rstrip('.')}"
+        self.journal.forget("former")
+        return f"The container before it is back as {name}: {self.run_again(former, name, servers)}"
+
+    def run_again(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
+        """Start a replica that was stopped and let it have requests; returns what it is then, as a sentence, well or not."""
+        try:
+            self.start(identity, name)
+            self.wait_well(name, identity)
+            self.back_in(identity, servers)
+        except RunbookError as error:
+            return f"{error.what}; {self.give_up(identity, name, servers)}"
+        self.journal.forget(*TURN)
+        return look(self.engine, identity).sentence
+
+    def start(self, identity: str, name: str) -> None:
+        """Start a container; one that runs is left alone.
+
+        Raises:
+            RunbookError: The engine cannot start it, for example because its port is taken.
+        """
+        self.progress.say(f"{name}: starting")
+        try:
+            self.engine.ask("POST", f"/containers/{quote(identity)}/start")
+        except CommandFailed as error:
+            raise RunbookError(f"{name} cannot be started", why=error.why) from error
+
+    def wait_well(self, name: str, identity: str) -> None:
+        """Wait until a container that was just started is well: healthy, or without a health check running for some time.
+
+        Raises:
+            DeadlineExceeded: It is not within its time.
+            RunbookError: It has ended, ends again and again, or its health check has failed.
+        """
+        now = look(self.engine, identity)
+        at_first, restarts, began = now.restarts, now.restarts, time.monotonic()
+        steady = began
+        while True:
+            if now.state in ("exited", "dead", "removing"):
+                raise RunbookError(f"{name} ended after its start")
+            if now.health == "unhealthy":
+                raise RunbookError(f"{name} is unhealthy")
+            if now.restarts - at_first >= _MOST_RESTARTS:
+                raise RunbookError(f"{name} ends again and again")
+            if not now.is_running or now.restarts != restarts:
+                steady, restarts = time.monotonic(), now.restarts
+            elif now.health == "healthy" or (not now.health and time.monotonic() - steady >= self.limits.settle_s):
+                return
+            passed = time.monotonic() - began
+            if passed > self.limits.health_s:
+                raise DeadlineExceeded(f"{name} is not well within {self.limits.health_s:g} s")
+            self.progress.say(f"{name}: waiting until it is well", passed, self.limits.health_s, "s")
+            time.sleep(_POLL_S)
+            now = look(self.engine, identity)
+
+    def back_in(self, identity: str, servers: t.Sequence[str]) -> None:
+        """Let the proxy send requests to a replica again, and wait until it does.
+
+        Raises:
+            DeadlineExceeded: It does not within the time.
+        """
+        if self.proxy is None:
+            return
+        container, left, began = look(self.engine, identity), list(servers), time.monotonic()
+        if not servers and self.proxy.is_held_back(container.reach):
+            return
+        limit = self.limits.health_s if servers else min(_UNKNOWN_WAIT_S, self.limits.health_s)
+        while True:
+            left = self.proxy.ready(left, container.reach) if left else []
+            if not left and self.proxy.is_up(container.reach):
+                return
+            passed = time.monotonic() - began
+            if passed > limit:
+                break
+            self.progress.say(f"{container.name}: waiting until the proxy sends it requests", passed, limit, "s")
+            time.sleep(_POLL_S)
+        if servers:
+            raise DeadlineExceeded(
+                f"{container.name} is well, but {self.proxy} does not send it requests within {limit:g} s",
+                next_step="see the proxy's health check, and that it resolves the service's name again (resolvers)",
+            )
+        self.notes.append(f"{container.name}: {self.proxy} has no server up that leads to it")
+
+    def give_up(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
+        """After a failure: let the replica run if it can, and let the proxy's own health check decide about it; says what it is now."""
+        try:
+            now = look(self.engine, identity)
+            if now.state in ("exited", "created"):
+                self.start(identity, name)
+                now = look(self.engine, identity)
+            if self.proxy and servers and not now.is_well and not self.proxy.is_checked(servers):
+                return f"{now.sentence}, and stays out of the proxy, which does not check it"
+            if self.proxy and servers:
+                self.proxy.ready(servers, now.reach)
+            self.journal.forget(*TURN)
+            return now.sentence
+        except RunbookError as error:
+            return f"{name} could not be brought back: {error.message.rstrip('.')}"
+
+    def unwell(self, container: Container, error: RunbookError, identity: str) -> Unwell:
+        """The error of a turn that failed with `error`, with what the container `identity` tells of it."""
+        found: t.Dict[str, t.Any] = {}
+        if identity:
+            try:
+                found = evidence(self.engine, look(self.engine, identity))
+            except RunbookError:
+                pass  # what went wrong first is what the reader is told
+        is_its_fault = bool(found) and not (found["state"] == "running" and found["health"] in ("", "healthy"))
+        said = "; ".join(part for part in (error.why.rstrip("."), spoken(found) if is_its_fault else "") if part)
+        before = "" if container.is_well else f" (it was not well before either: {container.sentence})"
+        facts = {"failed": container.name, "evidence": found}
+        return Unwell(error.what + before, where=error.where, why=said, next_step=error.next_step, facts=facts)

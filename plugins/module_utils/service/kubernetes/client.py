@@ -1,0 +1,159 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The way to the API server: the Python package `kubernetes`, on which the collection kubernetes.core stands as well.
+
+The package's own discovery is left out, as the paths of the workloads are known, and so are its retries, which wait for as long as a
+server likes (`Retry-After`). Credentials come from the kubeconfig, the environment variables `K8S_AUTH_*` of kubernetes.core and AWX, or
+the pod's own service account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ...errors import BadInput, ToolMissing
+from .api import NoConnection, Query, Refused
+
+try:
+    import kubernetes.client
+    import kubernetes.config
+    import kubernetes.dynamic
+    import urllib3
+except (ImportError, SyntaxError, TypeError):  # a package that is too new for this Python fails in any of these ways
+    kubernetes = None  # type: ignore[assignment]
+
+_FALSE = ("0", "false", "no", "off")
+_CONNECT_S = 10.0
+
+
+class Client:
+    """A connection to an API server, as `api.Transport` wants it.
+
+    Attributes:
+        server: Its address.
+        account: Whose credentials are used, for messages.
+    """
+
+    def __init__(self, configuration: t.Any, account: str) -> None:
+        configuration.retries = urllib3.Retry(0, redirect=2, respect_retry_after_header=False)
+        if not configuration.verify_ssl:
+            urllib3.disable_warnings()
+        client = kubernetes.client.ApiClient(configuration)
+        self._client = kubernetes.dynamic.DynamicClient(client, discoverer=lambda _client, _cache: None)
+        self.server, self.account = str(configuration.host), account
+
+    def call(self, method: str, path: str, query: Query, body: t.Any, content_type: str, accept: str, timeout_s: float) -> bytes:
+        """The body of an answer; raises Refused, NoConnection."""
+        try:
+            return bytes(self._request(method, path, query, body, content_type, accept, timeout_s).data)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoConnection(_cause(error)) from None
+
+    def lines(self, path: str, query: Query, timeout_s: float) -> t.Iterator[bytes]:
+        """The lines of an answer that goes on, as they come; raises as `call` does."""
+        try:
+            answer = self._request("GET", path, query, None, "", "application/json", timeout_s)
+            try:
+                rest = b""
+                for piece in answer.stream(amt=None, decode_content=False):
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from lines
+            finally:
+                answer.close()
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoConnection(_cause(error)) from None
+
+    def _request(self, method: str, path: str, query: Query, body: t.Any, content_type: str, accept: str, timeout_s: float) -> t.Any:
+        try:
+            return self._client.request(
+                method,
+                path,
+                body=body,
+                query_params=list(query),
+                header_params={"Accept": accept},
+                content_type=content_type or None,
+                serialize=False,
+                _request_timeout=(min(_CONNECT_S, timeout_s), timeout_s),
+            )
+        except kubernetes.client.ApiException as error:
+            raise refusal(int(error.status or 0), error.reason, error.body, error.headers or {}) from None
+
+
+def refusal(status: int, reason: t.Any, body: t.Any, headers: t.Mapping[str, t.Any]) -> Refused:
+    """What an answer with an error says: in the words of its Status object, else its own."""
+    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = None
+    told = told if isinstance(told, dict) else {"message": text[:300]}
+    details = told.get("details")
+    after = headers.get("Retry-After") or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
+    try:
+        seconds = float(after) if after else None
+    except (TypeError, ValueError):
+        seconds = None
+    return Refused(status, str(told.get("message") or reason or "no reason is given").strip()[:500], seconds)
+
+
+def connect(kube_config: str = "", context: str = "") -> Client:
+    """The connection that a kubeconfig and a context describe; by default as kubectl finds it.
+
+    Raises:
+        ToolMissing: The package `kubernetes` is not there.
+        BadInput: The kubeconfig is not there, or says nothing that helps.
+    """
+    if kubernetes is None:
+        raise ToolMissing(
+            "The Python package `kubernetes` is missing where this runs, or does not fit its Python",
+            next_step="install it for the Python that runs Ansible's modules there (python3 -m pip install kubernetes)",
+        )
+    configuration = kubernetes.client.Configuration()
+    account = f"context {context!r}" if context else "the current context"
+    if not kube_config and not context and os.environ.get("K8S_AUTH_HOST") and os.environ.get("K8S_AUTH_API_KEY"):
+        account = "the token in K8S_AUTH_API_KEY"
+        configuration.host = os.environ["K8S_AUTH_HOST"].rstrip("/")
+        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
+    else:
+        file = kube_config or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or ""
+        context = context or os.environ.get("K8S_AUTH_CONTEXT") or ""
+        account += f" of {file}" if file else ""
+        _load(configuration, file, context)
+    _adjust(configuration)
+    return Client(configuration, account)
+
+
+def _load(configuration: t.Any, file: str, context: str) -> None:
+    try:
+        if not file and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
+            kubernetes.config.load_incluster_config(client_configuration=configuration)
+            return
+        kubernetes.config.load_kube_config(file or None, context or None, configuration, persist_config=False)
+    except (kubernetes.config.ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
+        raise BadInput(
+            "The kubeconfig cannot be used",
+            where=file or "~/.kube/config",
+            why=str(error) or type(error).__name__,
+            next_step="correct service_kube_config and service_kube_context; `kubectl config get-contexts` lists what there is",
+        ) from None
+
+
+def _adjust(configuration: t.Any) -> None:
+    """What the environment says besides, under the names of kubernetes.core."""
+    verify = os.environ.get("K8S_AUTH_VERIFY_SSL")
+    if verify is not None:
+        configuration.verify_ssl = verify.lower() not in _FALSE
+    for variable, name in (("K8S_AUTH_SSL_CA_CERT", "ssl_ca_cert"), ("K8S_AUTH_PROXY", "proxy")):
+        if os.environ.get(variable):
+            setattr(configuration, name, os.environ[variable])
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a failed connection, without the objects' addresses that urllib3 names."""
+    reason = getattr(error, "reason", None)
+    text = _cause(reason) if isinstance(reason, BaseException) else str(error)
+    return text.split(">: ")[-1].split("object at 0x")[-1] or type(error).__name__

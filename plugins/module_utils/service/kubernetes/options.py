@@ -1,0 +1,57 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Options of the module service_kubernetes."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...errors import BadInput
+
+VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "back")
+WAYS = ("rolling", "all", "one", "down_and_up", "to_zero_and_back")
+OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
+    "operation": {"type": "str", "required": True, "choices": list(VERBS)},
+    "service": {"type": "str", "default": ""},
+    "kube_config": {"type": "path", "default": ""},
+    "kube_context": {"type": "str", "default": ""},
+    "namespace": {"type": "str", "default": "default"},
+    "workload_kind": {"type": "str", "default": "deployment"},
+    "workload_name": {"type": "str", "required": True},
+    "container": {"type": "str", "default": ""},
+    "config_map": {"type": "str", "default": ""},
+    "secret": {"type": "str", "default": "", "no_log": False},
+    "autoscaler": {"type": "str", "default": ""},
+    "replicas_named": {"type": "dict", "default": {}},
+    "health_timeout_s": {"type": "float", "default": 100.0},
+    "restart_way": {"type": "str", "default": "rolling", "choices": list(WAYS)},
+    "restart_replica": {"type": "str", "default": ""},
+    "scale_to": {"type": "raw", "default": ""},
+    "scale_minimum": {"type": "int", "default": 0},
+    "scale_maximum": {"type": "int", "default": 0},
+    "limits": {"type": "dict", "default": {}},
+    "keep_back": {"type": "bool", "default": False},
+    "back": {"type": "list", "elements": "dict", "default": []},
+}
+
+
+def replicas_asked(asked: t.Any, named: t.Mapping[str, t.Any]) -> t.Optional[int]:
+    """The number that `scale_to` means, a number or a name of one; None when it is empty.
+
+    Raises:
+        BadInput: It is neither.
+    """
+    if asked is None or str(asked).strip() == "":
+        return None
+    value = named.get(str(asked).strip(), asked)
+    text = str(value).strip()
+    if text.isdigit() and not isinstance(value, bool):
+        return int(text)
+    known = ", ".join(f"{name} ({number})" for name, number in named.items()) or "no names"
+    raise BadInput(
+        f"{asked!r} is no number of replicas",
+        why=f"the profile knows {known} (service_replicas)",
+        next_step="scale to a number or one of these",
+    )

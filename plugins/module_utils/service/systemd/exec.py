@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The operation of the module unit_exec: a command runs as the program of a unit would."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import subprocess
+import threading
+import time
+import typing as t
+
+from ...checks.redaction import Redactor, is_secret_name
+from ...command import Command, end
+from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
+from .environment import environment_of
+from .state import OPTIONS as UNIT_OPTIONS
+from .state import Target, Unit, target_of, units_of
+
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    **UNIT_OPTIONS,
+    "replica": {"type": "str", "default": ""},
+    "command": {"type": "list", "elements": "str", "required": True},
+    "timeout_s": {"type": "float", "default": 60.0},
+}
+"""Described in plugins/modules/unit_exec.py."""
+KEPT_BYTES = 64 * 1024
+"""How much of each stream is returned: so much of its beginning, and of its end."""
+
+
+class _Kept:
+    """Reads a stream to its end and keeps its beginning and its end."""
+
+    def __init__(self, stream: t.IO[bytes]) -> None:
+        self._stream, self.head, self.tail, self.dropped = stream, b"", b"", 0
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                data = os.read(self._stream.fileno(), 65536)
+                if not data:
+                    return
+                room = KEPT_BYTES - len(self.head)
+                self.head += data[:room] if room > 0 else b""
+                self.tail += data[max(room, 0) :]
+                self.dropped += max(0, len(self.tail) - KEPT_BYTES)
+                self.tail = self.tail[-KEPT_BYTES:]
+        except (OSError, ValueError):
+            return
+
+    def text(self) -> str:
+        """What was kept."""
+        self._thread.join(2.0)
+        middle = f"\n... {self.dropped} bytes left out ...\n".encode() if self.dropped else b""
+        return (self.head + middle + self.tail).decode(errors="replace")
+
+
+def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
+    """Run the command; check mode only says as whom and where it would run.
+
+    Raises:
+        BadInput: There is no such unit, or no command.
+        CommandFailed: The command ended with another status than 0; what it said is in `facts`.
+        DeadlineExceeded: It was ended at its time limit.
+    """
+    command = parameters["command"]
+    if not command or not command[0] or any("\0" in word for word in command):
+        raise BadInput("There is no command to run", next_step="give service_exec_command a list: a program and its arguments")
+    target = target_of(parameters["unit"], parameters["instances"])
+    unit = chosen(target, units_of(target), parameters["replica"])
+    # The one variable of ours that every program gets is no variable of the unit's.
+    argv, folder = [*as_user(unit), "env", "-u", "LC_ALL", "--", *command], folder_of(unit)
+    who = unit.get("User") or "root"
+    steps = [f"run {command[0]} as {who} in {folder}, with the environment of {unit.name}"]
+    answer: t.Dict[str, t.Any] = {"replica": unit.name, "user": who, "folder": folder, "steps": steps}
+    if check_mode:
+        return {"changed": True, **answer, "conclusion": f"Would {steps[0]}"}
+    variables = environment_of(unit)
+    if "LC_ALL" in variables:
+        argv = [*as_user(unit), *command]
+    mask = Redactor(value for name, value in variables.items() if is_secret_name(name) and len(value) > 1).text
+    begun = time.monotonic()
+    status, out, err = _run(argv, folder, {**_identity(unit), **variables}, parameters["timeout_s"])
+    duration_s = round(time.monotonic() - begun, 3)
+    out, err = mask(out), mask(err)
+    said = {"stdout": out, "stderr": err, "exit_status": status, "duration_s": duration_s}
+    last = "; ".join(line.strip() for line in (err or out).strip().splitlines()[-4:])
+    if status is None:
+        raise DeadlineExceeded(
+            f"{command[0]} did not end within {parameters['timeout_s']:g} s and was ended",
+            where=unit.name,
+            why=last,
+            next_step="allow more time by service_exec_timeout_s, or see what it waits for",
+            changed=True,
+            facts={**answer, **said},
+        )
+    if status != 0:
+        raise CommandFailed(f"{command[0]} ended with status {status}", where=unit.name, why=last, changed=True, facts={**answer, **said})
+    return {"changed": True, **answer, **said, "conclusion": f"{command[0]} ended with status 0 after {duration_s:g} s"}
+
+
+def chosen(target: Target, units: t.Sequence[Unit], replica: str) -> Unit:
+    """The unit that is meant: the named one, else the first that runs, else the first.
+
+    Raises:
+        BadInput: There is none.
+    """
+    named = [unit for unit in units if unit.name == target.named(replica)] if replica else sorted(units, key=lambda unit: not unit.active)
+    if not named:
+        raise BadInput(
+            f"{replica!r} is no unit of the service" if replica else "There is no unit of the service",
+            where=target.unit,
+            next_step=f"give service_exec_replica one of {', '.join(unit.name for unit in units) or 'its instances'}",
+        )
+    return named[0]
+
+
+def folder_of(unit: Unit) -> str:
+    """The unit's working folder (`!` before it says that there is none, `-` that it may be missing)."""
+    folder = unit.get("WorkingDirectory", "")
+    if folder.startswith("!") or not folder:
+        return "/"
+    if folder == "~" or folder.endswith("~"):
+        return _account(unit).pw_dir
+    path = folder.lstrip("-")
+    if not os.path.isdir(path):
+        if folder.startswith("-"):
+            return "/"
+        raise BadInput("The unit's working folder is missing", where=path, next_step="make it; the unit cannot start without it either")
+    return path
+
+
+def as_user(unit: Unit) -> t.List[str]:
+    """The words before a command that make it run as the unit's user and group.
+
+    Raises:
+        BadInput: There is no such user or group.
+        RunbookError: Only root may do that.
+    """
+    user, group = unit.get("User", ""), unit.get("Group", "")
+    if not user and not group and os.geteuid() == 0:
+        return []
+    entry = _account(unit)
+    if os.geteuid() != 0:
+        if os.geteuid() == entry.pw_uid:
+            return []
+        raise RunbookError(
+            "This account may not run a command as the unit's user",
+            where=f"user id {os.geteuid()} on this host, {unit.name} runs as {entry.pw_name}",
+            next_step="set become: true for the hosts of the service (ansible_become in the inventory)",
+        )
+    try:
+        number = entry.pw_gid if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise BadInput("The unit's group does not exist", where=group, next_step="make it; the unit cannot start either") from None
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={number}", "--init-groups", "--"]
+
+
+def _account(unit: Unit) -> pwd.struct_passwd:
+    user = unit.get("User", "") or "root"
+    try:
+        return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError:
+        raise BadInput(
+            "The unit's user does not exist",
+            where=user,
+            next_step="make it; a user that the unit makes itself (DynamicUser) cannot be used",
+        ) from None
+
+
+def _identity(unit: Unit) -> t.Dict[str, str]:
+    if not unit.get("User"):
+        return {}
+    entry = _account(unit)
+    return {"HOME": entry.pw_dir, "LOGNAME": entry.pw_name, "USER": entry.pw_name, "SHELL": entry.pw_shell}
+
+
+def _run(argv: t.Sequence[str], folder: str, environment: t.Mapping[str, str], timeout_s: float) -> t.Tuple[t.Optional[int], str, str]:
+    """Status (None when it was ended at its time limit), standard output and standard error."""
+    process = Command(argv, secrets=environment, folder=folder, without=tuple(os.environ)).start(stderr=subprocess.PIPE)
+    out, err = _Kept(t.cast("t.IO[bytes]", process.stdout)), _Kept(t.cast("t.IO[bytes]", process.stderr))
+    try:
+        status: t.Optional[int] = process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        status = None
+    finally:
+        if process.poll() is None:
+            end(process)
+    texts = out.text(), err.text()
+    end(process)
+    return (status, *texts)

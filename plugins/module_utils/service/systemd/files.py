@@ -1,0 +1,66 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""The files of a unit, and whether what runs is what they say."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+import typing as t
+
+from .state import FOLDERS, Unit
+
+
+def drop_ins_of(name: str) -> t.List[str]:
+    """The drop-ins that there are for a unit (systemd.unit(5)): its own, its template's, those of its name's prefixes and of its type."""
+    stem, _dot, kind = name.rpartition(".")
+    names = [name, kind]
+    stems = [stem, stem.partition("@")[0] + "@"] if "@" in stem else [stem]
+    names += [f"{one}.{kind}" for one in stems[1:]]
+    prefix, parts = stem.partition("@")[0], []
+    while "-" in prefix.rstrip("-"):
+        prefix = prefix.rstrip("-").rpartition("-")[0] + "-"
+        parts += [f"{prefix}@.{kind}", f"{prefix}.{kind}"] if "@" in stem else [f"{prefix}.{kind}"]
+    tops = ("/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/run/systemd/generator", *FOLDERS)
+    found = {os.path.realpath(top) for top in tops}
+    return sorted(
+        path for top in found for one in (*names, *parts) for path in glob.glob(f"{glob.escape(top)}/{glob.escape(one)}.d/*.conf")
+    )
+
+
+def is_stale(unit: Unit) -> bool:
+    """Whether a unit's files are others than those that systemd has read.
+
+    NeedDaemonReload does not tell of a drop-in whose folder was not there when systemd last looked.
+    """
+    read = {os.path.basename(path) for path in unit.get("DropInPaths", "").split()}
+    there = {os.path.basename(path) for path in drop_ins_of(unit.name) if os.path.realpath(path) != os.devnull}
+    return unit.get("NeedDaemonReload") == "yes" or read != there
+
+
+def is_outdated(unit: Unit) -> bool:
+    """Whether a unit runs since before one of its files changed last (their ctime, which a rename sets, too), or before they are read."""
+    began = int(unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+    if is_stale(unit):
+        return True
+    if not unit.active or not began:
+        return False
+    patterns = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split(), *(path for path, _may in unit.environment_files)]
+    paths = (path for pattern in patterns if pattern for path in glob.glob(pattern))
+    started_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + began
+    return any(os.stat(path).st_ctime > started_at for path in paths)
+
+
+def notes_on(units: t.Sequence[Unit]) -> t.List[str]:
+    """What stands out about units that run."""
+    stale = [unit.name for unit in units if is_stale(unit)]
+    unbound = [unit.name for unit in units if unit.active and unit.get("UnitFileState") == "disabled"]
+    notes = []
+    if stale:
+        notes.append(f"Files of {', '.join(stale)} have changed since systemd read them; service_apply lets them take effect")
+    if unbound:
+        notes.append(f"Not enabled, so not started with the machine: {', '.join(unbound)}")
+    return notes
