@@ -117,7 +117,8 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
             else:
                 turns.restart(container, needs_others=others)
     except Unwell as unwell:
-        raise _stopped(unwell, plan, turns) from unwell
+        _tell(unwell, plan, turns)
+        raise
     finally:
         try:
             pattern.remove()
@@ -125,8 +126,8 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
             turns.notes.append(f"The container that new ones were made from is left: {error.message}")
 
 
-def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
-    """What the reader is told when a replica's turn has failed: why, what was put back, which replicas are new and which old."""
+def _tell(error: Unwell, plan: Plan, turns: Turns) -> None:
+    """Let the error of a replica's turn say what the reader needs: why it failed, what was put back, which replicas are new and which old."""
     names = [one.name for one in plan.order]
     failed = str(error.facts["failed"])
     at = names.index(failed)
@@ -134,13 +135,11 @@ def _stopped(error: Unwell, plan: Plan, turns: Turns) -> RunbookError:
     told = [str(error.facts["back"])]
     told += [f"{_done(plan).capitalize()}, and serving: {', '.join(new)}"] if new else []
     told += [f"Not touched: {', '.join(old)}"] if old else []
-    return Unwell(
-        f"The rolling {plan.way} stopped at {failed}: {error.what}",
-        where=error.where,
-        why=". ".join([*([error.why] if error.why else []), *told]),
-        next_step=error.next_step or "mend the cause, then run it again",
-        facts={**error.facts, "renewed": new, "untouched": old, "steps": turns.steps, "notes": turns.notes},
-    )
+    error.what = f"The rolling {plan.way} stopped at {failed}: {error.what}"
+    error.why = ". ".join([*([error.why] if error.why else []), *told])
+    error.next_step = error.next_step or "mend the cause, then run it again"
+    error.facts.update(renewed=new, untouched=old, steps=turns.steps, notes=turns.notes)
+    error.args = (error.message,)
 
 
 def _done(plan: Plan) -> str:
