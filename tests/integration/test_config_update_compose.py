@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,9 +30,9 @@ SECRET = "hush-4711-secret"
 
 
 @pytest.fixture(scope="module")
-def project(docker: Docker) -> Iterator[ComposeProject]:
+def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeProject]:
     """Two replicas, which say their COLOUR and GREETING."""
-    folder = Path(tempfile.mkdtemp(prefix="sre-config-", dir="/tmp"))
+    folder = tmp_path_factory.mktemp("c")
     with running_project(
         docker, docker.name("config"), folder, replicas=2, has_proxy=False, health_interval="300ms", GREETING="hello"
     ) as one:

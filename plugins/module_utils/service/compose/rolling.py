@@ -127,7 +127,7 @@ def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequenc
 
 
 def _tell(error: Unwell, plan: Plan, turns: Turns) -> None:
-    """Let the error of a replica's turn say what the reader needs: why it failed, what was put back, which replicas are new and which old."""
+    """Let the error of a replica's turn say what the reader needs: why, what was put back, which replicas are new and which old."""
     names = [one.name for one in plan.order]
     failed = str(error.facts["failed"])
     at = names.index(failed)
