@@ -65,8 +65,9 @@ def _independent(check: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
 
 
 def _results(checks: t.Sequence[t.Mapping[str, t.Any]], timeout_s: float) -> t.List[t.Mapping[str, t.Any]]:
-    parameters = {"checks": [dict(check) for check in checks], "timeout_s": timeout_s, "retries": 1, "concurrency": 50, "fail_on": []}
-    answered = check_operation.operate({**parameters, "from_controller": False}, True)
+    usual = {name: option.get("default") for name, option in check_operation.OPTIONS.items()}
+    own = {"checks": [dict(check) for check in checks], "timeout_s": timeout_s, "concurrency": 50, "fail_on": []}
+    answered = check_operation.operate({**usual, **own}, True)
     return list(answered["results"])
 
 
