@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.expression import NotInPrometheus, duration, expression_of
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.profile import Profile
+from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.rule_tests import rule_tests
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.rules import Rules, rule_file, rules_of
 from ansible_collections.sre.runbooks.plugins.module_utils.monitoring.thresholds import thresholds_of
 
@@ -106,6 +107,14 @@ def test_a_baseline_becomes_alerts_of_its_own() -> None:
     ]
     past = rules(health_metrics=[{**ERROR_RATE, "baseline": {"from_history_days": 7, "warn_ratio_above": 2}}], incident_severity_rules=[])
     assert past.alerts[2].expression.endswith('/ quantile_over_time(0.5, service:error_rate:value{service="calendar-api"}[7d]) > 2')
+
+
+def test_two_thresholds_that_say_the_same_and_are_both_crossed_are_expected_once() -> None:
+    both = {"name": "NO", "title": "0", "component": "0", "type": "promql", "query": "up", "warn_above": -1.0, "warn_below": 0.0}
+    made = rule_tests(rules(health_metrics=[both], incident_severity_rules=[]), "rules.yml")
+    expected = [[one["labels"] for one in asked["exp_samples"]] for test in made["tests"] for asked in test["promql_expr_test"]]
+    assert max(map(len, expected)) == 1
+    assert all(len(labels) == len(set(labels)) for labels in expected)
 
 
 def test_further_alerts_of_the_profile_are_taken_over() -> None:
