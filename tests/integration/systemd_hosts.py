@@ -74,7 +74,7 @@ library = "ansible_collections.sre.runbooks.plugins.module_utils"
 module, parameters, check_mode = json.load(sys.stdin)
 failure = importlib.import_module(library + ".outcome").failure
 errors = importlib.import_module(library + ".errors")
-operation = importlib.import_module(library + ".service.systemd." + module)
+operation = importlib.import_module(library + (".service.info" if module == "info" else ".service.systemd." + module))
 given = {name: option.get("default") for name, option in operation.OPTIONS.items()}
 try:
     answer = dict(operation.operate({**given, **parameters}, check_mode))
