@@ -6,8 +6,9 @@
 
     python tests/benchmarks/benchmark_service_systemd.py [--runs 3]
 
-The ways take turns and figures are medians. systemctl waits for nothing; our runs wait until each instance answers. They are measured
-without the time for which an instance must have been active (service_systemd_settle_s, 1 s by default), which is asked for.
+The ways take turns and figures are medians. What is allowed is judged against the same work by hand: where the playbook waits until an
+instance answers, so does a loop of the shell. Shown beside it is systemctl alone, which waits for nothing. All is measured without the time
+for which an instance must have been active (service_systemd_settle_s, 1 s by default), which is asked for.
 """
 
 from __future__ import annotations
@@ -50,10 +51,16 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     took: dict[str, list[float]] = {}
-    plain = {
-        "restart": f"for unit in {UNITS}; do systemctl restart $unit; done",
+    bare = {
+        "restart": f"for unit in {UNITS}; do systemctl reset-failed $unit; systemctl restart $unit; done",
         "stop": f"systemctl stop {UNITS}",
         "start": f"systemctl start {UNITS}",
+    }
+    answers = "until (exec 3<>/dev/tcp/127.0.0.1/80${unit#app@}) 2>/dev/null; do sleep 0.05; done"
+    by_hand = {
+        "restart": f"for unit in {UNITS}; do systemctl reset-failed $unit; systemctl restart $unit; {answers}; done",
+        "stop": bare["stop"],
+        "start": f"{bare['start']}; for unit in {UNITS}; do {answers}; done",
     }
     with (
         docker_engine(REPOSITORY / ".cache" / "docker") as environment,
@@ -63,20 +70,21 @@ def main() -> int:
         host = hosts.hosts[0]
         hosts.variables["service_systemd_settle_s"] = 0
         for _run in range(options.runs):
-            for verb, script in plain.items():
-                took.setdefault(f"systemctl {verb}", []).append(seconds(lambda script=script: host(script)))  # type: ignore[misc]
-            for verb in plain:
-                took.setdefault(f"service_{verb}", []).append(
+            for way, scripts in (("bare", bare), ("by hand", by_hand)):
+                for verb, script in scripts.items():
+                    took.setdefault(f"{verb}, {way}", []).append(seconds(lambda script=script: host.bash(script)))  # type: ignore[misc]
+            for verb in bare:
+                took.setdefault(f"{verb}, playbook", []).append(
                     seconds(lambda verb=verb: hosts.result(hosts.run(f"service_{verb}")))  # type: ignore[misc]
                 )
         took["ansible-playbook --version"] = [seconds(lambda: hosts.run("service_status", "--version")) for _run in range(options.runs)]
     missed = 0
     for name, values in took.items():
         print(f"  {name:28} {statistics.median(values):6.2f} s   ({', '.join(f'{one:.2f}' for one in values)})")
-    for verb in plain:
-        more = statistics.median(took[f"service_{verb}"]) - statistics.median(took[f"systemctl {verb}"])
+    for verb in bare:
+        more = statistics.median(took[f"{verb}, playbook"]) - statistics.median(took[f"{verb}, by hand"])
         missed += more > ALLOWED_S
-        print(f"service_{verb}: {more:.2f} s more than systemctl, {'met' if more <= ALLOWED_S else 'missed'} ({ALLOWED_S:g} s allowed)")
+        print(f"service_{verb}: {more:.2f} s more than by hand, {'met' if more <= ALLOWED_S else 'missed'} ({ALLOWED_S:g} s allowed)")
     return 1 if missed else 0
 
 

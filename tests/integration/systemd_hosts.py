@@ -151,6 +151,10 @@ class Host:
         """What a shell script prints there."""
         return self.docker("exec", "--user", user, self.name, "sh", "-c", script)
 
+    def bash(self, script: str) -> str:
+        """What a script prints there that needs bash."""
+        return self.docker("exec", self.name, "bash", "-c", script)
+
     @contextmanager
     def proxy(self) -> Iterator[str]:
         """HAProxy in front of the instances; gives the name of a container with wrk, in which 127.0.0.1 is this host's."""
@@ -236,7 +240,10 @@ class Hosts:
             "service_ready_checks": [READY],
             "service_replicas": {"normal": 3, "up": 4},
         }
-        lines = [f"{host.name} ansible_connection=community.docker.docker ansible_python_interpreter=/usr/bin/python3" for host in hosts]
+        lines = [
+            f"{host.name} ansible_connection=community.docker.docker ansible_python_interpreter=/usr/bin/python3 ansible_pipelining=true"
+            for host in hosts
+        ]
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
         local = 'localhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
         (folder / "inventory" / "hosts.ini").write_text("\n".join(["[operator]", local, "[app]", *lines, ""]))

@@ -11,11 +11,10 @@ import typing as t
 from ...errors import RunbookError
 from ...progress import Progress
 from ..proxies import proxy_from
-from ..proxy import Reach
 from .containers import Container, address_of, of_service
 from .engine import Engine
 from .journal import Journal
-from .rolling import limits_of, planned_repairs, put_right, release
+from .rolling import limits_of, planned_repairs, put_right, release_gone
 from .rolling_model import TURN
 from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
@@ -50,9 +49,16 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             removal = make_removal(containers, parameters["count_to_keep"])
             if removal.goes and removal.stays and proxy is None:
                 turns.notes.append(NO_PROXY)
-            for container in removal.goes:
-                _remove(turns, container, needs_others=bool(removal.stays))
+            _carry_out(removal, turns)
     return _result(removal, turns.steps, turns.notes)
+
+
+def _carry_out(removal: Removal, turns: Turns) -> None:
+    try:
+        for container in removal.goes:
+            _remove(turns, container, needs_others=bool(removal.stays))
+    finally:
+        release_gone(turns)
 
 
 def _remove(turns: Turns, container: Container, *, needs_others: bool) -> None:
@@ -73,10 +79,7 @@ def _remove(turns: Turns, container: Container, *, needs_others: bool) -> None:
             facts={"failed": container.name, "steps": turns.steps, "notes": turns.notes},
         ) from error
     turns.steps.append(f"{container.name} was stopped and removed")
-    if turns.proxy is not None:
-        left = release(turns.proxy, servers, Reach())
-        if left:
-            turns.notes.append(f"{turns.proxy} keeps {', '.join(left)} drained: nothing listens there now")
+    turns.journal.note(gone=[*turns.journal.read().get("gone", ()), *servers])
     turns.journal.forget(*TURN)
 
 

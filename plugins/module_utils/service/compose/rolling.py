@@ -184,7 +184,7 @@ def put_right(turns: Turns, project: str, service: str) -> bool:
         turns.steps.append(repair.sentence)
         _repair(turns, repair.act, repair.name, left, list(noted.get("servers") or ()))
     turns.journal.forget(*TURN, "pattern", "pattern_beside")
-    return bool(pattern or repair)
+    return bool(release_gone(turns) or pattern or repair)
 
 
 def _repair(turns: Turns, act: str, name: str, containers: t.Sequence[Container], servers: t.List[str]) -> None:
@@ -204,6 +204,25 @@ def _repair(turns: Turns, act: str, name: str, containers: t.Sequence[Container]
         turns.back_in(found.id, servers)
     elif act == "open" and turns.proxy is not None:
         release(turns.proxy, servers, found.reach if found else Reach())
+
+
+def release_gone(turns: Turns) -> bool:
+    """Let the proxy use the servers of replicas that were removed for others, all at once: it notices their end at its own pace.
+
+    Returns:
+        Whether there were any.
+    """
+    servers = [str(one) for one in turns.journal.read().get("gone") or ()]
+    if servers and turns.proxy is not None:
+        try:
+            left = release(turns.proxy, servers, Reach())
+        except RunbookError as error:
+            turns.notes.append(f"{', '.join(servers)} of {turns.proxy} stay drained until the next run: {error.message}")
+            return False
+        if left:
+            turns.notes.append(f"{turns.proxy} keeps {', '.join(left)} drained: nothing listens there now")
+    turns.journal.forget("gone")
+    return bool(servers)
 
 
 def release(proxy: Proxy, servers: t.Sequence[str], reach: Reach, wait_s: float = 10.0) -> t.List[str]:
