@@ -128,7 +128,7 @@ def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts
 
 def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host, tell: Callable[[str], None]) -> None:
     proxy = {"kind": "haproxy", "backend": "app", "socket": "/srv/proxy/admin.sock"}
-    ways: list[dict[str, t.Any]] = [{"operation": "scale", "count": 4}, {"operation": "restart"}, {"operation": "scale", "count": 3}]
+    ways: list[dict[str, t.Any]] = [{"operation": "scale", "scale_to": 4}, {"operation": "restart"}, {"operation": "scale", "scale_to": 3}]
     with host.proxy() as load:
         script = "echo $$ > /tmp/wrk.pid; exec wrk -t1 -c4 -d300s http://127.0.0.1:8080/"
         command = ["docker", "exec", load, "sh", "-c", script]
@@ -159,12 +159,12 @@ def test_scale_enables_further_instances_and_disables_the_highest(hosts: Hosts, 
     _predicted, result = three_times(hosts, host, "service_scale", service_scale_to="up")
     assert sorted(states(result)) == [*UNITS, "app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "enabled", "ActiveState": "active"}
-    down = host.operate("replicas", operation="scale", count=2)
+    down = host.operate("replicas", operation="scale", scale_to=2)
     assert down["steps"] == ["disable and stop app@03.service, app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "disabled", "ActiveState": "inactive"}
     shown = host.operate("replicas", operation="scale")
     assert (shown["changed"], shown["conclusion"]) == (False, "2 of 2 replicas run")
-    assert host.operate("replicas", operation="scale", count=3)["changed"]
+    assert host.operate("replicas", operation="scale", scale_to=3)["changed"]
     assert sorted(host.running()) == UNITS
 
 
@@ -308,7 +308,7 @@ def test_an_instance_that_does_not_start_again_ends_the_restart_with_its_cause(h
 def test_instances_that_do_not_become_healthy_are_scaled_away_again(host: Host) -> None:
     before = host.running()
     host.write("/etc/app.env", "FAULT=exit\n")
-    failed = host.operate("replicas", operation="scale", count=5, ready_checks=[READY])
+    failed = host.operate("replicas", operation="scale", scale_to=5, ready_checks=[READY])
     assert "no database" in failed["msg"]
     assert "app@04.service, app@05.service stopped and disabled again" in failed["msg"]
     assert host.running() == before
@@ -340,7 +340,7 @@ def test_a_plain_unit_has_all_verbs_but_scale(host: Host) -> None:
     assert not host.operate("replicas", unit="single", operation="start")["changed"]
     assert host.operate("replicas", unit="single", operation="restart", way="one")["changed"]
     assert host.operate("replicas", unit="single.service", operation="wait")["steps"] == ["wait until single.service runs steadily"]
-    assert "cannot be scaled" in host.operate("replicas", unit="single", operation="scale", count=2)["msg"]
+    assert "cannot be scaled" in host.operate("replicas", unit="single", operation="scale", scale_to=2)["msg"]
     assert host.operate("exec", unit="single", command=["id", "-un"])["stdout"] == "games\n"
     stopped = host.operate("replicas", unit="single", operation="stop")
     assert (stopped["changed"], stopped["conclusion"]) == (True, "0 of 1 replicas run; single.service is inactive")
