@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import files, limits, plan, state
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.ready import for_instances
@@ -101,6 +101,22 @@ def test_limits_become_settings_of_systemd_in_whole_pages(given: dict[str, t.Any
 def test_a_memory_limit_that_cannot_be_is_refused_with_what_is_wrong(given: t.Any, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         limits.settings_from({"memory": given})
+
+
+def test_limits_that_are_back_are_said_to_be_also_where_a_unit_does_not_start_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def systemctl(verb: str, *_words: str, **_options: t.Any) -> str:
+        if verb == "start":
+            raise DeadlineExceeded("systemctl did not end")
+        return ""
+
+    monkeypatch.setattr(limits, "systemctl", systemctl)
+    monkeypatch.setattr(limits, "show", lambda names: [unit(name, "failed") for name in names])
+    path = tmp_path / "app@.service.d" / limits.DROP_IN
+    told = limits._put_back(str(path), "former", [unit("app@1.service")], CommandFailed("It ended"))
+    assert path.read_text() == "former"
+    assert "The former limits are in place again, but not all that ran may run: systemctl did not end" in told.message
 
 
 def test_drop_ins_that_systemd_read_elsewhere_are_no_change_and_missing_ones_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

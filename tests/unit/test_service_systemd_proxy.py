@@ -28,6 +28,7 @@ class Machine:
 
     Attributes:
         runs: The instances that run, each with the number of its start.
+        enabled: Those that start with the machine.
         drained: Ports that the proxy sends no requests.
         dead: Ports of servers that are down though their instance runs.
         checked: Whether the proxy checks its servers.
@@ -35,7 +36,7 @@ class Machine:
     """
 
     def __init__(self) -> None:
-        self.runs = dict.fromkeys(PORTS, 1)
+        self.runs, self.enabled = dict.fromkeys(PORTS, 1), set(PORTS)
         self.drained, self.dead = set[str](), set[str]()
         self.checked = True
         self.before: t.Callable[[str], None] = lambda act: None
@@ -45,15 +46,19 @@ class Machine:
         return [
             state.unit_from(
                 f"Id={name}\nLoadState=loaded\nActiveState={'active' if name in self.runs else 'inactive'}\nSubState=running\n"
-                f"UnitFileState=enabled\nInvocationID={self.runs.get(name, '')}\nActiveEnterTimestampMonotonic=1\n"
+                f"UnitFileState={'enabled' if name in self.enabled else 'disabled'}\n"
+                f"InvocationID={self.runs.get(name, '')}\nActiveEnterTimestampMonotonic=1\n"
             )
             for name in meant
         ]
 
     def systemctl(self, *words: str, **_options: t.Any) -> str:
         self.before(words[0])
-        for name in words[words.index("--") + 1 :] if words[0] in ("start", "restart") else ():
-            self.runs[name] = self.runs.get(name, 1) + 1
+        names = words[words.index("--") + 1 :]
+        if words[0] in ("start", "restart"):
+            self.runs.update({name: self.runs.get(name, 1) + 1 for name in names})
+        elif words[0] in ("enable", "disable"):
+            self.enabled = self.enabled | set(names) if words[0] == "enable" else self.enabled - set(names)
         return ""
 
     def end_units(self, units: Sequence[state.Unit]) -> None:
@@ -161,9 +166,10 @@ def test_an_instance_that_stays_out_of_a_proxy_without_checks_is_let_in_when_it_
     with pytest.raises(RunbookError, match="restart failed"):
         operate("restart", way="one", replica="1")
     assert machine.drained == set(), "it was not touched"
+    machine.before = lambda act: None
     operate("scale", scale_to=2)
     assert machine.drained == {"8003"}, "nobody would notice that it is gone"
-    machine.before = lambda act: None
+    assert not operate("scale", scale_to=2)["changed"]
     operate("scale", scale_to=3)
     assert machine.drained == set()
 

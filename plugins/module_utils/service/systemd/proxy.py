@@ -187,6 +187,14 @@ class InProxy:
             self._progress.say(f"{unit.name}: waiting until the proxy sends it requests", deadline.passed_s, deadline.seconds, "s")
             time.sleep(_POLL_S)
 
+    def releasable(self, units: t.Sequence[Unit]) -> t.List[Unit]:
+        """Those of them that run and may have requests: they are as they were then, or the proxy checks them itself.
+
+        Raises:
+            RunbookError: The proxy does not answer.
+        """
+        return [unit for unit in self.out(units) if unit.active and self._may_serve(unit)]
+
     def let_go(self, units: t.Sequence[Unit]) -> t.List[str]:
         """Let those that were taken out have requests again, where they are as they were then, or where the proxy checks them itself.
 
@@ -198,7 +206,7 @@ class InProxy:
     def _let_go(self, unit: Unit) -> str:
         proxy, left = t.cast(Proxy, self.proxy), self._servers(unit)
         try:
-            if not self._is_as_it_was(unit) and not proxy.is_checked(left):
+            if not self._may_serve(unit):
                 return f"{unit.name} stays out of {proxy}, which does not check it: {', '.join(left)}"
             reach, deadline = reach_of(unit) if unit.active else Reach(), Deadline(_DEAD_WAIT_S)
             while True:
@@ -217,5 +225,6 @@ class InProxy:
     def _servers(self, unit: Unit) -> t.List[str]:
         return list(self._journal.read()[unit.name]["servers"])
 
-    def _is_as_it_was(self, unit: Unit) -> bool:
-        return unit.active and unit.get("InvocationID", "") == self._journal.read()[unit.name]["run"]
+    def _may_serve(self, unit: Unit) -> bool:
+        is_as_it_was = unit.active and unit.get("InvocationID", "") == self._journal.read()[unit.name]["run"]
+        return is_as_it_was or t.cast(Proxy, self.proxy).is_checked(self._servers(unit))

@@ -196,7 +196,7 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
         started = {name for move in moves for name in move.units}
         rest = tuple(name for name in names if name not in started)
         return [*([Move(WAIT, rest)] if rest else []), *moves]
-    left = tuple(unit.name for unit in work.proxy.out(units) if unit.active)
+    left = tuple(unit.name for unit in work.proxy.releasable(units))
     moves = [Move(RELEASE, left)] if left else []
     if operation == "apply":
         return moves + apply_plan(target, units)
