@@ -104,9 +104,7 @@ def test_a_memory_limit_that_cannot_be_is_refused_with_what_is_wrong(given: t.An
         limits.settings_from({"memory": given})
 
 
-def test_limits_that_are_back_are_said_to_be_though_a_unit_does_not_start_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_that_are_back_are_said_to_be_though_a_unit_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def systemctl(verb: str, *_words: str, **_options: t.Any) -> str:
         if verb == "start":
             raise DeadlineExceeded("systemctl did not end")
