@@ -15,8 +15,7 @@ description:
     sentences what does, and what to do next. When nothing explains it, it says so and what was looked at.
   - It only reads. All questions together have one deadline; one that fails takes nothing from the others.
   - Values of variables are never shown, and secrets in logs and messages are masked.
-  - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs, or judges the
-    objects that it is given and asks nobody.
+  - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs.
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:
@@ -82,21 +81,9 @@ options:
     type: str
     default: deployment
   container:
-    description: Container of the pod whose log is read; by default the first that is not ready.
+    description: Container of the pod whose log is read; by default the worst. One that must end before the others start comes before all.
     type: str
     default: ""
-  objects:
-    description:
-      - Without them the API server is asked. Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are
-        there its ReplicaSets, its volume claims, the events of the namespace and the nodes.
-    type: list
-    elements: dict
-    default: []
-  logs:
-    description: Logs of the pods, each with C(pod) (its name; or C(item), the pod itself) and C(log) (a text or a list of lines).
-    type: list
-    elements: dict
-    default: []
   replicas:
     description: How many replicas shall run; by default as the runtime says.
     type: int

@@ -195,6 +195,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "not_ready": (replica(KUBERNETES, state="running", health="unhealthy"), "is not ready"),
     "crash_loop": (pod("CrashLoopBackOff", exit_status=1, restarts=7), "7 restarts, last with exit status 1"),
     "progress_deadline": (condition("Deployment", "Progressing", "False", "ProgressDeadlineExceeded", name="api"), "is stuck"),
+    "replicas_unknown": (seen(replicas=[], unanswered="the containers: docker did not end within 10 s"), "question for the containers"),
     # Images
     "image_access_denied": (image(registry="denied: requested access to the resource is denied"), "refuses the image shop/api:7"),
     "image_unknown": (image(registry="no such manifest: shop/api:7"), "shop/api:7 cannot be pulled"),

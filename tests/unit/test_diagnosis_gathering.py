@@ -20,6 +20,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
     compose_containers,
     compose_project,
     from_kubernetes,
+    gather_kubernetes,
     host_files,
     host_ports,
     unit_facts,
@@ -232,3 +233,63 @@ def test_pods_are_read_with_what_explains_them_most() -> None:
     assert not [one for one in seen.conditions if one.type == "Event"]
     init["state"] = {"waiting": {"reason": "ImagePullBackOff"}}
     assert from_kubernetes.observe("api", [pod]).replicas[0].reason == "Init:ImagePullBackOff"
+
+
+def deployment(name: str = "api", replicas: int = 1) -> dict[str, t.Any]:
+    return {"kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": replicas}}
+
+
+@pytest.mark.parametrize(
+    ("about", "ours"),
+    [
+        ("api", True),
+        ("api-5c7b8d9f6b-xk2lp", True),
+        ("api-xk2lp", True),
+        ("api-0", True),
+        ("api-gateway-5c7b8d9f6b-xk2lp", False),
+        ("api-gateway", False),
+        ("apix-0", False),
+    ],
+)
+def test_events_of_a_neighbour_whose_name_begins_alike_are_not_ours(about: str, ours: bool) -> None:
+    event = {"kind": "Event", "type": "Warning", "involvedObject": {"kind": "Pod", "name": about}, "message": "x"}
+    seen = from_kubernetes.observe("api", [deployment(), event])
+    assert bool(seen.conditions) is ours
+
+
+def test_a_pod_that_was_evicted_and_replaced_is_no_replica_that_is_missing() -> None:
+    well = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{"state": {"running": {}}}]}
+    pods = [{"kind": "Pod", "metadata": {"name": f"api-{number}"}, "status": well} for number in range(3)]
+    evicted = {"kind": "Pod", "metadata": {"name": "api-9"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}}
+    seen = from_kubernetes.observe("api", [deployment(replicas=3), *pods, evicted])
+    assert seen.is_well
+    assert (seen.well, seen.of) == (3, 3)
+    assert "Evicted" in {one.reason for one in seen.conditions}
+
+
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
+
+
+@pytest.mark.parametrize(
+    ("first", "main", "wanted", "container", "previous"),
+    [
+        (
+            {"state": BACK_OFF, "lastState": {"terminated": {"exitCode": 1}}},
+            {"state": {"waiting": {"reason": "PodInitializing"}}},
+            "api",
+            "migrate",
+            True,
+        ),
+        ({"ready": False, "state": {"running": {}}}, {"state": {"waiting": {"reason": "PodInitializing"}}}, "", "migrate", False),
+        ({"state": {"terminated": {"exitCode": 0}}}, {"state": BACK_OFF, "lastState": {"terminated": {"exitCode": 1}}}, "", "api", True),
+        ({"state": {"terminated": {"exitCode": 0}}}, {"state": {"running": {}}}, "api", "api", False),
+        ({"state": {"terminated": {"exitCode": 0}}}, {"state": {"waiting": {"reason": "ImagePullBackOff"}}}, "", "", False),
+    ],
+)
+def test_the_log_that_is_read_is_of_the_container_that_explains_most(
+    first: dict[str, t.Any], main: dict[str, t.Any], wanted: str, container: str, previous: bool
+) -> None:
+    status = {"initContainerStatuses": [{"name": "migrate", **first}], "containerStatuses": [{"name": "api", **main}]}
+    query = dict(gather_kubernetes.log_wanted({"kind": "Pod", "status": status}, wanted, 9))
+    assert query.get("container", "") == container
+    assert ("previous" in query) is previous

@@ -112,8 +112,8 @@ def diagnose(**parameters: t.Any) -> dict[str, t.Any]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(OBJECTS, DOCUMENTS), max_size=5), st.lists(OBJECTS, max_size=2))
-def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: list[t.Any]) -> None:
+@given(st.lists(st.one_of(OBJECTS, DOCUMENTS), max_size=5), st.dictionaries(st.text(), st.text(), max_size=2))
+def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: dict[str, str]) -> None:
     seen = from_kubernetes.observe("api", objects, logs)
     result = operation.told(seen)
     json.dumps(result)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.conclude import conclude
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.conclude import conclude, state
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import (
     COMPOSE,
     KUBERNETES,
@@ -23,6 +23,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model impor
     Condition,
     Dependency,
     Image,
+    Message,
     Observation,
     Port,
     Replica,
@@ -133,6 +134,19 @@ def test_a_service_that_is_scaled_to_nothing_is_no_riddle() -> None:
     observation.wanted = 0
     diagnosis = conclude(observation, find(observation))
     assert diagnosis.conclusion.endswith("no replica is wanted: the service is scaled to 0.")
+
+
+@pytest.mark.parametrize("runtime", [COMPOSE, KUBERNETES, SYSTEMD])
+def test_what_runs_is_not_known_without_an_answer_and_never_taken_for_nothing(runtime: str) -> None:
+    question = "what runs: docker did not end within 10 s"
+    observation = Observation(runtime, "api", 3, unanswered=question, messages=[Message(runtime, question)])
+    findings = find(observation)
+    diagnosis = conclude(observation, findings)
+    assert {one.rule for one in findings} == {"replicas_unknown"}
+    assert not diagnosis.is_well
+    assert diagnosis.conclusion == f"Whether the service api runs as it should is not known: no answer to the question for {question}."
+    assert "0 of" not in state(observation)
+    assert "start" not in diagnosis.next_step
 
 
 def test_a_rule_that_fails_takes_nothing_from_the_others() -> None:

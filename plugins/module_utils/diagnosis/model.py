@@ -169,6 +169,7 @@ class Observation:
         runtime: `compose`, `kubernetes` or `systemd`.
         service: Its name, for sentences.
         wanted: Replicas that shall run; None where nobody says.
+        unanswered: The question without whose answer nobody knows what runs, and why it has none; empty where that is known.
         properties: Of systemd units, by unit.
         secrets: Values that must be masked wherever they appear.
         looked_at: What was looked at.
@@ -178,6 +179,7 @@ class Observation:
     runtime: str
     service: str
     wanted: t.Optional[int] = None
+    unanswered: str = ""
     replicas: t.List[Replica] = field(default_factory=list)
     messages: t.List[Message] = field(default_factory=list)
     ports: t.List[Port] = field(default_factory=list)
@@ -206,7 +208,7 @@ class Observation:
     @property
     def is_well(self) -> bool:
         """Whether all that should run does, and at least one."""
-        return self.well > 0 and self.well >= self.of
+        return not self.unanswered and self.well > 0 and self.well >= self.of
 
     @property
     def unwell(self) -> t.List[Replica]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
-from . import from_kubernetes, gather_compose, gather_systemd
+from . import gather_compose, gather_systemd
 from .conclude import conclude, state
 from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
 from .questions import Questions
@@ -34,8 +34,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "namespace": {"type": "str", "default": "default"},
     "workload_kind": {"type": "str", "default": "deployment"},
     "container": {"type": "str", "default": ""},
-    "objects": {"type": "list", "elements": "dict", "default": []},
-    "logs": {"type": "list", "elements": "dict", "default": []},
     "replicas": {"type": "int"},
     "ports": {"type": "list", "elements": "int", "default": []},
     "failure": {"type": "str", "default": ""},
@@ -170,22 +168,20 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
     if parameters["runtime"] == SYSTEMD:
         unit = gather_systemd.Request(parameters["unit"], tuple(parameters["instances"]), wanted, ports, lines)
         return gather_systemd.gather(unit, questions)
-    if not parameters["objects"]:
-        # The package `kubernetes`, which this loads, takes longer to load than most diagnoses take.
-        from . import gather_kubernetes
+    # The package `kubernetes`, which this loads, takes longer to load than most diagnoses take.
+    from . import gather_kubernetes
 
-        workload = gather_kubernetes.Request(
-            parameters["workload_kind"],
-            parameters["service"],
-            parameters["namespace"],
-            parameters["kube_config"],
-            parameters["kube_context"],
-            parameters["container"],
-            wanted,
-            lines,
-        )
-        return gather_kubernetes.gather(workload, questions)
-    return from_kubernetes.observe(parameters["service"], parameters["objects"], parameters["logs"], wanted=wanted, log_lines=lines)
+    workload = gather_kubernetes.Request(
+        parameters["workload_kind"],
+        parameters["service"],
+        parameters["namespace"],
+        parameters["kube_config"],
+        parameters["kube_context"],
+        parameters["container"],
+        wanted,
+        lines,
+    )
+    return gather_kubernetes.gather(workload, questions)
 
 
 __all__ = ["OPTIONS", "observe", "operate", "told"]

@@ -178,6 +178,8 @@ def refused_to_start(seen: Observation) -> t.Iterator[Clue]:
 
 def too_few(seen: Observation) -> t.Iterator[Clue]:
     there = len(seen.replicas)
+    if seen.unanswered:
+        return
     if seen.wanted == 0 and not there:
         yield Clue("no replica is wanted: the service is scaled to 0", "scale it (procedure service_scale)", severity=CAUSE)
     elif seen.wanted and there < seen.wanted:
