@@ -124,6 +124,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "volume_missing": (missing("volume", "data"), "the volume data"),
     "volume_refused": (said("failure", 'external volume "data" not found'), "the volume data does not exist"),
     "device_missing": (said("engine", 'could not select device driver "nvidia" with capabilities: [[gpu]]'), "a device"),
+    "compose_refused": (said("compose", "failed to read /srv/.env: line 2"), "/srv/.env: line 2"),
     # Units
     "systemd_missing": (said("systemd", "System has not been booted with systemd as init system (PID 1).", SYSTEMD), "does not run"),
     "unit_missing": (unit(LoadState="not-found"), "no unit api.service"),

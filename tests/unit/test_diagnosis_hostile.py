@@ -21,6 +21,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
     compose_images,
     compose_network,
     compose_project,
+    compose_services,
     from_kubernetes,
     host_ports,
     operation,
@@ -126,7 +127,9 @@ def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: dic
 def test_any_description_of_a_container_or_project_is_read(document: dict[str, t.Any], text: str) -> None:
     found = compose_containers.replica(document, [text])
     compose_containers.addresses_of(document)
-    compose_containers.names_of(document)
+    compose_containers.names_of(document, "shop", {"shop_default"})
+    compose_containers.ports_of(document)
+    compose_containers.network_mode(document)
     environment = {**compose_containers.environment_of(document), **compose_project.environment_of(document)}
     addresses.named_in(environment)
     project = compose_project.read(json.dumps({"services": {"api": document}, "networks": document, "volumes": document}), "api")
@@ -134,6 +137,13 @@ def test_any_description_of_a_container_or_project_is_read(document: dict[str, t
     compose_network.mounts(project)
     compose_network.paths(project, [document], {str(document.get("Id"))}, document)
     compose_network.named(project, [document], {str(document.get("Id"))})
+    container = compose_containers.Container(str(document.get("Id")), "api-1", "running", (), "shop", "api", "/srv")
+    ending = compose_services.one_shots(project)
+    compose_services.replicas([container], [document], {}, ending)
+    compose_services.wanted(compose_services.without_unused_profiles(project, set()), ending)
+    compose_services.dependencies(project, [document], [container])
+    compose_services.names_taken(project, [container])
+    compose_project.ports_of(document)
     compose_images.images({"a": document, "b": text}, document)
     result = operation.told(Observation(COMPOSE, "api", replicas=[found], messages=[Message("compose", text)]))
     json.dumps(result)

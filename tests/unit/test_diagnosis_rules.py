@@ -121,6 +121,20 @@ def test_what_another_rule_says_by_name_is_not_said_again() -> None:
     assert "systemd_status" not in {one.rule for one in find(named)}
 
 
+def test_an_address_of_localhost_says_less_than_the_log() -> None:
+    observation = replica(exit_status=1, log=('FATAL:  password authentication failed for user "app"',))
+    observation.addresses.append(Address("PUBLIC_URL", "localhost", 8000, "itself"))
+    diagnosis = conclude(observation, find(observation))
+    assert "log-in was refused" in diagnosis.conclusion
+    assert "server_is_itself" in {one.rule for one in diagnosis.findings}
+
+
+def test_a_registry_that_does_not_answer_cannot_be_reached() -> None:
+    observation = seen(images=[Image("shop/api:7", False, registry="its registry: no answer within 8 s")])
+    assert {one.rule for one in find(observation)} >= {"image_registry_unreachable"}
+    assert "image_not_here" not in {one.rule for one in find(observation)}
+
+
 def test_a_port_that_is_free_again_is_told_as_such() -> None:
     observation = said("engine", "listen tcp4 127.0.0.1:8080: bind: address already in use")
     observation.ports.append(Port(8080))
@@ -139,7 +153,9 @@ def test_a_service_that_is_scaled_to_nothing_is_no_riddle() -> None:
 @pytest.mark.parametrize("runtime", [COMPOSE, KUBERNETES, SYSTEMD])
 def test_what_runs_is_not_known_without_an_answer_and_never_taken_for_nothing(runtime: str) -> None:
     question = "what runs: docker did not end within 10 s"
-    observation = Observation(runtime, "api", 3, unanswered=question, messages=[Message(runtime, question)])
+    observation = Observation(
+        runtime, "api", 3, unanswered=question, messages=[Message({COMPOSE: "engine"}.get(runtime, runtime), question)]
+    )
     findings = find(observation)
     diagnosis = conclude(observation, findings)
     assert {one.rule for one in findings} == {"replicas_unknown"}

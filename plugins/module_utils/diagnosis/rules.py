@@ -31,6 +31,7 @@ RULES: t.Tuple[Rule, ...] = (
     *rules_end.RULES,
     *rules_dependency.RULES,
     *rules_log.RULES,
+    *rules_dependency.WEAK_RULES,
 )
 _MOST_OF_ONE = 5
 _EVIDENCE = 400
