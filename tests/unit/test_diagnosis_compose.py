@@ -126,9 +126,8 @@ def test_containers_are_found_by_the_folder_of_the_first_compose_file(tmp_path: 
 
 def test_a_registry_that_does_not_answer_takes_nothing_from_the_other_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "docker"
-    program.write_text(
-        '#!/bin/sh\ncase "$*" in\n*manifest*) sleep 30 ;;\n*away*) echo No such image >&2; exit 1 ;;\nesac\necho \'[{"Architecture": "amd64"}]\'\n'
-    )
+    answers = "*manifest*) sleep 30 ;;\n*away*) echo No such image >&2; exit 1 ;;"
+    program.write_text(f'#!/bin/sh\ncase "$*" in\n{answers}\nesac\necho \'[{{"Architecture": "amd64"}}]\'\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(compose_images, "_REGISTRY_S", 1.0)
@@ -146,17 +145,11 @@ def test_a_port_whose_holder_is_not_seen_and_a_file_that_may_not_be_looked_at_ar
 
     questions = Questions(5)
     with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
         monkeypatch.setattr(host_ports, "holders", lambda _inodes: {})
-        assert compose_network.ports([("", server.getsockname()[1])], [], set(), questions) == []
+        assert compose_network.ports([("", port)], [], set(), questions) == []
     monkeypatch.setattr(host_files.os, "stat", refused)
     assert host_files.mounts([("/root/app.conf", "/etc/app.conf", "1000")], questions) == []
     monkeypatch.undo()
-    assert [one.partition(":")[0] for one in questions.not_looked_at] == [
-        f"who holds port {server_port(questions)}",
-        "/root/app.conf, which is mounted at /etc/app.conf",
-    ]
-
-
-def server_port(questions: Questions) -> str:
-    """The port that the first note speaks of."""
-    return questions.not_looked_at[0].partition("port ")[2].partition(":")[0]
+    noted = [one.partition(":")[0] for one in questions.not_looked_at]
+    assert noted == [f"who holds port {port}", "/root/app.conf, which is mounted at /etc/app.conf"]

@@ -232,3 +232,19 @@ def test_secrets_of_the_environment_are_known_and_never_an_address() -> None:
 def test_what_makes_no_sense_is_one_clear_message(parameters: dict[str, t.Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         diagnose(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://postgres@postgres/shop", set()),
+        ("postgresql://app:swordfish@db:5432/shop", {"swordfish", "app:swordfish"}),
+        ("postgresql://app:sw/ord@fish@db/shop", {"sw/ord@fish", "app:sw/ord@fish"}),
+        ("redis://:sw%40rdfish@cache", {"sw%40rdfish", ":sw%40rdfish", "sw@rdfish"}),
+        ("https://h/?token=swordfish", {"swordfish"}),
+        ("redis://:swordfish@a;redis://:haddock@b", {"swordfish", ":swordfish", "haddock", ":haddock"}),
+        ("no url", set()),
+    ],
+)
+def test_of_a_url_the_whole_password_is_secret_and_a_user_alone_is_none(url: str, secrets: set[str]) -> None:
+    assert addresses.secrets_in({"A_URL": url}) == secrets

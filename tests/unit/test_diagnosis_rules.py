@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,3 +182,28 @@ def test_the_documentation_names_every_rule_with_its_severity() -> None:
     rows = [f"| `{rule.name}` | {rule.severity} | {rule.title.replace('|', chr(92) + '|')} |" for rule in RULES]
     assert [row for row in rows if row not in text] == []
     assert len(re.findall(r"^\| `\w+` \| \w+ \| ", text, re.MULTILINE)) == len(RULES)
+
+
+def test_a_file_system_is_full_by_its_share_and_not_because_it_is_small_or_an_image() -> None:
+    def rules(**parts: Any) -> set[str]:
+        space = Space(**{"path": "/x", "what": "x", "used_percent": 4.0, "free_bytes": 9 << 20, **parts})
+        return {one.rule for one in find(Observation(COMPOSE, "api", 1, replicas=[Replica("api-1", RUNNING)], spaces=[space]))}
+
+    assert rules() == set()
+    assert rules(used_percent=100.0, inodes_percent=100.0, free_bytes=0, read_only=True) == set()
+    assert rules(used_percent=91.0) == {"disk_full"}
+    assert rules(used_percent=91.0, free_bytes=1 << 40) == {"disk_nearly_full"}
+
+
+@pytest.mark.parametrize(("status", "rule"), [(207, "ended_with_status"), (245, "ended_with_status"), (226, "systemd_status")])
+def test_each_status_of_a_unit_is_told_by_one_rule(status: int, rule: str) -> None:
+    observation = unit(ExecMainCode="1", ExecMainStatus=str(status))
+    observation.replicas = [Replica("api.service", "failed", exit_status=status)]
+    assert {one.rule for one in find(observation)} == {rule}
+
+
+@pytest.mark.parametrize("status", [126, 127, 137])
+def test_a_unit_is_not_spoken_of_in_words_of_docker(status: int) -> None:
+    findings = find(replica(SYSTEMD, exit_status=status))
+    assert findings
+    assert not re.search("docker|image", " ".join(one.what + one.next_step for one in findings))
