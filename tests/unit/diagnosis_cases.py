@@ -142,7 +142,10 @@ CASES: dict[str, tuple[Observation, str]] = {
     "start_timeout": (unit(Result="timeout", Type="notify", TimeoutStartUSec="1min 30s"), "1min 30s"),
     "watchdog": (unit(Result="watchdog"), "watchdog"),
     "protocol": (unit(Result="protocol", Type="forking"), "its type forking"),
-    "environment_file_refused": (unit_said("api.service: Failed to load environment files: Permission denied"), "Permission denied"),
+    "environment_file_refused": (
+        unit_said("api.service: Failed to load environment files: Permission denied", Result="resources"),
+        "Permission denied",
+    ),
     "resources": (unit(Result="resources"), "could not set up"),
     "needs_reload": (unit(NeedDaemonReload="yes"), "still has the old ones"),
     "unit_variable_unset": (

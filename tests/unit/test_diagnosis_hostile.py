@@ -29,6 +29,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import COMPOSE, Message, Observation
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.state import unit_from
 from ansible_collections.sre.runbooks.tests.unit.diagnosis_cases import CASES
 
 SECRET = "Xk7#pQ-9vRw2"
@@ -161,10 +163,10 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
     host_ports.parse(text)
     host_ports.container_of(text)
     unit_facts.journal(text)
-    for unit in unit_facts.blocks(f"Id=a.service\n{text}").values():
+    for unit in map(unit_from, f"Id=a.service\n{text}".split("\n\n")):
         unit_facts.replica(unit)
         unit_facts.stream_ports(unit)
-    unit_facts.environment(text)
+    shown_environment(text)
     addresses.named_in({"A_URL": text, "B": text, "C_HOST": text, "C_PORT": text})
     for runtime_said in (text, f"http://{text}"):
         addresses.named_in({"A_URL": runtime_said})

@@ -30,7 +30,6 @@ class Replica:
         state: `running`, or the runtime's own word for what it is instead.
         health: `healthy`, `unhealthy`, `starting`; empty where nothing judges it.
         exit_status: Status of its last end; None while nothing ended.
-        killed_by: Name of the signal that ended it; empty for none.
         out_of_memory: Whether the kernel ended it for its memory.
         restarts: How often the runtime started it again by itself.
         started: Whether its program was ever started.
@@ -46,7 +45,6 @@ class Replica:
     state: str = ""
     health: str = ""
     exit_status: t.Optional[int] = None
-    killed_by: str = ""
     out_of_memory: bool = False
     restarts: int = 0
     started: bool = True

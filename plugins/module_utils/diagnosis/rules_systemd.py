@@ -258,7 +258,7 @@ RULES = (
         "systemd could not read an environment file of the unit: {0}",
         "check EnvironmentFile: systemctl show --property EnvironmentFiles",
         sources=("systemd",),
-        unless=lambda seen: seen.is_well or any(one.kind == "environment_file" for one in seen.missing),
+        unless=lambda seen: any(one.kind == "environment_file" for one in seen.missing) or not any(_units(seen, _result("resources"))),
     ),
     Rule("resources", CAUSE, "systemd could not set up what the unit needs", resources),
     Rule("needs_reload", LIKELY, "The unit's files were changed and not read yet", needs_reload),
