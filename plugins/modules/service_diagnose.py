@@ -18,6 +18,8 @@ description:
   - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs.
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.compose_service
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -38,32 +40,6 @@ options:
       - For Kubernetes the name of the workload.
     type: str
     default: ""
-  project_folder:
-    description: Folder of the Compose project.
-    type: path
-    default: ""
-  compose_files:
-    description: Its Compose files, relative to the folder; by default those that Compose finds.
-    type: list
-    elements: str
-    default: []
-  environment_file:
-    description: File with the variables of the Compose files, relative to the folder; by default C(.env).
-    type: str
-    default: ""
-  project_name:
-    description: Name of the Compose project; by default as Compose names it.
-    type: str
-    default: ""
-  unit:
-    description: The unit of systemd, or a template such as V(app@.service).
-    type: str
-    default: ""
-  instances:
-    description: Instances of the template; by default those that systemd knows.
-    type: list
-    elements: str
-    default: []
   kube_config:
     description: The kubeconfig file; by default what the environment names.
     type: path

@@ -14,6 +14,8 @@ from dataclasses import replace
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
+from ..service.compose import project as compose_project
+from ..service.systemd import state as systemd_state
 from . import gather_compose, gather_systemd
 from .conclude import conclude, state
 from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
@@ -22,13 +24,8 @@ from .rules import find
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "runtime": {"type": "str", "required": True, "choices": [COMPOSE, KUBERNETES, SYSTEMD]},
-    "service": {"type": "str", "default": ""},
-    "project_folder": {"type": "path", "default": ""},
-    "compose_files": {"type": "list", "elements": "str", "default": []},
-    "environment_file": {"type": "str", "default": ""},
-    "project_name": {"type": "str", "default": ""},
-    "unit": {"type": "str", "default": ""},
-    "instances": {"type": "list", "elements": "str", "default": []},
+    **compose_project.OPTIONS,
+    **systemd_state.OPTIONS,
     "kube_config": {"type": "path", "default": ""},
     "kube_context": {"type": "str", "default": ""},
     "namespace": {"type": "str", "default": "default"},
