@@ -148,8 +148,8 @@ def test_a_port_whose_holder_is_not_seen_and_a_file_that_may_not_be_looked_at_ar
         port = server.getsockname()[1]
         monkeypatch.setattr(host_ports, "holders", lambda _inodes: {})
         assert compose_network.ports([("", port)], [], set(), questions) == []
-    monkeypatch.setattr(host_files.os, "stat", refused)
-    assert host_files.mounts([("/root/app.conf", "/etc/app.conf", "1000")], questions) == []
+    monkeypatch.setattr(os, "stat", refused)
+    assert host_files.mounts([("/closed/app.conf", "/etc/app.conf", "1000")], questions) == []
     monkeypatch.undo()
     noted = [one.partition(":")[0] for one in questions.not_looked_at]
-    assert noted == [f"who holds port {port}", "/root/app.conf, which is mounted at /etc/app.conf"]
+    assert noted == [f"who holds port {port}", "/closed/app.conf, which is mounted at /etc/app.conf"]

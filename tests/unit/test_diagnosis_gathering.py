@@ -227,7 +227,7 @@ def test_a_port_of_the_unit_itself_is_not_anothers_and_one_that_nobody_sees_is_n
 @pytest.mark.parametrize(
     ("fault", "problems", "noted"),
     [
-        (PermissionError(13, "Permission denied"), [], ["/home/app/run: Permission denied", "/home/app: Permission denied"]),
+        (PermissionError(13, "Permission denied"), [], ["/closed/run: Permission denied", "/closed: Permission denied"]),
         (FileNotFoundError(2, "No such file"), ["no_program", "no_folder"], []),
     ],
 )
@@ -238,8 +238,8 @@ def test_what_this_account_may_not_see_is_not_taken_for_missing(
         raise fault
 
     seen = Observation("systemd", "api")
-    unit = {"ExecStart": "{ path=/home/app/run ; argv[]=/home/app/run ; code=(null) ; status=0/0 }", "WorkingDirectory": "/home/app"}
-    monkeypatch.setattr(gather_systemd.os, "stat", refuses)
+    unit = {"ExecStart": "{ path=/closed/run ; argv[]=/closed/run ; code=(null) ; status=0/0 }", "WorkingDirectory": "/closed"}
+    monkeypatch.setattr(os, "stat", refuses)
     gather_systemd.files("api.service", unit, seen, {})
     monkeypatch.undo()
     assert [one.problem for one in seen.mounts] == problems
