@@ -76,7 +76,7 @@ def gather(request: Request, questions: Questions) -> Observation:
             "its pods": (paths.pods, "Pod", selector[0]),
             "its replica sets": (paths.replica_sets, "ReplicaSet", selector[0]),
             "the events": (paths.events, "Event", ""),
-            "the volume claims": (paths.claims, "PersistentVolumeClaim", ""),
+            "the volume claims": (f"/api/v1/namespaces/{request.namespace}/persistentvolumeclaims", "PersistentVolumeClaim", ""),
         }
         answers = questions.ask({name: partial(_listed, api, *where) for name, where in listed.items()})
         pods = answers.get("its pods", [])

@@ -35,7 +35,7 @@ class Paths:
         self.scale = f"{self.workload}/scale"
         self.pods, self.events = f"{core}/pods", f"{core}/events"
         self.config_maps, self.secrets = f"{core}/configmaps", f"{core}/secrets"
-        self.replica_sets, self.claims = f"{apps}/replicasets", f"{core}/persistentvolumeclaims"
+        self.replica_sets = f"{apps}/replicasets"
         # Limits of autoscalers are in v1 as in v2, and v1 is in every version of Kubernetes.
         self.autoscalers = f"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers"
 
