@@ -23,14 +23,13 @@ def without_unused_profiles(project: Project, started: t.AbstractSet[str]) -> Pr
 
 
 def one_shots(project: Project) -> t.Set[str]:
-    """The services that shall do their work and end: others wait for that, or they are never to be started again."""
-    waited_for = {
+    """The services that shall do their work and end, as others wait for that. Of a server that was stopped nobody does."""
+    return {
         name
         for body in project.services.values()
         for name, how in part(body, "depends_on").items()
         if part({"how": how}, "how").get("condition") == _ENDS
     }
-    return waited_for | {name for name, body in project.services.items() if body.get("restart") == "no"}
 
 
 def replicas(
