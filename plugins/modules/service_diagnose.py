@@ -15,10 +15,11 @@ description:
     sentences what does, and what to do next. When nothing explains it, it says so and what was looked at.
   - It only reads. All questions together have one deadline; one that fails takes nothing from the others.
   - Values of variables are never shown, and secrets in logs and messages are masked.
-  - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs, or judges the
-    objects that it is given and asks nobody.
+  - For Compose and systemd it runs on the host of the service. For Kubernetes it asks the API server from where it runs.
 extends_documentation_fragment:
   - sre.runbooks.attributes
+  - sre.runbooks.compose_service
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -39,32 +40,6 @@ options:
       - For Kubernetes the name of the workload.
     type: str
     default: ""
-  project_folder:
-    description: Folder of the Compose project.
-    type: path
-    default: ""
-  compose_files:
-    description: Its Compose files, relative to the folder; by default those that Compose finds.
-    type: list
-    elements: str
-    default: []
-  environment_file:
-    description: File with the variables of the Compose files, relative to the folder; by default C(.env).
-    type: str
-    default: ""
-  project_name:
-    description: Name of the Compose project; by default as Compose names it.
-    type: str
-    default: ""
-  unit:
-    description: The unit of systemd, or a template such as V(app@.service).
-    type: str
-    default: ""
-  instances:
-    description: Instances of the template; by default those that systemd knows.
-    type: list
-    elements: str
-    default: []
   kube_config:
     description: The kubeconfig file; by default what the environment names.
     type: path
@@ -82,21 +57,9 @@ options:
     type: str
     default: deployment
   container:
-    description: Container of the pod whose log is read; by default the first that is not ready.
+    description: Container of the pod whose log is read; by default the worst. One that must end before the others start comes before all.
     type: str
     default: ""
-  objects:
-    description:
-      - Without them the API server is asked. Objects of Kubernetes as its API gives them. The workload, its pods, and as far as they are
-        there its ReplicaSets, its volume claims, the events of the namespace and the nodes.
-    type: list
-    elements: dict
-    default: []
-  logs:
-    description: Logs of the pods, each with C(pod) (its name; or C(item), the pod itself) and C(log) (a text or a list of lines).
-    type: list
-    elements: dict
-    default: []
   replicas:
     description: How many replicas shall run; by default as the runtime says.
     type: int

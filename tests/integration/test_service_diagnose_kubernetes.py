@@ -118,6 +118,15 @@ def test_a_missing_workload_and_refused_credentials_are_told_apart(service: Kube
     assert "workload_missing" not in {one["rule"] for one in refused["findings"]}
 
 
+def test_pods_that_may_not_be_listed_are_not_taken_for_none(service: KubernetesService, server: KubernetesServer) -> None:
+    server.faults.append(Fault("GET .*pods", 403, times=99))
+    result = diagnose(service)
+    server.clear()
+    assert result["conclusion"].startswith("Whether the service app runs as it should is not known: the API server of Kubernetes refuses")
+    assert [one["rule"] for one in result["findings"]] == ["cluster_refuses"]
+    assert result["state"] == "what runs is not known"
+
+
 def test_an_api_server_that_is_gone_is_the_cause(service: KubernetesService, server: KubernetesServer, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.write_text(Path(service.kubeconfig).read_text().replace(f":{server.port}", ":1"))

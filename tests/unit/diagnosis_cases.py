@@ -124,6 +124,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "volume_missing": (missing("volume", "data"), "the volume data"),
     "volume_refused": (said("failure", 'external volume "data" not found'), "the volume data does not exist"),
     "device_missing": (said("engine", 'could not select device driver "nvidia" with capabilities: [[gpu]]'), "a device"),
+    "compose_refused": (said("compose", "failed to read /srv/.env: line 2"), "/srv/.env: line 2"),
     # Units
     "systemd_missing": (said("systemd", "System has not been booted with systemd as init system (PID 1).", SYSTEMD), "does not run"),
     "unit_missing": (unit(LoadState="not-found"), "no unit api.service"),
@@ -141,7 +142,10 @@ CASES: dict[str, tuple[Observation, str]] = {
     "start_timeout": (unit(Result="timeout", Type="notify", TimeoutStartUSec="1min 30s"), "1min 30s"),
     "watchdog": (unit(Result="watchdog"), "watchdog"),
     "protocol": (unit(Result="protocol", Type="forking"), "its type forking"),
-    "environment_file_refused": (unit_said("api.service: Failed to load environment files: Permission denied"), "Permission denied"),
+    "environment_file_refused": (
+        unit_said("api.service: Failed to load environment files: Permission denied", Result="resources"),
+        "Permission denied",
+    ),
     "resources": (unit(Result="resources"), "could not set up"),
     "needs_reload": (unit(NeedDaemonReload="yes"), "still has the old ones"),
     "unit_variable_unset": (
@@ -195,6 +199,7 @@ CASES: dict[str, tuple[Observation, str]] = {
     "not_ready": (replica(KUBERNETES, state="running", health="unhealthy"), "is not ready"),
     "crash_loop": (pod("CrashLoopBackOff", exit_status=1, restarts=7), "7 restarts, last with exit status 1"),
     "progress_deadline": (condition("Deployment", "Progressing", "False", "ProgressDeadlineExceeded", name="api"), "is stuck"),
+    "replicas_unknown": (seen(replicas=[], unanswered="the containers: docker did not end within 10 s"), "question for the containers"),
     # Images
     "image_access_denied": (image(registry="denied: requested access to the resource is denied"), "refuses the image shop/api:7"),
     "image_unknown": (image(registry="no such manifest: shop/api:7"), "shop/api:7 cannot be pulled"),

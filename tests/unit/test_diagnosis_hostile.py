@@ -21,6 +21,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
     compose_images,
     compose_network,
     compose_project,
+    compose_services,
     from_kubernetes,
     host_ports,
     operation,
@@ -28,6 +29,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import COMPOSE, Message, Observation
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.state import unit_from
 from ansible_collections.sre.runbooks.tests.unit.diagnosis_cases import CASES
 
 SECRET = "Xk7#pQ-9vRw2"
@@ -112,8 +115,8 @@ def diagnose(**parameters: t.Any) -> dict[str, t.Any]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.one_of(OBJECTS, DOCUMENTS), max_size=5), st.lists(OBJECTS, max_size=2))
-def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: list[t.Any]) -> None:
+@given(st.lists(st.one_of(OBJECTS, DOCUMENTS), max_size=5), st.dictionaries(st.text(), st.text(), max_size=2))
+def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: dict[str, str]) -> None:
     seen = from_kubernetes.observe("api", objects, logs)
     result = operation.told(seen)
     json.dumps(result)
@@ -126,7 +129,9 @@ def test_any_objects_of_kubernetes_are_diagnosed(objects: list[t.Any], logs: lis
 def test_any_description_of_a_container_or_project_is_read(document: dict[str, t.Any], text: str) -> None:
     found = compose_containers.replica(document, [text])
     compose_containers.addresses_of(document)
-    compose_containers.names_of(document)
+    compose_containers.names_of(document, "shop", {"shop_default"})
+    compose_containers.ports_of(document)
+    compose_containers.network_mode(document)
     environment = {**compose_containers.environment_of(document), **compose_project.environment_of(document)}
     addresses.named_in(environment)
     project = compose_project.read(json.dumps({"services": {"api": document}, "networks": document, "volumes": document}), "api")
@@ -134,6 +139,13 @@ def test_any_description_of_a_container_or_project_is_read(document: dict[str, t
     compose_network.mounts(project)
     compose_network.paths(project, [document], {str(document.get("Id"))}, document)
     compose_network.named(project, [document], {str(document.get("Id"))})
+    container = compose_containers.Container(str(document.get("Id")), "api-1", "running", (), "shop", "api", "/srv")
+    ending = compose_services.one_shots(project)
+    compose_services.replicas([container], [document], {}, ending)
+    compose_services.wanted(compose_services.without_unused_profiles(project, set()), ending)
+    compose_services.dependencies(project, [document], [container])
+    compose_services.names_taken(project, [container])
+    compose_project.ports_of(document)
     compose_images.images({"a": document, "b": text}, document)
     result = operation.told(Observation(COMPOSE, "api", replicas=[found], messages=[Message("compose", text)]))
     json.dumps(result)
@@ -151,10 +163,10 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
     host_ports.parse(text)
     host_ports.container_of(text)
     unit_facts.journal(text)
-    for unit in unit_facts.blocks(f"Id=a.service\n{text}").values():
+    for unit in map(unit_from, f"Id=a.service\n{text}".split("\n\n")):
         unit_facts.replica(unit)
         unit_facts.stream_ports(unit)
-    unit_facts.environment(text)
+    shown_environment(text)
     addresses.named_in({"A_URL": text, "B": text, "C_HOST": text, "C_PORT": text})
     for runtime_said in (text, f"http://{text}"):
         addresses.named_in({"A_URL": runtime_said})
@@ -222,3 +234,19 @@ def test_secrets_of_the_environment_are_known_and_never_an_address() -> None:
 def test_what_makes_no_sense_is_one_clear_message(parameters: dict[str, t.Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         diagnose(**parameters)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://postgres@postgres/shop", set()),
+        ("postgresql://app:swordfish@db:5432/shop", {"swordfish", "app:swordfish"}),
+        ("postgresql://app:sw/ord@fish@db/shop", {"sw/ord@fish", "app:sw/ord@fish"}),
+        ("redis://:sw%40rdfish@cache", {"sw%40rdfish", ":sw%40rdfish", "sw@rdfish"}),
+        ("https://h/?token=swordfish", {"swordfish"}),
+        ("redis://:swordfish@a;redis://:haddock@b", {"swordfish", ":swordfish", "haddock", ":haddock"}),
+        ("no url", set()),
+    ],
+)
+def test_of_a_url_the_whole_password_is_secret_and_a_user_alone_is_none(url: str, secrets: set[str]) -> None:
+    assert addresses.secrets_in({"A_URL": url}) == secrets

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.conclude import conclude
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.conclude import conclude, state
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import (
     COMPOSE,
     KUBERNETES,
@@ -23,6 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model impor
     Condition,
     Dependency,
     Image,
+    Message,
     Observation,
     Port,
     Replica,
@@ -120,6 +122,20 @@ def test_what_another_rule_says_by_name_is_not_said_again() -> None:
     assert "systemd_status" not in {one.rule for one in find(named)}
 
 
+def test_an_address_of_localhost_says_less_than_the_log() -> None:
+    observation = replica(exit_status=1, log=('FATAL:  password authentication failed for user "app"',))
+    observation.addresses.append(Address("PUBLIC_URL", "localhost", 8000, "itself"))
+    diagnosis = conclude(observation, find(observation))
+    assert "log-in was refused" in diagnosis.conclusion
+    assert "server_is_itself" in {one.rule for one in diagnosis.findings}
+
+
+def test_a_registry_that_does_not_answer_cannot_be_reached() -> None:
+    observation = seen(images=[Image("shop/api:7", False, registry="its registry: no answer within 8 s")])
+    assert {one.rule for one in find(observation)} >= {"image_registry_unreachable"}
+    assert "image_not_here" not in {one.rule for one in find(observation)}
+
+
 def test_a_port_that_is_free_again_is_told_as_such() -> None:
     observation = said("engine", "listen tcp4 127.0.0.1:8080: bind: address already in use")
     observation.ports.append(Port(8080))
@@ -133,6 +149,21 @@ def test_a_service_that_is_scaled_to_nothing_is_no_riddle() -> None:
     observation.wanted = 0
     diagnosis = conclude(observation, find(observation))
     assert diagnosis.conclusion.endswith("no replica is wanted: the service is scaled to 0.")
+
+
+@pytest.mark.parametrize("runtime", [COMPOSE, KUBERNETES, SYSTEMD])
+def test_what_runs_is_not_known_without_an_answer_and_never_taken_for_nothing(runtime: str) -> None:
+    question = "what runs: docker did not end within 10 s"
+    observation = Observation(
+        runtime, "api", 3, unanswered=question, messages=[Message({COMPOSE: "engine"}.get(runtime, runtime), question)]
+    )
+    findings = find(observation)
+    diagnosis = conclude(observation, findings)
+    assert {one.rule for one in findings} == {"replicas_unknown"}
+    assert not diagnosis.is_well
+    assert diagnosis.conclusion == f"Whether the service api runs as it should is not known: no answer to the question for {question}."
+    assert "0 of" not in state(observation)
+    assert "start" not in diagnosis.next_step
 
 
 def test_a_rule_that_fails_takes_nothing_from_the_others() -> None:
@@ -151,3 +182,28 @@ def test_the_documentation_names_every_rule_with_its_severity() -> None:
     rows = [f"| `{rule.name}` | {rule.severity} | {rule.title.replace('|', chr(92) + '|')} |" for rule in RULES]
     assert [row for row in rows if row not in text] == []
     assert len(re.findall(r"^\| `\w+` \| \w+ \| ", text, re.MULTILINE)) == len(RULES)
+
+
+def test_a_file_system_is_full_by_its_share_and_not_because_it_is_small_or_an_image() -> None:
+    def rules(**parts: Any) -> set[str]:
+        space = Space(**{"path": "/x", "what": "x", "used_percent": 4.0, "free_bytes": 9 << 20, **parts})
+        return {one.rule for one in find(Observation(COMPOSE, "api", 1, replicas=[Replica("api-1", RUNNING)], spaces=[space]))}
+
+    assert rules() == set()
+    assert rules(used_percent=100.0, inodes_percent=100.0, free_bytes=0, read_only=True) == set()
+    assert rules(used_percent=91.0) == {"disk_full"}
+    assert rules(used_percent=91.0, free_bytes=1 << 40) == {"disk_nearly_full"}
+
+
+@pytest.mark.parametrize(("status", "rule"), [(207, "ended_with_status"), (245, "ended_with_status"), (226, "systemd_status")])
+def test_each_status_of_a_unit_is_told_by_one_rule(status: int, rule: str) -> None:
+    observation = unit(ExecMainCode="1", ExecMainStatus=str(status))
+    observation.replicas = [Replica("api.service", "failed", exit_status=status)]
+    assert {one.rule for one in find(observation)} == {rule}
+
+
+@pytest.mark.parametrize("status", [126, 127, 137])
+def test_a_unit_is_not_spoken_of_in_words_of_docker(status: int) -> None:
+    findings = find(replica(SYSTEMD, exit_status=status))
+    assert findings
+    assert not re.search("docker|image", " ".join(one.what + one.next_step for one in findings))

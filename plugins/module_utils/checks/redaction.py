@@ -11,7 +11,7 @@ import json
 import math
 import re
 import typing as t
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 MASK = "********"
 EVIDENCE_BYTES = 4000
@@ -42,6 +42,7 @@ _MEMBER = re.compile(r"""(\\{0,7}["'])([\w.@ -]{1,80})(\\{0,7}["']\s{0,8}[:=]\s{
 _ASSIGNED = re.compile(
     r"""(?<![\w.-])([\w.-]{2,80})(\s{0,3}[=:]\s{0,3})((?:(?:Bearer|Basic)\s{1,3})?[^\s,;&"'\\}\])]{1,4000})""", re.IGNORECASE
 )
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,40}://")
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.{0,8000}", re.DOTALL)
 LONGEST_SECRET = 8200
 """No form of secret that is known by its looks is longer, in characters."""
@@ -139,7 +140,7 @@ def secrets_of(check: t.Any) -> t.Set[str]:
             values = {str(item) for header, item in value.items() if str(header).lower() not in _PLAIN_HEADERS}
             found |= {item for item in values if len(item) >= _SHORT}
         elif name == "url" and isinstance(value, str):
-            found |= _secrets_of_url(value)
+            found |= secrets_of_url(value)
         elif name == "pass" and isinstance(value, int):
             continue  # so many have passed
         elif is_secret_name(name):
@@ -173,15 +174,19 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}" + (f"?{query}" if query else "")
 
 
-def _secrets_of_url(url: str) -> t.Set[str]:
+def secrets_of_url(url: str) -> t.Set[str]:
+    """The passwords of a URL, or of a text of several, alone and with their users, and its secret parameters.
+
+    Whatever stands before the last `@` counts, as people leave `/` and `@` in passwords as they are. A user without a password is none.
+    """
     try:
-        parts = urlsplit(url)
-        found = {value for name, value in parse_qsl(parts.query) if is_secret_name(name)}
+        found = {value for name, value in parse_qsl(urlsplit(url).query) if is_secret_name(name)}
     except ValueError:
-        return set()
-    account = parts.netloc.rpartition("@")[0]
-    if account:
-        found |= {account, account.partition(":")[2]}
+        found = set()
+    for one in _SCHEME.split(url)[1:]:
+        account = one.rpartition("@")[0]
+        _user, colon, password = account.partition(":")
+        found |= {account, password, unquote(password)} if colon else set()
     return found
 
 

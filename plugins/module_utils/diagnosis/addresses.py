@@ -11,7 +11,7 @@ import socket
 import typing as t
 from urllib.parse import urlsplit
 
-from ..checks.redaction import is_secret_name
+from ..checks.redaction import is_secret_name, secrets_of_url
 from .model import Address
 
 _PORTS = {
@@ -86,14 +86,12 @@ def _of_url(value: str) -> t.Iterator[t.Tuple[str, int]]:
 
 
 def secrets_in(environment: t.Mapping[str, str]) -> t.Set[str]:
-    """Values of secret variables, and users and passwords in URLs."""
+    """Values of secret variables, and what is secret in URLs."""
     found = set()
     for name, value in environment.items():
         if is_secret_name(name) and len(value) > 3:
             found.add(value)
-        if "://" in value:
-            account = value.partition("://")[2].rpartition("@")[0].rpartition("/")[2]
-            found |= {part for part in (account, account.partition(":")[2]) if len(part) > 3}
+        found |= {secret for secret in secrets_of_url(value) if len(secret) > 3}
     return found
 
 

@@ -107,13 +107,27 @@ def addresses_of(document: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
     return {str(name): str(part(found, name).get("IPAddress") or "") for name in found}
 
 
-def names_of(document: t.Mapping[str, t.Any]) -> t.Set[str]:
-    """The names by which others of its networks find it."""
-    networks = part(part(document, "NetworkSettings"), "Networks")
-    found = {name_of(document)}
-    for name in networks:
-        found |= {str(alias) for alias in items(part(networks, name), "Aliases")}
-    return found
+def project_of(document: t.Mapping[str, t.Any]) -> str:
+    """The Compose project that it is of; empty for none."""
+    return str(part(part(document, "Config"), "Labels").get("com.docker.compose.project") or "")
+
+
+def network_mode(document: t.Mapping[str, t.Any]) -> str:
+    """Whose network it has: `host`, `container:<id>`, or the name of one."""
+    return str(part(document, "HostConfig").get("NetworkMode") or "")
+
+
+def ports_of(document: t.Mapping[str, t.Any]) -> t.Set[int]:
+    """The ports at which it is asked, as its image and its configuration say."""
+    numbers = (str(one).partition("/")[0] for one in part(part(document, "Config"), "ExposedPorts"))
+    return {int(number) for number in numbers if number.isdecimal() and len(number) < 6}
+
+
+def names_of(document: t.Mapping[str, t.Any], project: str, networks: t.AbstractSet[str]) -> t.Set[str]:
+    """The names by which one of this project in these networks means it: many projects have a `db`, and only theirs is meant by it."""
+    joined = part(part(document, "NetworkSettings"), "Networks")
+    meant = joined if project and project_of(document) == project else [name for name in joined if name in networks]
+    return {name_of(document), *(str(alias) for name in meant for alias in items(part(joined, name), "Aliases"))}
 
 
 def log_lines(text: str, most: int) -> t.List[str]:

@@ -23,8 +23,8 @@ _CONNECT_S = 2.0
 _Document = t.Mapping[str, t.Any]
 
 
-def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Container], mine: t.Set[str]) -> t.List[Port]:
-    """Who holds each port; what containers of the service hold themselves is held by nobody else."""
+def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Container], mine: t.Set[str], questions: Questions) -> t.List[Port]:
+    """Who holds each port; what containers of the service hold themselves is held by nobody else. Without one whose holder is not seen."""
     listening = host_ports.listeners()
     found = []
     for address, number in wanted:
@@ -36,17 +36,20 @@ def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Containe
             found.append(Port(number, f"container {foreign.name}{of}", step))
             continue
         sockets = [one for one in listening if one.port == number and host_ports.collide(one.address, address)]
-        found.append(Port(number) if theirs else _held(number, sockets, everything, mine))
+        held = Port(number) if theirs else _held(number, sockets, everything, mine)
+        if held is None:
+            questions.not_looked_at.append(host_ports.unseen(number))
+        else:
+            found.append(held)
     return found
 
 
-def _held(number: int, sockets: t.Sequence[host_ports.Listener], everything: t.Sequence[Container], mine: t.Set[str]) -> Port:
+def _held(number: int, sockets: t.Sequence[host_ports.Listener], everything: t.Sequence[Container], mine: t.Set[str]) -> t.Optional[Port]:
     if not sockets:
         return Port(number)
     holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)
     if holder is None:
-        step = f"find out which with: ss -ltnp 'sport = :{number}' (as root); end it, or let the service publish another port"
-        return Port(number, "a process that only root may see", step)
+        return None
     container = next((one for one in everything if holder.container and one.id == holder.container), None)
     if container is not None and container.id in mine:
         return Port(number)
@@ -81,60 +84,71 @@ def paths(project: Project, documents: t.Sequence[_Document], mine: t.Set[str], 
 def named(project: Project, documents: t.Sequence[_Document], mine: t.Set[str]) -> t.List[t.Tuple[str, str, int]]:
     """The servers that the services' variables name; those of containers where the compose files cannot be read."""
     elsewhere = {str(one).partition("=")[0].partition(":")[0] for body in project.services.values() for one in items(body, "extra_hosts")}
-    environments = [compose_project.environment_of(body) for body in project.services.values()]
-    if not environments:
-        environments = [containers.environment_of(document) for document in documents if str(document.get("Id")) in mine]
+    asking = [
+        (compose_project.environment_of(body), compose_project.ports_of(body), str(body.get("network_mode") or ""))
+        for body in project.services.values()
+    ] or [
+        (containers.environment_of(document), containers.ports_of(document), containers.network_mode(document))
+        for document in documents
+        if str(document.get("Id")) in mine
+    ]
     found: t.Dict[t.Tuple[str, int], t.Tuple[str, str, int]] = {}
-    for environment in environments:
+    for environment, ports_of_it, mode in asking:
         for one in addresses.named_in(environment):
-            if one[1] not in elsewhere:
+            # At localhost it asks itself, which is meant where it listens there, or another in whose network it is.
+            meant = one[1] in addresses.LOOPBACK and (one[2] in ports_of_it or mode.startswith(("service:", "container:")))
+            if one[1] not in elsewhere and not meant:
                 found.setdefault(one[1:], one)
     return list(found.values())
 
 
+class Asking(t.NamedTuple):
+    """From where a service asks: its project, its networks, whether it has that of this host, and a process of it (0 for none)."""
+
+    project: str
+    networks: t.AbstractSet[str]
+    host_network: bool = False
+    pid: int = 0
+
+
 def reached(
-    wanted: t.Sequence[t.Tuple[str, str, int]], documents: t.Sequence[_Document], mine: t.Set[str], questions: Questions
+    wanted: t.Sequence[t.Tuple[str, str, int]], project: Project, documents: t.Sequence[_Document], mine: t.Set[str], questions: Questions
 ) -> t.List[Address]:
     """Whether the servers can be reached, from a replica's network where one runs, else from this host."""
     own = [document for document in documents if str(document.get("Id")) in mine]
-    networks = {name for document in own for name in containers.addresses_of(document)}
-    host_network = any(part(document, "HostConfig").get("NetworkMode") == "host" for document in own)
+    modes = [containers.network_mode(document) for document in own] + [body.get("network_mode") for body in project.services.values()]
     pids = [part(document, "State").get("Pid") for document in own]
-    pid = next((pid for pid in pids if isinstance(pid, int) and pid), 0)
-    asked = {
-        f"{host}:{port}": partial(_one, (variable, host, port), documents, networks, host_network, pid, questions)
-        for variable, host, port in wanted
-    }
+    asking = Asking(
+        project.name or next(map(containers.project_of, own), ""),
+        {name for document in own for name in containers.addresses_of(document)},
+        "host" in modes,
+        next((pid for pid in pids if isinstance(pid, int) and pid), 0),
+    )
+    asked = {f"{host}:{port}": partial(ask_server, (variable, host, port), documents, asking, questions) for variable, host, port in wanted}
     inner = Questions(min(questions.left_s, 3 * _CONNECT_S))
     answers = inner.ask(asked)
     questions.not_looked_at += [f"the server {one}" for one in inner.not_looked_at]
     return [answers[name] for name in asked if name in answers]
 
 
-def _one(
-    wanted: t.Tuple[str, str, int],
-    documents: t.Sequence[_Document],
-    networks: t.Set[str],
-    host_network: bool,
-    pid: int,
-    questions: Questions,
-) -> Address:
+def ask_server(wanted: t.Tuple[str, str, int], documents: t.Sequence[_Document], asking: Asking, questions: Questions) -> Address:
+    """Whether one server (variable, host, port) can be reached."""
     variable, host, port = wanted
     timeout_s = min(_CONNECT_S, questions.left_s or 0.1)
-    if host in addresses.LOOPBACK and not host_network:
+    if host in addresses.LOOPBACK and not asking.host_network:
         return Address(variable, host, port, "itself", "within the container")
     target = host
-    beside = [document for document in documents if host in containers.names_of(document)]
+    beside = [document for document in documents if host in containers.names_of(document, asking.project, asking.networks)]
     if beside:
         known = [(net, ip) for document in beside for net, ip in containers.addresses_of(document).items()]
-        shared = [ip for net, ip in known if not networks or net in networks]
+        shared = [ip for net, ip in known if not asking.networks or net in asking.networks]
         if not shared:
             return Address(variable, host, port, "network", some_networks(known))
         if not any(shared):
             return Address(variable, host, port, "stopped")
         target = next(filter(None, shared))
-    if pid and not host_network:
-        problem = _from_network(pid, target, port, timeout_s, questions)
+    if asking.pid and not asking.host_network:
+        problem = _from_network(asking.pid, target, port, timeout_s, questions)
         if problem is not None:
             return Address(variable, host, port, problem, "the network of the service")
     return addresses.asked(variable, host, port, timeout_s, target)

@@ -14,7 +14,9 @@ from .model import MOST_OF_TEXT, Missing
 
 _UNSET = re.compile(r'The \\?"([A-Za-z_][A-Za-z0-9_]*)\\?" variable is not set')
 _REQUIRED = re.compile(r"(?:interpolating ([\w.\[\]-]+): )?required variable ([A-Za-z_][A-Za-z0-9_]*) is missing a value(?:: ([^\n]*))?")
-_NO_FILE = re.compile(r"env file (\S+) not found|open (\S+\.env\S*): no such file")
+_NO_FILE = re.compile(r"env file (\S+) not found|couldn't find env file: (\S+)|open (\S+\.env\S*): no such file")
+_IN_ENVIRONMENT_FILE = re.compile(r"(failed to read [^\n]*?: line \d+).*", re.DOTALL)
+"""What Compose says behind the place is the text of the file, which may be a secret."""
 _RANGE_MOST = 50
 
 
@@ -91,11 +93,12 @@ def uses(text: str, variable: str) -> bool:
 def missing_in(said: str) -> t.List[Missing]:
     """What Compose says that it misses, from the message of its failure."""
     found = [Missing("required_variable", name, where, why.strip()) for where, name, why in _REQUIRED.findall(said)]
-    return found + [Missing("environment_file", one or other) for one, other in _NO_FILE.findall(said)]
+    return found + [Missing("environment_file", "".join(names)) for names in _NO_FILE.findall(said)]
 
 
 def words(said: str) -> str:
-    """Compose's message without its warnings of unset variables."""
+    """Compose's message without its warnings of unset variables, and without the text of environment files."""
+    said = _IN_ENVIRONMENT_FILE.sub(r"\1", said)
     kept = [line.strip() for line in said.splitlines() if line.strip() and not _UNSET.search(line) and "level=warning" not in line]
     return "; ".join(kept)[:MOST_OF_TEXT]
 
@@ -107,12 +110,17 @@ def published(body: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, int]]:
         if not isinstance(one, t.Mapping) or one.get("protocol", "tcp") != "tcp":
             continue
         first, _dash, last = str(one.get("published") or "").partition("-")
-        if first.isdecimal() and (not last or last.isdecimal()) and not last:
+        # Of a range each replica takes one: it is taken only when all are, which is not looked at beyond a single port.
+        if first.isdecimal() and last in ("", first):
             found.append((str(one.get("host_ip") or ""), int(first)))
-        elif first.isdecimal() and last.isdecimal():
-            # Of a range each replica takes one: it is taken only when all are, which is not looked at beyond a single port.
-            found += [(str(one.get("host_ip") or ""), int(first))] if first == last else []
     return found[:_RANGE_MOST]
+
+
+def ports_of(body: t.Mapping[str, t.Any]) -> t.Set[int]:
+    """The ports at which the service itself is asked: within the container, and those of this host that lead there."""
+    exposed = {str(one).partition("/")[0] for one in items(body, "expose")}
+    targets = {str(one.get("target")) for one in items(body, "ports") if isinstance(one, t.Mapping)}
+    return {int(port) for port in exposed | targets if port.isdecimal() and len(port) < 6} | {port for _ip, port in published(body)}
 
 
 def environment_of(body: t.Mapping[str, t.Any]) -> t.Dict[str, str]:

@@ -26,6 +26,8 @@ def ranked(findings: t.Iterable[Finding]) -> t.List[Finding]:
 
 def state(seen: Observation) -> str:
     """How many replicas run."""
+    if seen.unanswered:
+        return "what runs is not known"
     judged = any(one.health for one in seen.replicas)
     verb = "runs" if seen.of == 1 else "run"
     healthy = (" and is healthy" if seen.of == 1 else " and are healthy") if judged else ""
@@ -44,6 +46,8 @@ def conclude(seen: Observation, findings: t.Sequence[Finding]) -> Diagnosis:
     if seen.is_well:
         return Diagnosis(True, _sentence(f"{state(seen)}, but {causes[0].what}"), causes[0].next_step, order)
     begin = f"The service {seen.service} does not run as it should ({state(seen)})"
+    if seen.unanswered:
+        begin = f"Whether the service {seen.service} runs as it should is not known"
     if causes:
         maybe = "" if causes[0].severity == CAUSE else "probably because "
         text = _sentence(f"{begin}: {maybe}{causes[0].what}")

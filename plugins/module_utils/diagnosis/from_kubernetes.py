@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime
 
+from ..service.kubernetes.state import is_present
 from .compose_project import items, part
 from .model import KUBERNETES, MOST_OF_TEXT, RESTARTING, RUNNING, Condition, Observation, Replica, crashed_lately
 
@@ -16,13 +18,16 @@ _Object = t.Mapping[str, t.Any]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 _MOST_EVENTS = 100
 _QUIET = ("ContainerCreating", "PodInitializing")
-_NODE_PRESSURE = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+_LETTER = "[bcdfghjklmnpqrstvwxz2456789]"
+"""Of which Kubernetes makes names: without vowels, so that no words come of it (SafeEncodeString of apimachinery)."""
+_OF_WORKLOAD = re.compile(rf"(?:-{_LETTER}{{7,10}})?-{_LETTER}{{5}}|-\d+")
+"""What a pod's name has behind that of its workload: the hash of its template, if any, and five letters; or its number in a StatefulSet."""
 
 
 def observe(
     service: str,
     objects: t.Iterable[t.Any],
-    logs: t.Iterable[t.Any] = (),
+    logs: t.Optional[t.Mapping[str, str]] = None,
     *,
     wanted: t.Optional[int] = None,
     log_lines: int = 40,
@@ -33,14 +38,14 @@ def observe(
     Args:
         service: Name of the workload, for sentences.
         objects: The workload, its pods, ReplicaSets, claims, the events of the namespace, the nodes; more is passed over.
-        logs: Dictionaries with `pod` (or the pod as `item`) and `log` (text or lines).
+        logs: The last lines by name of the pod.
         wanted: Replicas that shall run; by default as the workload says.
         log_lines: How many of the last lines count.
         now: The time (UTC); by default that of this host.
     """
     known = [one for one in objects if isinstance(one, t.Mapping)]
     seen = Observation(KUBERNETES, service, wanted)
-    lines = _logs(logs, log_lines)
+    lines = {pod: [line[:MOST_OF_TEXT] for line in text.splitlines()[-log_lines:]] for pod, text in (logs or {}).items()}
     kinds = {kind: [one for one in known if one.get("kind") == kind] for kind in {str(one.get("kind")) for one in known}}
     workloads = [one for kind in WORKLOADS for one in kinds.get(kind, [])]
     for workload in workloads:
@@ -55,16 +60,16 @@ def observe(
         for one in kinds.get(kind, []):
             _conditions(seen, one)
     for pod in kinds.get("Pod", []):
-        if part(pod, "metadata").get("deletionTimestamp") or part(pod, "status").get("phase") == "Succeeded":
-            continue
-        seen.replicas.append(_replica(pod, lines.get(name_of(pod), ()), now))
+        if is_present(pod):
+            seen.replicas.append(_replica(pod, lines.get(name_of(pod), ()), now))
     seen.replicas.sort(key=lambda one: one.name)
     for claim in kinds.get("PersistentVolumeClaim", []):
         phase = str(part(claim, "status").get("phase") or "")
         seen.conditions.append(Condition("PersistentVolumeClaim", name_of(claim), "Phase", phase, "", ""))
     for node in kinds.get("Node", []):
         _conditions(seen, node)
-    _events(seen, kinds.get("Event", []), {name_of(one) for one in known if one.get("kind") != "Event"})
+    names = {name_of(one) for one in known if one.get("kind") != "Event"}
+    _events(seen, kinds.get("Event", []), names, [name_of(one) for one in workloads])
     seen.looked_at += [f"{len(found)} {kind}" for kind, found in sorted(kinds.items())] + (["the last lines of the logs"] if lines else [])
     return seen
 
@@ -92,54 +97,62 @@ def _conditions(seen: Observation, document: _Object) -> None:
         seen.conditions.append(Condition(kind, name, "Phase", *words))
 
 
-def _events(seen: Observation, events: t.Sequence[_Object], names: t.Set[str]) -> None:
+def _events(seen: Observation, events: t.Sequence[_Object], names: t.Set[str], workloads: t.Sequence[str]) -> None:
     newest = sorted(events, key=lambda one: str(one.get("lastTimestamp") or one.get("eventTime") or ""))[-_MOST_EVENTS:]
     for event in newest:
         about = part(event, "involvedObject") or part(event, "regarding")
         name = str(about.get("name") or "")
-        ours = not names or name in names or any(name.startswith(f"{one}-") for one in names if one)
+        ours = not names or name in names or any(name.startswith(one) and _OF_WORKLOAD.fullmatch(name[len(one) :]) for one in workloads)
         if event.get("type") == "Warning" and ours:
             said = str(event.get("message") or event.get("note") or "")[:MOST_OF_TEXT]
             seen.conditions.append(Condition(str(about.get("kind") or ""), name, "Event", "Warning", str(event.get("reason") or ""), said))
 
 
-def _logs(logs: t.Iterable[t.Any], most: int) -> t.Dict[str, t.List[str]]:
-    found: t.Dict[str, t.List[str]] = {}
-    for one in logs:
-        if isinstance(one, t.Mapping):
-            text = one.get("log")
-            lines = text.splitlines() if isinstance(text, str) else [str(line) for line in text] if isinstance(text, list) else []
-            pod = one.get("pod") or name_of(part(one, "item"))
-            found.setdefault(str(pod or ""), []).extend(line[:MOST_OF_TEXT] for line in lines[-most:])
-    return found
+def is_ready(pod: _Object) -> bool:
+    """Whether Kubernetes says that it is."""
+    conditions = [one for one in items(part(pod, "status"), "conditions") if isinstance(one, t.Mapping)]
+    return any((one.get("type"), one.get("status")) == ("Ready", "True") for one in conditions)
 
 
-def _replica(pod: _Object, log: t.Sequence[str], now: t.Optional[datetime]) -> Replica:
+class Container(t.NamedTuple):
+    """A container of a pod as its status has it; `is_first` for one that must end well before the others start."""
+
+    status: _Object
+    is_first: bool
+
+    @property
+    def last_end(self) -> _Object:
+        """How it ended last; empty where it never did."""
+        return _last_end(self.status)
+
+
+def worst_of(pod: _Object) -> Container:
+    """The container that explains most why a pod is not well: an init container that has not ended well before all others."""
     status = part(pod, "status")
     first = [one for one in items(status, "initContainerStatuses") if isinstance(one, t.Mapping) and not _ended_well(one)]
     main = [one for one in items(status, "containerStatuses") if isinstance(one, t.Mapping)]
-    # An init container that has not ended well explains all that come after it.
     worst = max([*first, *main], key=_badness, default={})
-    waiting, last = part(part(worst, "state"), "waiting"), _last_end(worst)
-    phase, reason = (
-        str(status.get("phase") or "Unknown"),
-        str(waiting.get("reason") or part(part(worst, "state"), "terminated").get("reason") or ""),
-    )
-    ready = any(
-        isinstance(one, t.Mapping) and (one.get("type"), one.get("status")) == ("Ready", "True") for one in items(status, "conditions")
-    )
+    return Container(worst, any(one is worst for one in first))
+
+
+def _replica(pod: _Object, log: t.Sequence[str], now: t.Optional[datetime]) -> Replica:
+    status, worst = part(pod, "status"), worst_of(pod)
+    main = [one for one in items(status, "containerStatuses") if isinstance(one, t.Mapping)]
+    state, last = part(worst.status, "state"), worst.last_end
+    waiting = part(state, "waiting")
+    phase, reason = str(status.get("phase") or "Unknown"), str(waiting.get("reason") or part(state, "terminated").get("reason") or "")
     runs = phase == "Running" and bool(main) and all("running" in part(one, "state") for one in main)
     crashed = any(crashed_lately(str(part(part(one, "lastState"), "terminated").get("finishedAt") or ""), now) for one in main)
-    exit_status, restarts = last.get("exitCode"), worst.get("restartCount")
+    exit_status, restarts = last.get("exitCode"), worst.status.get("restartCount")
     return Replica(
         name=name_of(pod),
         state=(RESTARTING if crashed else RUNNING) if runs else reason or phase,
-        health="" if not runs else "healthy" if ready else "unhealthy",
+        health="" if not runs else "healthy" if is_ready(pod) else "unhealthy",
         exit_status=exit_status if isinstance(exit_status, int) and not isinstance(exit_status, bool) else None,
         out_of_memory=last.get("reason") == "OOMKilled",
         restarts=restarts if isinstance(restarts, int) and not isinstance(restarts, bool) else 0,
         started=bool(last) or runs,
-        reason=f"Init:{reason}" if first and worst in first and reason else reason,
+        reason=f"Init:{reason}" if worst.is_first and reason else reason,
         error=str(waiting.get("message") or last.get("message") or status.get("message") or "")[:MOST_OF_TEXT],
         log=tuple(log),
     )
@@ -165,4 +178,4 @@ def _last_end(container: _Object) -> _Object:
     return part(part(container, "state"), "terminated") or part(part(container, "lastState"), "terminated")
 
 
-__all__ = ["WORKLOADS", "observe"]
+__all__ = ["WORKLOADS", "is_ready", "observe", "worst_of"]

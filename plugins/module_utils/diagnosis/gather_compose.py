@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from ..command import Completed
 from ..errors import CommandFailed
-from . import addresses, compose_images, compose_network, compose_project, host_files
+from ..service.compose.project import Project as Called
+from . import addresses, compose_images, compose_network, compose_project, compose_services, host_files
 from . import compose_containers as containers
 from .compose_containers import Container
-from .compose_project import Project, part
-from .model import COMPOSE, RUNNING, Dependency, Message, Missing, Observation, Replica
+from .compose_project import Project
+from .model import COMPOSE, RUNNING, Message, Missing, Observation
 from .questions import Questions
 
 _MOST_LOGS = 4
@@ -37,17 +38,15 @@ class Request:
     ports: t.Tuple[int, ...] = ()
     log_lines: int = 40
 
-    def compose(self, *words: str) -> t.List[str]:
-        """The call of Compose for this project."""
-        argv = ["docker", "compose"]
-        argv += [word for name in self.compose_files for word in ("--file", self._path(name))]
-        argv += ["--env-file", self._path(self.environment_file)] if self.environment_file else []
-        argv += ["--project-name", self.project_name] if self.project_name else []
-        argv += ["--project-directory", self.project_folder] if self.project_folder else []
-        return [*argv, "--profile", "*", *words]
+    @property
+    def called(self) -> Called:
+        """The project, as Compose is called about it."""
+        return Called(self.project_folder, self.compose_files, self.environment_file, self.project_name, self.service)
 
-    def _path(self, name: str) -> str:
-        return os.path.join(self.project_folder, name) if self.project_folder else name
+    def config(self, questions: Questions, *words: str, check: bool = True) -> Completed:
+        """The configuration as Compose tells it, with the services of every profile."""
+        call = self.called.compose("--profile", "*", "config", "--format", "json", *words)
+        return questions.run(call.argv, check=check, folder=call.folder)
 
 
 def gather(request: Request, questions: Questions) -> Observation:
@@ -71,6 +70,8 @@ def gather(request: Request, questions: Questions) -> Observation:
     information: t.Mapping[str, t.Any] = first.get("the engine", {})
     _engine_trouble(questions, information, seen)
     own = _own(request, project, everything)[:_MOST_REPLICAS]
+    if not request.service:
+        project = compose_services.without_unused_profiles(project, {one.service for one in own})
     others = [one for one in everything if one not in own]
     second = questions.ask(_second(request, questions, project, own, others, said))
     documents: t.List[t.Mapping[str, t.Any]] = second.get("the state of the containers", [])
@@ -78,15 +79,16 @@ def gather(request: Request, questions: Questions) -> Observation:
     mine = {one.id for one in own}
     for document in documents:
         seen.secrets |= addresses.secrets_in(containers.environment_of(document))
-        if str(document.get("Id")) in mine:
-            name = containers.name_of(document)
-            seen.replicas.append(containers.replica(document, logs.get(name, ())))
-    seen.replicas.sort(key=lambda one: one.name)
-    _wanted(project, seen)
+    ending = set() if request.service else compose_services.one_shots(project)
+    seen.replicas, done = compose_services.replicas(own, documents, logs, ending)
+    if seen.wanted is None:
+        # `up --scale` goes beyond what the files say: what exists counts where it is more.
+        seen.wanted = compose_services.wanted(project, done)
+    seen.unanswered = questions.why_not("the containers of this host") or questions.why_not("the state of the containers")
     seen.missing += second.get("the variables", []) + second.get("networks and volumes", [])
     seen.images += compose_images.images(second.get("the images", {}), information)
-    seen.dependencies += _dependencies(project, documents, others)
-    seen.missing += _names_taken(project, everything)
+    seen.dependencies += [] if seen.unanswered else compose_services.dependencies(project, documents, others)
+    seen.missing += compose_services.names_taken(project, everything)
     _third(request, questions, seen, project, documents, everything, mine, information)
     seen.looked_at += questions.looked_at
     seen.not_looked_at += questions.not_looked_at
@@ -96,7 +98,7 @@ def gather(request: Request, questions: Questions) -> Observation:
 def _config(request: Request, questions: Questions, folder: str) -> Completed:
     if request.project_folder and not folder:
         return Completed("", "", 0)
-    return questions.run(request.compose("config", "--format", "json"), check=False, folder=folder)
+    return request.config(questions, check=False)
 
 
 def _information(questions: Questions) -> t.Mapping[str, t.Any]:
@@ -105,7 +107,8 @@ def _information(questions: Questions) -> t.Mapping[str, t.Any]:
         found = json.loads(done.stdout)
         if isinstance(found, dict) and not found.get("ServerErrors"):
             return found
-    raise CommandFailed("The engine does not answer", why=(done.stderr.strip() or done.stdout[-300:]).splitlines()[-1][:300])
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    raise CommandFailed("The engine does not answer", why=said[-1][:300] if said else f"docker info says nothing (status {done.status})")
 
 
 def _engine_trouble(questions: Questions, information: t.Mapping[str, t.Any], seen: Observation) -> None:
@@ -135,12 +138,11 @@ def _project(said: Completed, request: Request, seen: Observation) -> Project:
 def _own(request: Request, project: Project, everything: t.Sequence[Container]) -> t.List[Container]:
     """The containers of the service, also where the compose files cannot be read."""
     name = project.name or request.project_name
-    folder = os.path.realpath(request.project_folder) if request.project_folder else ""
+    home = request.called.home
     return [
         one
         for one in everything
-        if (one.project == name if name else folder and folder == os.path.realpath(one.folder or "/"))
-        and request.service in ("", one.service)
+        if (one.project == name if name else home == os.path.realpath(one.folder or "/")) and request.service in ("", one.service)
     ]
 
 
@@ -182,8 +184,7 @@ def _logs(request: Request, questions: Questions, own: t.Sequence[Container]) ->
 
 
 def _unset(request: Request, questions: Questions, unset: t.Sequence[str]) -> t.List[Missing]:
-    raw = questions.run(request.compose("config", "--no-interpolate", "--format", "json"), folder=request.project_folder).stdout
-    text = compose_project.variables_used(raw, request.service)
+    text = compose_project.variables_used(request.config(questions, "--no-interpolate").stdout, request.service)
     return [Missing("variable", name) for name in unset if compose_project.uses(text, name)]
 
 
@@ -192,51 +193,6 @@ def _externals(questions: Questions, project: Project) -> t.List[Missing]:
     for kind, names in (("network", project.networks), ("volume", project.volumes)):
         there = questions.run(["docker", kind, "ls", "--format", "{{.Name}}"]).stdout.split() if names else []
         found += [Missing(kind, name) for name in names if name not in there]
-    return found
-
-
-def _wanted(project: Project, seen: Observation) -> None:
-    if seen.wanted is None and project.services:
-        numbers = [part(body, "deploy").get("replicas", body.get("scale", 1)) for body in project.services.values()]
-        # `up --scale` goes beyond what the files say: what exists counts where it is more.
-        seen.wanted = sum(number for number in numbers if isinstance(number, int))
-
-
-def _dependencies(project: Project, documents: t.Sequence[t.Mapping[str, t.Any]], others: t.Sequence[Container]) -> t.List[Dependency]:
-    by_id = {str(document.get("Id")): containers.replica(document) for document in documents}
-    found = []
-    for body in project.services.values():
-        for name, how in sorted(part(body, "depends_on").items()):
-            if name in project.services:
-                continue
-            replicas = [by_id[one.id] for one in others if (one.project, one.service) == (project.name, name) and one.id in by_id]
-            condition = str(part({"how": how}, "how").get("condition") or "service_started")
-            found.append(Dependency(name, _trouble(replicas, condition)))
-    return found
-
-
-def _trouble(replicas: t.Sequence[Replica], condition: str) -> str:
-    if not replicas:
-        return "has no container"
-    if condition == "service_completed_successfully":
-        bad = [one for one in replicas if one.exit_status != 0]
-        return f"has not ended well ({bad[0].name} is {bad[0].state})" if bad else ""
-    bad = [one for one in replicas if not one.is_well]
-    if len(bad) < len(replicas):
-        return ""
-    status = f" ({bad[0].exit_status})" if bad[0].exit_status is not None else ""
-    says = f", its health check says: {bad[0].health_says[-1]}" if bad[0].health_says else ""
-    return f"is {bad[0].health if bad[0].state == RUNNING else bad[0].state}{status}{says}"
-
-
-def _names_taken(project: Project, everything: t.Sequence[Container]) -> t.List[Missing]:
-    found = []
-    for name, body in project.services.items():
-        wanted = str(body.get("container_name") or "")
-        for one in everything if wanted else ():
-            if one.name == wanted and (one.project, one.service) != (project.name, name):
-                holder = f"project {one.project}, service {one.service}" if one.project else "no project"
-                found.append(Missing("container_name", wanted, name, f"{one.state}, of {holder}"))
     return found
 
 
@@ -256,13 +212,13 @@ def _third(
     paths = compose_network.paths(project, documents, mine, information)
     mounts = compose_network.mounts(project)
     asked: t.Dict[str, t.Callable[[], t.Any]] = {"the file systems": lambda: host_files.spaces(paths)}
-    if wanted:
-        asked["the ports"] = lambda: compose_network.ports(wanted, everything, mine)
+    if wanted and not seen.unanswered:  # else its own containers would be taken for strangers
+        asked["the ports"] = lambda: compose_network.ports(wanted, everything, mine, questions)
     if mounts:
-        asked["what is mounted"] = lambda: [host_files.mount(*one) for one in mounts]
+        asked["what is mounted"] = lambda: host_files.mounts(mounts, questions)
     named = compose_network.named(project, documents, mine)
     if named:
-        asked["the servers that its variables name"] = lambda: compose_network.reached(named, documents, mine, questions)
+        asked["the servers that its variables name"] = lambda: compose_network.reached(named, project, documents, mine, questions)
     limited = [one.name for one in seen.replicas if one.memory_limit and one.state == RUNNING]
     if limited:
         argv = ["docker", "stats", "--no-stream", "--format", "{{.Name}}\t{{.MemPerc}}", *limited]

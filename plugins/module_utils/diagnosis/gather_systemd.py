@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 import typing as t
 from dataclasses import dataclass
 from functools import partial
 
+from ..configuration.systemd_syntax import parse
+from ..service.systemd.environment import shown_environment
+from ..service.systemd.state import Unit, names_of, remembered, show, target_of
 from . import addresses, host_files, host_ports, unit_facts
 from .model import SYSTEMD, Address, Dependency, Message, Missing, Mount, Observation, Port
 from .questions import Questions
 
 _MOST_UNITS = 20
 _MOST_LOGS = 4
-_CONNECT_S = 2.0
+_CONNECT_S, _SHOW_S = 2.0, 10.0
 _ENVIRONMENT_BYTES = 65536
+_MAY_EXECUTE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 
 @dataclass(frozen=True)
@@ -32,24 +37,19 @@ class Request:
     ports: t.Tuple[int, ...] = ()
     log_lines: int = 40
 
-    @property
-    def template(self) -> t.Tuple[str, str]:
-        """What stands before and after the name of an instance; the second is empty where the unit is no template."""
-        before, at, after = self.unit.partition("@.")
-        return (f"{before}@", f".{after}") if at else (self.unit, "")
-
 
 def gather(request: Request, questions: Questions) -> Observation:
     """Look at everything that can keep the units from running; what cannot be looked at is noted."""
     seen = Observation(SYSTEMD, request.unit, request.wanted)
-    units = _units(request, questions)
-    shown = questions.ask({"the units": lambda: _show(questions, units)} if units else {})
-    properties: t.Dict[str, t.Dict[str, str]] = shown.get("the units", {})
-    seen.messages += [Message("systemd", one) for one in questions.not_looked_at]
+    target = target_of(request.unit, request.instances)
+    shown: t.Dict[str, Unit] = questions.ask({"the units": lambda: _show(questions, names_of(target))}).get("the units", {})
+    properties = {unit.name: unit for unit in remembered(target, list(shown.values()))[:_MOST_UNITS]}
+    seen.unanswered = questions.why_not("the units")
+    seen.messages += [Message("systemd", seen.unanswered)] if seen.unanswered else []
     seen.properties.update(properties)
     if seen.wanted is None:
-        seen.wanted = len(units) or 1
-    needed = sorted({name for unit in properties.values() for name in unit_facts.required(unit)} - set(units))
+        seen.wanted = len(properties) or 1
+    needed = sorted({name for unit in properties.values() for name in unit_facts.required(unit)} - set(properties))[:_MOST_UNITS]
     sockets = sorted({name for unit in properties.values() for name in unit.get("TriggeredBy", "").split() if name.endswith(".socket")})
     asked: t.Dict[str, t.Callable[[], t.Any]] = {"the journal": lambda: _journals(request, questions, properties)}
     if needed:
@@ -67,27 +67,16 @@ def gather(request: Request, questions: Questions) -> Observation:
         seen.messages += [Message("systemd", line) for line in about]
     seen.messages += [Message("verify", text) for text in answers.get("the unit files", []) if text]
     seen.dependencies += [Dependency(name, _trouble(unit)) for name, unit in answers.get("the units that it requires", {}).items()]
-    ports = [*request.ports, *(port for unit in answers.get("its sockets", {}).values() for port in unit_facts.stream_ports(unit))]
-    _files_and_servers(questions, seen, properties, sorted(set(ports)), {*units, *sockets})
+    numbers = [*request.ports, *(port for unit in answers.get("its sockets", {}).values() for port in unit_facts.stream_ports(unit))]
+    # By an alias systemd knows it under another name; without an answer its own sockets would be taken for a stranger's.
+    _files_and_servers(questions, seen, properties, [] if seen.unanswered else sorted(set(numbers)), {target.unit, *properties, *sockets})
     seen.looked_at += questions.looked_at
     seen.not_looked_at += questions.not_looked_at
     return seen
 
 
-def _units(request: Request, questions: Questions) -> t.List[str]:
-    before, after = request.template
-    if not after:
-        return [request.unit if "." in request.unit else f"{request.unit}.service"]
-    if request.instances:
-        return [f"{before}{name}{after}" for name in request.instances]
-    argv = ["systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", "--", f"{before}*{after}"]
-    answer = questions.ask({"the instances": lambda: questions.run(argv).stdout})
-    return [line.split()[0] for line in answer.get("the instances", "").splitlines() if line.split()][:_MOST_UNITS]
-
-
-def _show(questions: Questions, units: t.Sequence[str]) -> t.Dict[str, t.Dict[str, str]]:
-    argv = ["systemctl", "show", "--no-pager", f"--property={unit_facts.PROPERTIES}", "--", *units[:_MOST_UNITS]]
-    return unit_facts.blocks(questions.run(argv).stdout)
+def _show(questions: Questions, names: t.Sequence[str]) -> t.Dict[str, Unit]:
+    return {unit.name: unit for unit in show(names, unit_facts.PROPERTIES, max(0.1, min(_SHOW_S, questions.left_s)))}
 
 
 def _journals(
@@ -96,7 +85,7 @@ def _journals(
     found = {}
     for name in sorted(properties, key=lambda name: properties[name].get("ActiveState") == "active")[:_MOST_LOGS]:
         argv = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={request.log_lines}", f"--unit={name}"]
-        found[name] = unit_facts.journal(questions.run(argv).stdout)
+        found[name] = unit_facts.journal(questions.run(argv).stdout, unit_facts.last_start(properties[name]))
     return found
 
 
@@ -115,19 +104,19 @@ def _trouble(unit: t.Mapping[str, str]) -> str:
 
 
 def _files_and_servers(
-    questions: Questions, seen: Observation, properties: t.Mapping[str, t.Mapping[str, str]], ports: t.List[int], own: t.Set[str]
+    questions: Questions, seen: Observation, properties: t.Mapping[str, Unit], numbers: t.List[int], own: t.Set[str]
 ) -> None:
     environment: t.Dict[str, str] = {}
     paths = {"/": "the root file system", "/var": "/var", "/tmp": "/tmp"}  # noqa: S108 - looked at, not written to
     for name, unit in properties.items():
-        environment.update(unit_facts.environment(unit.get("Environment", "").replace("\n", " ")))
+        environment.update(shown_environment(unit.get("Environment", "")))
         environment.update(_environment_files(name, unit, seen))
         if not unit.get("RootDirectory") and not unit.get("RootImage"):
-            _files(name, unit, seen, paths)
+            files(name, unit, seen, paths)
     seen.secrets |= addresses.secrets_in(environment)
     asked: t.Dict[str, t.Callable[[], t.Any]] = {"the file systems": lambda: host_files.spaces(paths)}
-    if ports:
-        asked["the ports"] = lambda: [_port(number, own) for number in ports]
+    if numbers:
+        asked["the ports"] = lambda: ports(numbers, own, questions)
     named = addresses.named_in(environment)
     if named:
         asked["the servers that its variables name"] = lambda: _reached(questions, named)
@@ -137,14 +126,14 @@ def _files_and_servers(
     seen.addresses += answers.get("the servers that its variables name", [])
 
 
-def _environment_files(name: str, unit: t.Mapping[str, str], seen: Observation) -> t.Dict[str, str]:
+def _environment_files(name: str, unit: Unit, seen: Observation) -> t.Dict[str, str]:
     found: t.Dict[str, str] = {}
-    for path, may_be_missing in unit_facts.environment_files(unit):
+    for path, may_be_missing in unit.environment_files:
         if any(character in path for character in "*?["):
             continue
         try:
             with open(path, encoding="utf-8", errors="replace") as stream:
-                found.update(unit_facts.environment(stream.read(_ENVIRONMENT_BYTES)))
+                found.update({one.name: one.value or "" for one in parse(stream.read(_ENVIRONMENT_BYTES))})
         except FileNotFoundError:
             if not may_be_missing:
                 seen.missing.append(Missing("environment_file", path, name))
@@ -153,20 +142,18 @@ def _environment_files(name: str, unit: t.Mapping[str, str], seen: Observation) 
     return found
 
 
-def _files(name: str, unit: t.Mapping[str, str], seen: Observation, paths: t.Dict[str, str]) -> None:
+def files(name: str, unit: t.Mapping[str, str], seen: Observation, paths: t.Dict[str, str]) -> None:
+    """Look whether the programs, the working folder and the account of a unit are there; the folder is added to `paths`."""
     for path, _code, _status in unit_facts.programs(unit.get("ExecStart", "")):
-        if not path.startswith("/"):
-            continue
-        if not os.path.exists(path):
-            seen.mounts.append(Mount(path, "ExecStart", "no_program", name))
-        elif not os.access(path, os.X_OK):
-            seen.mounts.append(Mount(path, "ExecStart", "not_executable", name))
+        mode = _mode(path, seen) if path.startswith("/") else None
+        if mode is not None and not mode & _MAY_EXECUTE:
+            seen.mounts.append(Mount(path, "ExecStart", "not_executable" if mode else "no_program", name))
     folder = unit.get("WorkingDirectory", "")
-    if folder.startswith("/"):
-        if os.path.isdir(folder):
-            paths.setdefault(folder, f"the working folder of {name}")
-        else:
-            seen.mounts.append(Mount(folder, "WorkingDirectory", "no_folder", name))
+    mode = _mode(folder, seen) if folder.startswith("/") else None
+    if mode is not None and stat.S_ISDIR(mode):
+        paths.setdefault(folder, f"the working folder of {name}")
+    elif mode is not None:
+        seen.mounts.append(Mount(folder, "WorkingDirectory", "no_folder", name))
     user = unit.get("User", "")
     if user and unit.get("DynamicUser") != "yes" and not user.isdecimal():
         try:
@@ -175,20 +162,33 @@ def _files(name: str, unit: t.Mapping[str, str], seen: Observation, paths: t.Dic
             seen.missing.append(Missing("account", user, name))
 
 
-def _port(number: int, own: t.Set[str]) -> Port:
-    sockets = [one for one in host_ports.listeners() if one.port == number]
-    if not sockets:
-        return Port(number)
-    holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)
-    if holder is None:
+def _mode(path: str, seen: Observation) -> t.Optional[int]:
+    """Kind and rights of a file or folder; 0 where there is none, None where this account may not look, which is no fault of the unit."""
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        seen.not_looked_at.append(f"{path}: {error.strerror}")
+        return None
+
+
+def ports(numbers: t.Iterable[int], own: t.AbstractSet[str], questions: Questions) -> t.List[Port]:
+    """Who holds each port, other than the units `own`. One whose holder is not seen is left out."""
+    listening, found = host_ports.listeners(), []
+    for number in numbers:
+        sockets = [one for one in listening if one.port == number]
+        holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)
         # systemd's own sockets are held by process 1, which root sees.
-        step = f"find out which with: ss -ltnp 'sport = :{number}' (as root); end it, or give the service another port"
-        return Port(number, "a process that only root may see", step)
-    if holder.unit in own or holder.pid == 1:
-        return Port(number)
-    of = f" of {holder.unit}" if holder.unit else " of a container" if holder.container else ""
-    end = f"stop {holder.unit}" if holder.unit else f"end process {holder.pid}"
-    return Port(number, f"process {holder.pid} ({holder.program}){of}", f"{end}, or give the service another port")
+        if not sockets or (holder and (holder.unit in own or holder.pid == 1)):
+            found.append(Port(number))
+        elif holder is None:
+            questions.not_looked_at.append(host_ports.unseen(number))
+        else:
+            of = f" of {holder.unit}" if holder.unit else " of a container" if holder.container else ""
+            end = f"stop {holder.unit}" if holder.unit else f"end process {holder.pid}"
+            found.append(Port(number, f"process {holder.pid} ({holder.program}){of}", f"{end}, or give the service another port"))
+    return found
 
 
 def _reached(questions: Questions, named: t.Sequence[t.Tuple[str, str, int]]) -> t.List[Address]:
@@ -199,4 +199,4 @@ def _reached(questions: Questions, named: t.Sequence[t.Tuple[str, str, int]]) ->
     return [answers[name] for name in asked if name in answers]
 
 
-__all__ = ["Request", "gather"]
+__all__ = ["Request", "files", "gather", "ports"]

@@ -11,6 +11,7 @@ import stat
 import typing as t
 
 from .model import Mount, Space
+from .questions import Questions
 
 _FILE_LIKE = (".conf", ".cfg", ".crt", ".env", ".ini", ".json", ".key", ".pem", ".properties", ".sh", ".sql", ".toml", ".yaml", ".yml")
 
@@ -34,14 +35,27 @@ def spaces(paths: t.Mapping[str, str]) -> t.List[Space]:
     return list(found.values())
 
 
+def mounts(wanted: t.Iterable[t.Tuple[str, str, str]], questions: Questions) -> t.List[Mount]:
+    """What `mount` says of each source, target and user; one that this account may not look at is noted and left out."""
+    found = []
+    for source, target, user in wanted:
+        try:
+            found.append(mount(source, target, user))
+        except OSError as error:
+            questions.not_looked_at.append(f"{source}, which is mounted at {target}: {error.strerror}")
+    return found
+
+
 def mount(source: str, target: str, user: str = "") -> Mount:
-    """What is wrong with a file or folder of this host that a replica mounts at `target` and reads as `user` (a number, or nothing)."""
+    """What is wrong with a file or folder of this host that a replica mounts at `target` and reads as `user` (a number, or nothing).
+
+    Raises:
+        OSError: This account may not look at it, which says nothing of the service's.
+    """
     try:
         status = os.stat(source)
     except FileNotFoundError:
         return Mount(source, target, "missing")
-    except OSError as error:
-        return Mount(source, target, "not_readable", str(error.strerror))
     if stat.S_ISDIR(status.st_mode) and target.lower().endswith(_FILE_LIKE) and not os.listdir(source):
         return Mount(source, target, "empty_folder")
     account, _colon, group = user.partition(":")

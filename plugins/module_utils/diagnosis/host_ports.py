@@ -105,6 +105,11 @@ def holders(inodes: t.Iterable[int], folder: str = "/proc") -> t.Dict[int, Holde
     return found
 
 
+def unseen(port: int) -> str:
+    """That nobody knows whose a port is, for what was not looked at: it may as well be the service itself."""
+    return f"who holds port {port}: only root may see that (become, or ss -ltnp 'sport = :{port}' as root)"
+
+
 def _holder(pid: int, folder: str) -> Holder:
     cgroup = _text(f"{folder}/{pid}/cgroup")
     return Holder(pid, _text(f"{folder}/{pid}/comm").strip() or "a program", container_of(cgroup), unit_of(cgroup))

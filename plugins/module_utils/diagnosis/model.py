@@ -30,7 +30,6 @@ class Replica:
         state: `running`, or the runtime's own word for what it is instead.
         health: `healthy`, `unhealthy`, `starting`; empty where nothing judges it.
         exit_status: Status of its last end; None while nothing ended.
-        killed_by: Name of the signal that ended it; empty for none.
         out_of_memory: Whether the kernel ended it for its memory.
         restarts: How often the runtime started it again by itself.
         started: Whether its program was ever started.
@@ -46,7 +45,6 @@ class Replica:
     state: str = ""
     health: str = ""
     exit_status: t.Optional[int] = None
-    killed_by: str = ""
     out_of_memory: bool = False
     restarts: int = 0
     started: bool = True
@@ -169,6 +167,7 @@ class Observation:
         runtime: `compose`, `kubernetes` or `systemd`.
         service: Its name, for sentences.
         wanted: Replicas that shall run; None where nobody says.
+        unanswered: The question without whose answer nobody knows what runs, and why it has none; empty where that is known.
         properties: Of systemd units, by unit.
         secrets: Values that must be masked wherever they appear.
         looked_at: What was looked at.
@@ -178,6 +177,7 @@ class Observation:
     runtime: str
     service: str
     wanted: t.Optional[int] = None
+    unanswered: str = ""
     replicas: t.List[Replica] = field(default_factory=list)
     messages: t.List[Message] = field(default_factory=list)
     ports: t.List[Port] = field(default_factory=list)
@@ -206,7 +206,7 @@ class Observation:
     @property
     def is_well(self) -> bool:
         """Whether all that should run does, and at least one."""
-        return self.well > 0 and self.well >= self.of
+        return not self.unanswered and self.well > 0 and self.well >= self.of
 
     @property
     def unwell(self) -> t.List[Replica]:

@@ -14,7 +14,9 @@ from dataclasses import replace
 from ..checks.redaction import Redactor, clip
 from ..errors import BadInput
 from ..progress import Progress
-from . import from_kubernetes, gather_compose, gather_systemd
+from ..service.compose import project as compose_project
+from ..service.systemd import state as systemd_state
+from . import gather_compose, gather_systemd
 from .conclude import conclude, state
 from .model import COMPOSE, KUBERNETES, MOST_OF_TEXT, SYSTEMD, Message, Observation
 from .questions import Questions
@@ -22,20 +24,13 @@ from .rules import find
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "runtime": {"type": "str", "required": True, "choices": [COMPOSE, KUBERNETES, SYSTEMD]},
-    "service": {"type": "str", "default": ""},
-    "project_folder": {"type": "path", "default": ""},
-    "compose_files": {"type": "list", "elements": "str", "default": []},
-    "environment_file": {"type": "str", "default": ""},
-    "project_name": {"type": "str", "default": ""},
-    "unit": {"type": "str", "default": ""},
-    "instances": {"type": "list", "elements": "str", "default": []},
+    **compose_project.OPTIONS,
+    **systemd_state.OPTIONS,
     "kube_config": {"type": "path", "default": ""},
     "kube_context": {"type": "str", "default": ""},
     "namespace": {"type": "str", "default": "default"},
     "workload_kind": {"type": "str", "default": "deployment"},
     "container": {"type": "str", "default": ""},
-    "objects": {"type": "list", "elements": "dict", "default": []},
-    "logs": {"type": "list", "elements": "dict", "default": []},
     "replicas": {"type": "int"},
     "ports": {"type": "list", "elements": "int", "default": []},
     "failure": {"type": "str", "default": ""},
@@ -170,22 +165,20 @@ def observe(parameters: t.Mapping[str, t.Any]) -> Observation:
     if parameters["runtime"] == SYSTEMD:
         unit = gather_systemd.Request(parameters["unit"], tuple(parameters["instances"]), wanted, ports, lines)
         return gather_systemd.gather(unit, questions)
-    if not parameters["objects"]:
-        # The package `kubernetes`, which this loads, takes longer to load than most diagnoses take.
-        from . import gather_kubernetes
+    # The package `kubernetes`, which this loads, takes longer to load than most diagnoses take.
+    from . import gather_kubernetes
 
-        workload = gather_kubernetes.Request(
-            parameters["workload_kind"],
-            parameters["service"],
-            parameters["namespace"],
-            parameters["kube_config"],
-            parameters["kube_context"],
-            parameters["container"],
-            wanted,
-            lines,
-        )
-        return gather_kubernetes.gather(workload, questions)
-    return from_kubernetes.observe(parameters["service"], parameters["objects"], parameters["logs"], wanted=wanted, log_lines=lines)
+    workload = gather_kubernetes.Request(
+        parameters["workload_kind"],
+        parameters["service"],
+        parameters["namespace"],
+        parameters["kube_config"],
+        parameters["kube_context"],
+        parameters["container"],
+        wanted,
+        lines,
+    )
+    return gather_kubernetes.gather(workload, questions)
 
 
 __all__ = ["OPTIONS", "observe", "operate", "told"]

@@ -44,6 +44,10 @@ class Questions:
         """
         return run(Command(argv, timeout_s=max(0.1, min(most_s, self.left_s)), folder=folder), check=check)
 
+    def why_not(self, name: str) -> str:
+        """The question with the reason why it has no answer; empty where it has one, or nobody asked."""
+        return next((one for one in self.not_looked_at if one.startswith(f"{name}: ")), "")
+
     def ask(self, questions: t.Mapping[str, t.Callable[[], t.Any]]) -> t.Dict[str, t.Any]:
         """Answers by question; those that failed, or came too late, are not among them."""
         # Threads that nobody waits for: a look at a file system whose server is gone may never return.

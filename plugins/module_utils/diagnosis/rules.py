@@ -9,17 +9,29 @@ from __future__ import annotations
 import typing as t
 
 from . import rules_dependency, rules_end, rules_engine, rules_host, rules_image, rules_kubernetes, rules_log, rules_systemd
-from .model import Finding, Observation, Rule
+from .model import CAUSE, Clue, Finding, Observation, Rule
+
+_OF_RUNTIMES: t.Tuple[Rule, ...] = (*rules_engine.RULES, *rules_systemd.RULES, *rules_kubernetes.RULES)
+
+
+def replicas_unknown(seen: Observation) -> t.Iterator[Clue]:
+    """What runs is not known, and no rule says why the runtime does not tell."""
+    if seen.unanswered and not any(list(rule.look(seen)) for rule in _OF_RUNTIMES if rule.severity == CAUSE):
+        yield Clue(
+            f"no answer to the question for {seen.unanswered}",
+            "ask again, with more time (service_diagnose_timeout_s) or with the rights that it takes (become)",
+        )
+
 
 RULES: t.Tuple[Rule, ...] = (
-    *rules_engine.RULES,
-    *rules_systemd.RULES,
-    *rules_kubernetes.RULES,
+    *_OF_RUNTIMES,
+    Rule("replicas_unknown", CAUSE, "The question what runs had no answer, for a reason that no other rule knows", replicas_unknown),
     *rules_image.RULES,
     *rules_host.RULES,
     *rules_end.RULES,
     *rules_dependency.RULES,
     *rules_log.RULES,
+    *rules_dependency.WEAK_RULES,
 )
 _MOST_OF_ONE = 5
 _EVIDENCE = 400

@@ -105,6 +105,8 @@ RULES = (
             lambda one: f"check the route and the firewall to {one.host}",
         ),
     ),
+)
+WEAK_RULES = (
     Rule(
         "server_is_itself",
         LIKELY,
@@ -116,3 +118,4 @@ RULES = (
         ),
     ),
 )
+"""What a word of the log tells better: an address of localhost may be one that only others are told."""

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import typing as t
 
-from .model import CAUSE, COMPOSE, LIKELY, NOTE, RUNNING, SYMPTOM, SYSTEMD, Clue, Observation, Replica, Rule, some
+from .model import CAUSE, COMPOSE, KUBERNETES, LIKELY, NOTE, RUNNING, SYMPTOM, SYSTEMD, Clue, Observation, Replica, Rule, some
 from .phrases import said
+from .rules_systemd import STATUSES
 
 _NEAR_LIMIT = 90.0
 _LOOP = 3
 """Restarts by the runtime itself that make a loop."""
 _MIB = 1 << 20
 _TIMED_OUT = ("health check exceeded timeout", "context deadline exceeded")
+_WHO_KILLED = {
+    COMPOSE: "docker events --since 1h, journalctl --dmesg --grep oom",
+    KUBERNETES: "kubectl get events, kubectl describe pod",
+    SYSTEMD: "systemctl status, journalctl --dmesg --grep oom",
+}
 _NO_PROGRAM = ("executable file not found", "not found", "no such file or directory")
 
 
@@ -35,6 +41,11 @@ def _last(replica: Replica) -> t.Tuple[str, ...]:
     return (f"its last line: {replica.log[-1]}",) if replica.log else ()
 
 
+def _where(seen: Observation, in_image: str, on_host: str) -> str:
+    """A unit's programs are those of its host; a container's come with its image."""
+    return on_host if seen.runtime == SYSTEMD else in_image
+
+
 def out_of_memory(seen: Observation) -> t.Iterator[Clue]:
     # A container that was started again keeps the mark of its last end only while nothing else ended it.
     found = [one for one in seen.replicas if one.out_of_memory and (not one.is_well or one.restarts)]
@@ -52,7 +63,7 @@ def probably_out_of_memory(seen: Observation) -> t.Iterator[Clue]:
     if found:
         yield Clue(
             f"{_names(found)} was killed (exit status 137) and may use little memory{_limit(found[0])}, which suggests that it needed more",
-            "see whether the kernel did it (journalctl --dmesg --grep oom), and give it more memory (procedure service_limits)",
+            f"see who did it ({_WHO_KILLED[seen.runtime]}), and give it more memory (procedure service_limits)",
         )
 
 
@@ -71,7 +82,8 @@ def not_executable(seen: Observation) -> t.Iterator[Clue]:
     if found:
         yield Clue(
             f"the command of {_names(found)} was found and may not be executed (exit status 126)",
-            "check the rights of the program and the first line of a script; chmod 0755 when the image is built",
+            "check the rights of the program and the first line of a script; chmod 0755 "
+            + _where(seen, "when the image is built", "on this host"),
             _last(found[0]),
         )
 
@@ -81,8 +93,8 @@ def command_not_found(seen: Observation) -> t.Iterator[Clue]:
     if found:
         error = (found[0].error,) if found[0].error else _last(found[0])
         yield Clue(
-            f"a command that {_names(found)} wants to run does not exist in its image (exit status 127)",
-            "check the command and the entry point of the service against the image",
+            f"a command that {_names(found)} wants to run does not exist {_where(seen, 'in its image', 'on this host')} (exit status 127)",
+            f"check the command of the service against {_where(seen, 'the image', 'what is installed')}",
             error,
         )
 
@@ -92,7 +104,7 @@ def killed(seen: Observation) -> t.Iterator[Clue]:
     if found:
         yield Clue(
             f"{_names(found)} was killed (exit status 137): by a person, by a stop that took too long, or by the kernel for memory",
-            "see who did it: docker events --since 1h, journalctl --dmesg --grep oom",
+            f"see who did it: {_WHO_KILLED[seen.runtime]}",
         )
 
 
@@ -132,7 +144,7 @@ _EXPLAINED = (0, 126, 127, 130, 132, 134, 135, 136, 137, 139, 143)
 def ended_with_status(seen: Observation) -> t.Iterator[Clue]:
     found = _those(seen, lambda one: one.exit_status is not None and one.exit_status not in _EXPLAINED and one.started)
     if seen.runtime == SYSTEMD:
-        found = [one for one in found if not 200 <= (one.exit_status or 0) <= 245]
+        found = [one for one in found if one.exit_status not in STATUSES]
     if found:
         yield Clue(
             f"{_names(found)} ended by itself with exit status {found[0].exit_status}",
@@ -178,6 +190,8 @@ def refused_to_start(seen: Observation) -> t.Iterator[Clue]:
 
 def too_few(seen: Observation) -> t.Iterator[Clue]:
     there = len(seen.replicas)
+    if seen.unanswered:
+        return
     if seen.wanted == 0 and not there:
         yield Clue("no replica is wanted: the service is scaled to 0", "scale it (procedure service_scale)", severity=CAUSE)
     elif seen.wanted and there < seen.wanted:

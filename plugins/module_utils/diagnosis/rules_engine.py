@@ -72,7 +72,7 @@ def _knows(kind: str) -> t.Callable[[Observation], bool]:
     return lambda seen: any(one.kind == kind for one in seen.missing)
 
 
-RULES = (
+_KNOWN = (
     said(
         "engine_missing",
         CAUSE,
@@ -191,4 +191,16 @@ RULES = (
         "a device that the container wants is not on this host",
         "check the devices of the service, and the drivers of this host",
     ),
+)
+
+
+def compose_refused(seen: Observation) -> t.Iterator[Clue]:
+    told = [one.text for one in seen.messages if one.source == "compose" and one.text]
+    if told and not any(list(rule.look(seen)) for rule in _KNOWN):
+        yield Clue(f"Docker Compose refuses the project: {told[0][:300]}", "mend what it names, and see: docker compose config --quiet")
+
+
+RULES = (
+    *_KNOWN,
+    Rule("compose_refused", CAUSE, "Docker Compose refuses the project, for a reason that no other rule knows", compose_refused),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from .model import CAUSE, LIKELY, NOTE, Clue, Mount, Observation, Rule
+from .model import CAUSE, LIKELY, NOTE, Clue, Mount, Observation, Rule, Space
 from .phrases import ALL, excerpt, messages, said
 
 _REFUSED = re.compile(
@@ -19,7 +19,7 @@ _REFUSED = re.compile(
 _FULL, _NEARLY = 99.0, 90.0
 """Percent of a file system that is full, or nearly so."""
 _LITTLE = 50 << 20
-"""Bytes with which nothing works for long, whatever share of a file system they are."""
+"""Bytes with which nothing works for long in a file system that is nearly full; a small one that is empty has no more either."""
 
 
 def port_taken(seen: Observation) -> t.Iterator[Clue]:
@@ -46,17 +46,25 @@ def port_refused(seen: Observation) -> t.Iterator[Clue]:
             return
 
 
+def _is_full(one: Space) -> bool:
+    return one.used_percent >= _FULL or (one.used_percent >= _NEARLY and one.free_bytes < _LITTLE)
+
+
+def _written_to(seen: Observation) -> t.List[Space]:
+    """Those whose fill matters: an image that is mounted read-only is full by its nature."""
+    return [one for one in seen.spaces if not one.read_only]
+
+
 def disk_full(seen: Observation) -> t.Iterator[Clue]:
-    for one in seen.spaces:
-        if one.used_percent >= _FULL or (one.free_bytes < _LITTLE and not one.read_only):
-            yield Clue(
-                f"the file system of {one.path} ({one.what}) is full: {one.used_percent:g} % used, {one.free_bytes >> 20} MiB free",
-                "make room there (procedure cleanup, log_rotation)",
-            )
+    for one in filter(_is_full, _written_to(seen)):
+        yield Clue(
+            f"the file system of {one.path} ({one.what}) is full: {one.used_percent:g} % used, {one.free_bytes >> 20} MiB free",
+            "make room there (procedure cleanup, log_rotation)",
+        )
 
 
 def inodes_exhausted(seen: Observation) -> t.Iterator[Clue]:
-    for one in seen.spaces:
+    for one in _written_to(seen):
         if one.inodes_percent is not None and one.inodes_percent >= _FULL:
             yield Clue(
                 f"the file system of {one.path} ({one.what}) has no inodes left for further files ({one.inodes_percent:g} % used)",
@@ -65,8 +73,8 @@ def inodes_exhausted(seen: Observation) -> t.Iterator[Clue]:
 
 
 def disk_nearly_full(seen: Observation) -> t.Iterator[Clue]:
-    for one in seen.spaces:
-        if _NEARLY <= one.used_percent < _FULL and one.free_bytes >= _LITTLE:
+    for one in _written_to(seen):
+        if one.used_percent >= _NEARLY and not _is_full(one):
             yield Clue(
                 f"the file system of {one.path} ({one.what}) is nearly full: {one.used_percent:g} % used",
                 "make room there (procedure cleanup, log_rotation)",
@@ -95,7 +103,7 @@ RULES = (
         r"no space left on device|disk quota exceeded",
         "a file system is full (or its inodes or a quota are used up)",
         "find which: df -h; df -i; make room there (procedure cleanup)",
-        unless=lambda seen: any(one.used_percent >= _FULL or (one.inodes_percent or 0) >= _FULL for one in seen.spaces),
+        unless=lambda seen: any(_is_full(one) or (one.inodes_percent or 0) >= _FULL for one in _written_to(seen)),
     ),
     Rule("inodes_exhausted", CAUSE, "A file system has no inodes left", inodes_exhausted),
     Rule("disk_nearly_full", NOTE, "A file system is nearly full", disk_nearly_full),

@@ -21,7 +21,7 @@ _UNKNOWN = r"manifest unknown|no such manifest|manifest for (\S+) not found|(?:i
 _AWAY = (
     r"error pinging v2 registry|lookup \S+(?: on \S+)?: (?:no such host|.*i/o timeout)"
     r"|dial tcp \S+: (?:connect: connection refused|i/o timeout)"
-    r"|net/http: request canceled while waiting for connection|TLS handshake timeout|x509: "
+    r"|net/http: request canceled while waiting for connection|TLS handshake timeout|x509: |registry: no answer within"
 )
 _RATE = r"toomanyrequests|rate limit|429 Too Many Requests"
 _SPECIFIC = re.compile("|".join((_DENIED, _UNKNOWN, _AWAY, _RATE)), re.IGNORECASE)

@@ -19,7 +19,7 @@ _UNMET = re.compile(
     re.IGNORECASE,
 )
 _Unit = t.Mapping[str, str]
-_STATUSES = {
+STATUSES = {
     200: ("CHDIR", "its working folder does not exist or may not be entered", "check WorkingDirectory and User"),
     201: ("NICE", "its priority could not be set", "check Nice"),
     202: ("FDS", "its open files could not be passed on", "check the sockets of the unit"),
@@ -154,7 +154,7 @@ def account_missing(seen: Observation) -> t.Iterator[Clue]:
 def systemd_status(seen: Observation) -> t.Iterator[Clue]:
     for name, unit in _units(seen, lambda unit: unit.get("ExecMainCode") == "1" and unit.get("ActiveState") != "active"):
         status = unit.get("ExecMainStatus", "")
-        known = _STATUSES.get(int(status)) if status.isdecimal() and len(status) < 4 else None
+        known = STATUSES.get(int(status)) if status.isdecimal() and len(status) < 4 else None
         if known and not _told_by_name(seen, int(status)):
             word, what, step = known
             yield Clue(f"systemd could not start {name}: {what} ({status}/{word})", step, _about(seen))
@@ -258,7 +258,7 @@ RULES = (
         "systemd could not read an environment file of the unit: {0}",
         "check EnvironmentFile: systemctl show --property EnvironmentFiles",
         sources=("systemd",),
-        unless=lambda seen: seen.is_well or any(one.kind == "environment_file" for one in seen.missing),
+        unless=lambda seen: any(one.kind == "environment_file" for one in seen.missing) or not any(_units(seen, _result("resources"))),
     ),
     Rule("resources", CAUSE, "systemd could not set up what the unit needs", resources),
     Rule("needs_reload", LIKELY, "The unit's files were changed and not read yet", needs_reload),

@@ -57,6 +57,12 @@ class Project:
         """What it is, for messages."""
         return f"{self.service or 'all services'} of {self.name or self.folder or ', '.join(self.files)}"
 
+    @property
+    def home(self) -> str:
+        """The folder that its containers are marked with; empty where only its name is known."""
+        folder = self.folder or (os.path.dirname(os.path.abspath(self.files[0])) if self.files else "")
+        return os.path.realpath(folder) if folder else ""
+
     def compose(self, *words: str, timeout_s: float = DEADLINE_S) -> Command:
         """The call of `docker compose` with these words."""
         options = {
@@ -132,13 +138,12 @@ def replicas_listed(text: str, project: Project) -> t.List[str]:
     rows = [row for row in (line.split("\t") for line in text.splitlines()) if len(row) == 6]
     rows = [row for row in rows if row[3].lower() != "true"]
     if not project.name:
-        folder = os.path.realpath(project.folder or os.path.dirname(os.path.abspath(project.files[0])))
-        rows = [row for row in rows if os.path.realpath(row[2]) == folder]
+        rows = [row for row in rows if os.path.realpath(row[2]) == project.home]
         found = sorted({row[1] for row in rows})
         if len(found) > 1:
             raise BadInput(
                 "Two Compose projects run from this folder",
-                where=f"{folder}: {', '.join(found)}",
+                where=f"{project.home}: {', '.join(found)}",
                 next_step="name one of them (service_compose_project)",
             )
     rows.sort(key=lambda row: (row[4], int(row[5]) if row[5].isdigit() else 0, row[0]))

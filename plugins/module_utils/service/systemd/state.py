@@ -186,14 +186,14 @@ def moment(text: str) -> str:
     return said.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def show(names: t.Sequence[str]) -> t.List[Unit]:
+def show(names: t.Sequence[str], properties: str = PROPERTIES, timeout_s: float = _TIMEOUT_S) -> t.List[Unit]:
     """What systemd says of units, in one call, each once, by name in natural order; patterns mean the units that it has in memory.
 
     Raises:
         Unreachable: systemd does not answer here.
     """
-    argv = ["systemctl", "show", "--no-pager", f"--property={PROPERTIES}", "--", *names]
-    done = run(Command(argv, environment={"TZ": "UTC"}, timeout_s=_TIMEOUT_S), check=False)
+    argv = ["systemctl", "show", "--no-pager", f"--property={properties}", "--", *names]
+    done = run(Command(argv, environment={"TZ": "UTC"}, timeout_s=timeout_s), check=False)
     if done.status != 0:
         why = done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"systemctl ended with {done.status}"
         raise Unreachable(
@@ -208,9 +208,12 @@ def show(names: t.Sequence[str]) -> t.List[Unit]:
 
 
 def unit_from(block: str) -> Unit:
-    """A unit from what systemctl says of it. Its environment files, a line each, become one property of as many lines."""
-    files = [line.partition("=")[2] for line in block.splitlines() if line.startswith("EnvironmentFiles=")]
-    return Unit({**parse_properties(block), "EnvironmentFiles": "\n".join(files)})
+    """A unit from what systemctl says of it. Properties of which it says several, a line each, become one of as many lines."""
+    repeated = {
+        name: "\n".join(line.partition("=")[2] for line in block.splitlines() if line.startswith(f"{name}="))
+        for name in ("EnvironmentFiles", "Listen")
+    }
+    return Unit({**parse_properties(block), **repeated})
 
 
 def natural(name: str) -> t.Tuple[t.Any, ...]:
@@ -225,6 +228,15 @@ def enabled_instances(target: Target) -> t.List[str]:
     return sorted({path.rpartition("/")[2] for path in paths} - {target.unit}, key=natural)
 
 
+def names_of(target: Target) -> t.List[str]:
+    """Names, and patterns of names, of all units that the service may have."""
+    if not target.is_template:
+        return [target.unit]
+    if target.instances:
+        return [target.of(instance) for instance in target.instances]
+    return [target.unit.replace("@.", "@*.", 1), *enabled_instances(target)]
+
+
 def units_of(target: Target) -> t.List[Unit]:
     """The units of a service, running or not. Instances that are neither wanted nor remembered are left out.
 
@@ -232,13 +244,7 @@ def units_of(target: Target) -> t.List[Unit]:
         BadInput: systemd knows no such unit.
         Unreachable: It does not answer.
     """
-    if not target.is_template:
-        names = [target.unit]
-    elif target.instances:
-        names = [target.of(instance) for instance in target.instances]
-    else:
-        names = [target.unit.replace("@.", "@*.", 1), *enabled_instances(target)]
-    units = show(names) or show([target.of("1")])
+    units = show(names_of(target)) or show([target.of("1")])
     missing = [unit.name for unit in units if unit.get("LoadState") == "not-found" and unit.get("ActiveState") == "inactive"]
     if missing:
         raise BadInput(
