@@ -160,6 +160,44 @@ def test_logrotate_tries_a_configuration_before_it_takes_its_place(tmp_path: Pat
     assert not path.exists()
 
 
+def test_logrotate_reads_nothing_of_a_killed_run_and_the_next_one_completes_it(tmp_path: Path) -> None:
+    logs = log(tmp_path / "logs", "api.log", 0, b"x").parent
+    good = {"name": "logs", "paths": [f"{logs}/*.log"], "size": "1M"}
+    turn(tmp_path, good)
+    folder = tmp_path / "logrotate.d"
+    given = {"service": "shop", "rotations": [{**good, "rotate": 3}], "folder": str(folder)}
+    code = (
+        "import os\n"
+        "from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import logrotate_config\n"
+        "logrotate_config._try = lambda *_all: None\n"
+        "os.rename = lambda *_names: os.kill(os.getpid(), 9)\n"
+        f"logrotate_config.operate({given!r}, False)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == -9
+    assert [path for path in folder.rglob("*") if path.is_file()] != [folder / "shop"], "it was killed while it wrote"
+    state = ["logrotate", "--debug", "--state", str(tmp_path / "state"), str(folder)]
+    told = subprocess.run(state, capture_output=True, text=True, check=True).stderr
+    assert "error" not in told, told
+    assert str(logs) in told
+    assert turn(tmp_path, {**good, "rotate": 3})["changed"]
+    assert [entry.name for entry in folder.iterdir()] == ["shop"]
+
+
+def test_what_logrotate_skips_and_what_is_wrong_with_others_keeps_no_configuration_from_its_place(tmp_path: Path) -> None:
+    logs = log(tmp_path / "logs", "api.log", 0, b"x").parent
+    good = {"name": "logs", "paths": [f"{logs}/*.log"], "size": "1M"}
+    turn(tmp_path, good, service="other")
+    folder = tmp_path / "logrotate.d"
+    for name in ("other.dpkg-old", "other.bak", "other~", "other.rpmsave"):
+        shutil.copy(folder / "other", folder / name)
+    (folder / "other").unlink()
+    (folder / "shop2").write_text("/nowhere/*.log {\n    no_such_word\n}\n")
+    assert turn(tmp_path, good)["changed"]
+    with pytest.raises(BadInput, match="cannot be the name"):
+        turn(tmp_path, good, service="shop.ucf-old")
+
+
 AGE = "from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_files_age import operate"
 
 
