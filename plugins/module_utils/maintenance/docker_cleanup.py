@@ -21,7 +21,7 @@ from .docker_volumes import copies, copy, volumes_to_remove
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "images": {"type": "str", "choices": [ALL, UNTAGGED, NONE], "default": ALL},
-    "images_older_than_h": {"type": "float", "default": 168},
+    "images_older_than_h": {"type": "float"},
     "image_arrived_h": {"type": "float", "default": 1},
     "keep_newest": {"type": "int", "default": 0},
     "keep": {"type": "list", "elements": "str", "default": []},
@@ -70,9 +70,12 @@ def wishes_of(parameters: t.Mapping[str, t.Any]) -> Wishes:
         raise BadInput("keep_newest is a number of images, 0 or more", where=str(parameters["keep_newest"]))
     if any(not pattern.strip() for pattern in (*parameters["keep"], *parameters["only"])):
         raise BadInput("A pattern of keep or only is empty", next_step="remove it, or write the name that is meant")
+    older_than_h = parameters.get("images_older_than_h")
+    if older_than_h is None:
+        older_than_h = 0 if parameters["images"] == UNTAGGED else Wishes.images_older_than_h
     return Wishes(
         images=parameters["images"],
-        images_older_than_h=max(parameters["images_older_than_h"], 0),
+        images_older_than_h=max(older_than_h, 0),
         image_arrived_h=parameters["image_arrived_h"],
         keep_newest=parameters["keep_newest"],
         containers_older_than_h=parameters["containers_older_than_h"],
