@@ -155,8 +155,7 @@ def test_engines_are_restarted_one_host_after_the_other_and_none_after_one_that_
     for host in ("one", "two"):
         log(tmp_path / "logs" / host, "old.log", 100, host.encode())
     wanted = ("-e", "maintenance_docker_restart=true", "-e", "confirm=trial")
-    where = {"DOCKER_HOST": engine.environment["DOCKER_HOST"]}
-    done = profile.run("log_rotation", *wanted, **where)
+    done = profile.run("log_rotation", *wanted, DOCKER_HOST=engine.environment["DOCKER_HOST"])
     assert done.status == 0, done.output
     assert told.read_text().split("\n")[:-1] == ["one begins", "one ends", "two begins", "two ends"]
     record = profile.records()[-1]
@@ -167,7 +166,7 @@ def test_engines_are_restarted_one_host_after_the_other_and_none_after_one_that_
     fails.touch()
     profile.variables["maintenance_container_log"]["max_size"] = "20m"
     former = (tmp_path / "two.json").read_text()
-    failed = profile.run("log_rotation", *wanted, **where)
+    failed = profile.run("log_rotation", *wanted, DOCKER_HOST=engine.environment["DOCKER_HOST"])
     assert failed.status != 0
     assert "did not come back" in failed.message
     assert "two" not in told.read_text()

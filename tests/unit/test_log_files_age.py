@@ -28,7 +28,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import log_compress, log_files_age
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_compress import Stays, compress
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_files_age import operate
-from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_rules import DAY_S, LogFile, decide, rules_of
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_rules import DAY_S, LogFile, LogPlan, decide, rules_of
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_writers import Written, unwritten
 
 # As the profile paralegal has them.
@@ -201,7 +201,13 @@ def test_a_file_that_goes_while_it_is_looked_at_is_told_in_check_mode_too(
     check_mode: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = log(tmp_path, "a.log", 40)
-    monkeypatch.setattr(log_files_age, "decide", lambda rules, files: (decide(rules, files), path.unlink())[0])
+
+    def decided(*given: t.Any) -> LogPlan:
+        plan = decide(*given)
+        path.unlink()
+        return plan
+
+    monkeypatch.setattr(log_files_age, "decide", decided)
     done = run(tmp_path, check_mode=check_mode)
     assert not done["changed"]
     assert "removed by somebody else" in done["kept"][0]["reason"]
