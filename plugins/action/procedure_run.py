@@ -82,6 +82,8 @@ class ActionModule(ActionBase):
         if arguments.get("operation") == "fail":
             arguments["results"] = arguments.get("results") or self._results_so_far(task_vars)
             arguments.update(_failure(arguments, task_vars))
+        if arguments.get("results"):
+            arguments["results"] = list(_on_each_host(arguments["results"], task_vars))
         return arguments
 
     def _results_so_far(self, task_vars: t.Dict[str, t.Any]) -> t.List[t.Dict[str, t.Any]]:
@@ -108,6 +110,19 @@ class ActionModule(ActionBase):
             return operate(validated.validated_parameters, bool(self._task.check_mode))
         except (RunbookError, OSError) as error:
             return {"failed": True, **failure(error)}
+
+
+def _on_each_host(results: t.Iterable[t.Any], task_vars: t.Mapping[str, t.Any]) -> t.Iterator[t.Any]:
+    """The results, with those that are named by the `fact` that holds them taken from every host of the play; this task runs on one."""
+    every, hosts = task_vars.get("hostvars") or {}, task_vars.get("ansible_play_hosts_all") or []
+    for entry in results:
+        if not isinstance(entry, t.Mapping) or "fact" not in entry:
+            yield entry
+            continue
+        for host in hosts:
+            result = every[host].get(entry["fact"]) if host in every else None
+            told = {"name": entry.get("name", ""), "result": dict(result) if isinstance(result, t.Mapping) else {}}
+            yield {**told, "host": str(host)} if len(hosts) > 1 else told
 
 
 def _failure(arguments: t.Dict[str, t.Any], task_vars: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:

@@ -155,6 +155,7 @@ class CallbackModule(CallbackBase):
             "started": started,
             "finished": now,
             "status": status,
+            "within": _within(task),
         }
         try:
             self._timeline.write(json.dumps(entry) + "\n")
@@ -174,6 +175,12 @@ class CallbackModule(CallbackBase):
         os.environ.pop(_TIMELINE, None)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = ""
+
+
+def _within(task: t.Any) -> t.List[str]:
+    """The names of the blocks, includes and roles that a task is a part of, as they are written, from the inside out."""
+    part = getattr(task, "_parent", None)
+    return [] if part is None else [*filter(None, [part.name]), *_within(part)]
 
 
 class Follower(threading.Thread):

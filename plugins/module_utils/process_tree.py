@@ -45,7 +45,13 @@ def below(pid: int) -> Found:
 def writers_below(folder: str) -> Found:
     """The processes, other than this one, that have a file below a folder open for writing."""
     start = os.path.realpath(folder) + os.sep
-    return {pid: start_of(pid) for pid in _pids() if pid != os.getpid() and _writes_below(pid, start)}
+    return {pid: start_of(pid) for pid in writers(lambda opened: os.readlink(opened).startswith(start))}
+
+
+def writers(wanted: t.Callable[[str], bool]) -> t.List[int]:
+    """The processes, other than this one, that have a file open for writing that is `wanted`, which is asked with the link in proc(5) that
+    leads to it. Only root sees what the processes of others have open."""
+    return [pid for pid in _pids() if pid != os.getpid() and _writes(pid, wanted)]
 
 
 def end_all(processes: Found, grace_s: float = 2.0) -> None:
@@ -81,16 +87,20 @@ def _fields(pid: int) -> t.List[str]:
         return []
 
 
-def _writes_below(pid: int, start: str) -> bool:
+def _writes(pid: int, wanted: t.Callable[[str], bool]) -> bool:
     try:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            if os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith(start):
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False  # it has ended meanwhile, or belongs to somebody else
+    for descriptor in descriptors:
+        try:
+            if wanted(f"/proc/{pid}/fd/{descriptor}"):
                 with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="utf-8") as stream:
                     flags = dict(line.split(":", 1) for line in stream if ":" in line).get("flags", "0")
                 if int(flags.strip(), 8) & _WRITES:
                     return True
-    except OSError:
-        pass  # it has ended meanwhile, or belongs to somebody else
+        except OSError:
+            continue  # it was closed meanwhile
     return False
 
 

@@ -50,7 +50,8 @@ def as_markdown(record: t.Mapping[str, t.Any]) -> str:
     if record["steps"]:
         lines += ["", "## Steps", "", "| step | result | time | |", "|---|---|---|---|"]
         for step in record["steps"]:
-            lines.append(f"| {_md(step['name'])} | {_md(_result(step))} | {_md(duration(step['duration_s']))} | {_md(step['summary'])} |")
+            name = step["name"] + _where(record, step)
+            lines.append(f"| {_md(name)} | {_md(_result(step))} | {_md(duration(step['duration_s']))} | {_md(step['summary'])} |")
     if record["decisions"]:
         lines += ["", "## Decisions", "", *(f"- {_md(decision)}" for decision in record["decisions"])]
     if record["diffs"]:
@@ -142,17 +143,25 @@ def _result(step: t.Mapping[str, t.Any]) -> str:
     return "changed" if step["changed"] and step["status"] == "ok" else str(step["status"])
 
 
+def _where(record: t.Mapping[str, t.Any], step: t.Mapping[str, t.Any]) -> str:
+    """The host of a step where the run had several, or how many hosts it had."""
+    hosts = step["hosts"]
+    if len(hosts) > 1:
+        return f" ({len(hosts)} hosts)"
+    return f" ({hosts[0]})" if hosts and len({host for one in record["steps"] for host in one["hosts"]}) > 1 else ""
+
+
 def _step_rows(record: t.Mapping[str, t.Any]) -> str:
     longest = max((step["duration_s"] or 0.0 for step in record["steps"]), default=0.0) or 1.0
     rows = []
     for step in record["steps"]:
         mark = {"failed": "bad", "unreachable": "bad", "ok": "good"}.get(step["status"], "other")
         said = f'<br><span class="small">{escape(step["summary"])}</span>' if step["summary"] else ""
-        several = f' <span class="small">({len(step["hosts"])} hosts)</span>' if len(step["hosts"]) > 1 else ""
+        where = f'<span class="small">{escape(_where(record, step))}</span>'
         width = 100 * (step["duration_s"] or 0.0) / longest
         shown = f'<span class="bar" style="width:{width:.1f}%"></span>' if step["duration_s"] is not None else ""
         rows.append(
-            f'<tr><td>{escape(step["name"])}{several}{said}</td><td class="{mark}">{escape(_result(step))}</td>'
+            f'<tr><td>{escape(step["name"])}{where}{said}</td><td class="{mark}">{escape(_result(step))}</td>'
             f'<td class="n">{escape(duration(step["duration_s"]))}{shown}</td></tr>'
         )
     return "".join(rows)

@@ -54,25 +54,40 @@ def steps_of(
 
     Args:
         timeline: One entry for each task and host, as the callback plugin sre.runbooks.progress notes them: `task`, `id`, `host`,
-            `started` and `finished` (seconds since 1970-01-01 UTC), `status` (a word of `_WORST_FIRST`).
-        results: `name` of the step (the task's, to join it with the timeline), `result` that the task registered, perhaps `summary`.
+            `started` and `finished` (seconds since 1970-01-01 UTC), `status` (a word of `_WORST_FIRST`), `within`: the names of what it
+            is a part of (blocks, includes, roles), as the playbook has them.
+        results: `name` of the step (of a task, or of what tasks are a part of, to join it with the timeline), `result` that the task
+            registered, perhaps `summary`, and perhaps the `host` whose result it is: then that host has steps of its own.
         since: When the run began, seconds since 1970-01-01 UTC; earlier tasks belong to another run.
     """
-    tasks: t.Dict[str, t.List[t.Mapping[str, t.Any]]] = {}
-    for entry in timeline:
-        if float(entry["started"]) >= since:
-            tasks.setdefault(str(entry["id"]), []).append(entry)
-    steps = [_timed(entries) for entries in tasks.values()]
+    results = list(results)
+    entries = [entry for entry in timeline if float(entry["started"]) >= since]
+    apart = {given.get("name") for given in results if given.get("host")}
+    tasks: t.Dict[t.Tuple[str, str], t.List[t.Mapping[str, t.Any]]] = {}
+    for entry in entries:
+        tasks.setdefault((str(entry["id"]), str(entry["host"]) if entry["task"] in apart else ""), []).append(entry)
+    steps = [_timed(same) for same in tasks.values()]
     for given in results:
-        name, result = str(given.get("name") or "unnamed step"), given.get("result")
+        name, host, result = str(given.get("name") or "unnamed step"), str(given.get("host") or ""), given.get("result")
         told = _told(name, result if isinstance(result, t.Mapping) else {}, str(given.get("summary") or ""))
-        same = next((step for step in steps if step["name"] == name and not step["facts"] and not step["summary"]), None)
+        open_steps = (step for step in steps if step["name"] == name and not step["facts"] and not step["summary"])
+        same = next((step for step in open_steps if not host or step["hosts"] == [host]), None)
         if same is None:
-            steps.append(told)
+            parts = [entry for entry in entries if name in entry.get("within", ()) and host in ("", entry["host"])]
+            steps.append({**_whole(told, parts), **({"hosts": [host]} if host else {})})
         else:
             same.update(summary=told["summary"], facts=told["facts"])
     # What was skipped on every host is not a step that was taken; a named result shows it all the same.
     return [step for step in steps if step["status"] != "skipped" or step["started_at"] is None]
+
+
+def _whole(told: t.Dict[str, t.Any], parts: t.Sequence[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
+    """A step that is made of tasks: it lasts from the first to the last; where it did not come to a result, it ended as they did."""
+    if not parts:
+        return told
+    timed = _timed(parts)
+    lasting = {name: timed[name] for name in ("started_at", "finished_at", "duration_s", "hosts")}
+    return {**told, **lasting, "status": timed["status"] if told["status"] == "not reached" else told["status"]}
 
 
 def _timed(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.Dict[str, t.Any]:
@@ -100,7 +115,7 @@ def _told(name: str, result: t.Mapping[str, t.Any], summary: str) -> t.Dict[str,
     else:
         status = "failed" if result.get("failed") else "skipped" if result.get("skipped") else "ok"
     duration = result.get("duration_s")
-    message = result.get("summary") or result.get("msg") or ""
+    message = result.get("summary") or result.get("conclusion") or result.get("msg") or ""
     said = summary or (message if isinstance(message, str) else "")
     return {
         "name": name,

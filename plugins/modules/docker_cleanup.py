@@ -18,7 +18,8 @@ description:
   - Looks first and decides then, so that it can say beforehand what would be removed, of what size and for what reason, and what stays
     and why. The engine's own C(prune) commands decide while they remove. That is why M(community.docker.docker_prune) does not do the
     work here.
-  - What comes into use after the decision stays. The engine refuses to remove it, and it is listed with what is kept.
+  - What comes into use after the decision stays. The engine refuses to remove it, and it is listed with what is kept. An image that has
+    lost some of its names by then gets them back; those that it does not get are told.
   - The engine is asked by the program C(docker), with the context or C(DOCKER_HOST) of the account.
 extends_documentation_fragment:
   - sre.runbooks.attributes
@@ -39,14 +40,15 @@ options:
   images_older_than_h:
     description:
       - Hours since an image was built, by the date in its configuration, as C(docker image prune --filter until=) judges it. Younger ones
-        stay.
+        stay. By default 168, and 0 where O(images=untagged).
       - Images whose date is not known stay.
     type: float
-    default: 168
   image_arrived_h:
     description:
-      - What was built, pulled or tagged on this host less than so many hours ago stays, whatever its age. It is probably about to be
-        started.
+      - What was built, pulled, loaded or tagged on this host less than so many hours ago stays, whatever its age. It is probably about to
+        be started.
+      - When an image came, the engine's own store shows to root only; where it cannot be told, the image stays, unless this is 0. An image
+        that was there when it was pulled again did not come.
     type: float
     default: 1
   keep_newest:
@@ -74,8 +76,8 @@ options:
     default: -1
   networks_older_than_h:
     description:
-      - Networks without containers that were made longer ago are removed. One in which a stopped container is, or that belongs to a
-        Compose project with containers, stays. A negative number leaves all.
+      - Networks of Compose projects without containers that were made longer ago are removed, and others where O(only) names them. One in
+        which a stopped container is, or that belongs to a Compose project with containers, stays. A negative number leaves all.
     type: float
     default: 24
   build_cache_older_than_h:

@@ -57,7 +57,7 @@ options:
     elements: str
     default: []
   restart_timeout_s:
-    description: Seconds within which the engine must answer again.
+    description: Seconds within which another process of the engine must answer.
     type: float
     default: 120
 """
@@ -85,7 +85,7 @@ former_file:
   returned: success
   type: str
 before:
-  description: C(log-driver) and C(log-opts) as the file had them.
+  description: C(log-driver) and C(log-opts) as the file had them, without what looks like a secret.
   returned: success
   type: dict
 after:

@@ -15,7 +15,8 @@ author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Removes the pods of a namespace that have succeeded or failed, evicted ones among them.
   - Those stay that a CronJob removes by its history limits or a Job by its time to live, that a Job which has not ended still counts, and
-    those of a StatefulSet, which makes them again under the same names.
+    those of a StatefulSet, which makes them again under the same names. So do those of controllers other than a ReplicaSet, a DaemonSet
+    and a Job, such as workflows, which may read from a pod what came of it.
   - Each is removed by its name and its C(uid), so that a new pod of the same name stays.
   - Where the connection is local it works in the task's own process.
 extends_documentation_fragment:
@@ -51,7 +52,7 @@ options:
   older_than_h:
     description: Pods that ended less than so many hours ago stay.
     type: float
-    default: 0
+    default: 24
 seealso:
   - module: kubernetes.core.k8s
 """

@@ -18,8 +18,9 @@ description:
   - The compressed form is written under a temporary name, made durable, unpacked again and compared before it gets its name, and only
     then the log file goes. So nothing is lost when the run is killed or the disk is full. The next run completes what a killed one has
     begun.
+  - Nothing is compressed into the last 64 MB of a disk, which servers may need; what is deleted goes first.
   - Never touched are symbolic links and what they point to, files with several names, what a rule's C(write_to) or C(follow_to) names as
-    the present log, and files that a process has open for writing. What it has written after the file was compressed would be lost. Let
+    the present log, and files that a process has open for writing, or may have, where this account cannot see that. What it has written after the file was compressed would be lost. Let
     C(logrotate) turn such a log (M(sre.runbooks.logrotate_config)).
 extends_documentation_fragment:
   - sre.runbooks.attributes
@@ -36,7 +37,8 @@ options:
       - Each with C(name), C(path) (a folder), C(pattern) (of names; C(**/) in front of it means all folders below, too), and at least one
         of C(compress_after_days), C(compress_above_bytes), C(delete_after_days). A file is compressed when one of the first two is
         exceeded.
-      - Rules without these say where the service writes to (C(write_to), with C(%Y%m%d), and C(follow_to)), and protect those files.
+      - Rules without these say where the service writes to (C(write_to), with C(%Y%m%d), and C(follow_to)), and protect those files. Nothing
+        here writes them; where C(source) asks for that, a note says so.
       - The age of a file is the time since it was last written to.
     type: list
     elements: dict

@@ -98,7 +98,9 @@ options:
     type: dict
     default: {}
   results:
-    description: Steps, each with its C(name), the C(result) that it registered, and perhaps a C(summary).
+    description:
+      - Steps, each with its C(name), the C(result) that it registered, and perhaps a C(summary).
+      - Instead of the C(result), C(fact) names the variable that holds it; then each host of the play has a step of its own.
     type: list
     elements: dict
     default: []

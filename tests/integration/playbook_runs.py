@@ -46,29 +46,31 @@ class Finished:
 
 
 class Profile:
-    """An inventory with one store.
+    """An inventory with one store, that of a server, or with none.
 
     Attributes:
         folder: Everything of it.
-        store: The store's entry in backup_stores; change it before a run.
+        store: The store's entry in backup_stores; change it before a run. Empty for none.
         variables: Further variables of the inventory.
     """
 
-    def __init__(self, folder: Path, server: PostgresqlServer, database: str = "reference") -> None:
+    def __init__(self, folder: Path, server: PostgresqlServer | None = None, database: str = "reference") -> None:
         self.folder = folder
-        self.store: dict[str, t.Any] = {
-            "kind": "postgresql",
-            "name": "reference",
-            "database": database,
-            "rto_s": 3600,
-            "rpo_s": 3600,
-            "login_host": "127.0.0.1",
-            "login_port": server.port,
-            "login_password": server.password,
-            "tool_folder": server.tools,
-            "data_folder": str(server.data),
-            "server_log_file": str(server.folder / "server.log"),
-        }
+        self.store: dict[str, t.Any] = {}
+        if server is not None:
+            self.store = {
+                "kind": "postgresql",
+                "name": "reference",
+                "database": database,
+                "rto_s": 3600,
+                "rpo_s": 3600,
+                "login_host": "127.0.0.1",
+                "login_port": server.port,
+                "login_password": server.password,
+                "tool_folder": server.tools,
+                "data_folder": str(server.data),
+                "server_log_file": str(server.folder / "server.log"),
+            }
         self.variables: dict[str, t.Any] = {}
         self.backups, self.state, self.logs = folder / "backups", folder / "state", folder / "ansible.log"
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
@@ -77,7 +79,7 @@ class Profile:
 
     def command(self, playbook: str, *options: str) -> list[str]:
         """The call of ansible-playbook, with the inventory as it is now written to disk."""
-        content = {"backup_folder": str(self.backups), "backup_stores": [self.store], **self.variables}
+        content = {"backup_folder": str(self.backups), "backup_stores": [self.store] if self.store else [], **self.variables}
         (self.folder / "inventory" / "group_vars" / "all" / "backup.yml").write_text(json.dumps(content, indent=1))
         where = str(self.folder / "inventory")
         return [str(Path(sys.executable).parent / "ansible-playbook"), str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", where, *options]

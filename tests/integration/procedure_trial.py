@@ -28,7 +28,7 @@ PLAYBOOK = """
         procedure_results:
           - {name: Work a little, result: "{{ worked }}"}
           - {name: Work more, result: "{{ more }}"}
-          - {name: Check the work, result: "{{ checked }}"}
+          - {name: Check the work, fact: checked}
         procedure_secrets: ["{{ trial_secret | default('') }}"]
       block:
         - name: Begin the procedure

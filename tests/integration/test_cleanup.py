@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import Contents, create
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine, pods_cleanup
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_model import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_plan import plan
@@ -79,20 +79,17 @@ def ours(docker: Docker, tmp_path: Path) -> Iterator[Ours]:
     made.end()
 
 
-class _Nothing:
-    port, password, tools, data, folder = 0, "", "", Path(), Path()
-
-
 class CleanupProfile(Profile):
     """An inventory whose clean-up looks at nothing but what the test has made."""
 
-    def __init__(self, ours: Ours, folder: Path) -> None:
-        super().__init__(folder, t.cast(t.Any, _Nothing()))
+    def __init__(self, name: str, folder: Path) -> None:
+        super().__init__(folder)
         self.variables = {
             "service_name": "trial",
-            "backup_stores": [],
-            "maintenance_only": [f"{ours.name}*"],
-            "maintenance_keep": [f"{ours.name}/keep:*"],
+            "maintenance_image_prune": {"all": True},
+            "maintenance_image_arrived_h": 0,
+            "maintenance_only": [f"{name}*"],
+            "maintenance_keep": [f"{name}/keep:*"],
             "maintenance_networks_older_than_h": 0,
         }
 
@@ -104,12 +101,12 @@ class CleanupProfile(Profile):
     def result(self) -> dict[str, t.Any]:
         """What the last run's record says of the clean-up of the engine."""
         step = next(step for step in self.records()[-1]["steps"] if "container engine" in step["name"])
-        return dict(step["result"])
+        return dict(step["facts"])
 
 
 def operate(ours: Ours, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
     given = {name: spec.get("default") for name, spec in docker_cleanup.OPTIONS.items()}
-    return docker_cleanup.operate({**given, "only": [f"{ours.name}*"], **options}, check_mode)
+    return docker_cleanup.operate({**given, "only": [f"{ours.name}*"], "image_arrived_h": 0, **options}, check_mode)
 
 
 def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_so_beforehand(
@@ -124,7 +121,7 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     ours.create("used", "used:1", f"--network={ours.name}-stopped", project)
     ours.docker("volume", "create", f"{ours.name}-data")
     before = (ours.tags(), ours.networks())
-    profile = CleanupProfile(ours, tmp_path / "profile")
+    profile = CleanupProfile(ours.name, tmp_path / "profile")
     (tmp_path / "settings").write_text("of then")
     image = {"image": f"{ours.name}/point:1", "image_id": ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/point:1")}
     contents = Contents([str(tmp_path / "settings")], images=[{**image, "service": "app", "container": "app-1", "digests": []}])
@@ -135,13 +132,16 @@ def test_the_procedure_removes_what_is_old_and_unused_and_nothing_else_and_says_
     assert "no container uses it, and it was built" in told
     done = profile.well().output
     assert "changed=1" in done
+    result = profile.result()
     assert before[0] - ours.tags() == {"old:1", "old:again"}
     assert before[1] - ours.networks() == {"empty"}
     assert ours.docker("volume", "ls", "--quiet", "--filter", f"name={ours.name}"), "volumes go by name only"
     again = profile.well().output
     assert "changed=0" in again
-    record = profile.records()[0]
-    assert record["measurements"]["freed_bytes"]["value"] >= 0
+    record = profile.records()[-2]
+    assert record["measurements"]["freed_bytes"]["value"] == result["space"]["freed_bytes"]
+    assert result["space"]["expected_bytes"] > 0
+    assert {one["name"] for one in result["removed"]} == {f"{ours.name}/old:1, {ours.name}/old:again", f"{ours.name}-empty"}
     assert any(f"{ours.name}/old:1" in decision for decision in record["decisions"])
     tell(f"cleanup.yml of 3 things: {record.get('duration_s', 0):.1f} s")
 
@@ -164,8 +164,8 @@ def test_check_mode_and_the_real_run_list_the_same_with_sizes_and_reasons(ours: 
 def test_what_comes_into_use_after_the_decision_stays_whole(ours: Ours) -> None:
     ours.load((["two:1", "two:2"], OLD), (["one:1"], OLD), (["moved:1"], OLD), (["gone:1"], OLD))
     ours.docker("network", "create", f"{ours.name}-net")
-    wishes = Wishes(networks_older_than_h=0, only=[f"{ours.name}*"])
-    decided = plan(docker_engine.facts(datetime.now(UTC)), wishes)
+    wishes = Wishes(image_arrived_h=0, networks_older_than_h=0, only=[f"{ours.name}*"])
+    decided = plan(docker_engine.facts(datetime.now(UTC), ""), wishes)
     assert len(decided.remove) == 5
     ours.create("late", "two:2", f"--network={ours.name}-net")
     ours.create("later", "one:1")
@@ -181,16 +181,65 @@ def test_what_comes_into_use_after_the_decision_stays_whole(ours: Ours) -> None:
     assert "gone:1 was removed by somebody else" in notes[0]
 
 
-def test_an_image_that_the_engine_refuses_at_its_last_name_gets_its_names_back(ours: Ours) -> None:
-    ours.load((["two:1", "two:2"], OLD))
-    identity = ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/two:1")
-    ours.create("user", "two:1")
-    with pytest.MonkeyPatch.context() as patch:
-        # As where the container comes between the last look and the removal.
+@pytest.mark.needs_root
+def test_an_image_that_has_just_come_stays_though_it_was_built_long_ago(ours: Ours) -> None:
+    ours.load((["next:1"], OLD))
+    arrived = operate(ours, image_arrived_h=1)
+    assert not arrived["changed"]
+    assert "it came to this host" in arrived["kept"][0]["reason"]
+    assert operate(ours, image_arrived_h=0.00001)["changed"]
+
+
+class Meanwhile:
+    """The removal of things, before which others do something. A container that comes between the last look and the removal is not seen."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, before: dict[str, t.Callable[[], object]]) -> None:
+        self.before, self.remove = before, docker_engine.remove
+        patch.setattr(docker_engine, "remove", self)
         patch.setattr(docker_engine, "users_of", lambda _identity: [])
-        with pytest.raises(docker_engine.StillNeeded):
-            docker_engine.remove_image(identity, [f"{ours.name}/two:1", f"{ours.name}/two:2"])
+
+    def __call__(self, *arguments: str) -> None:
+        self.before.pop(arguments[-1], lambda: None)()
+        self.remove(*arguments)
+
+
+def test_an_image_that_the_engine_refuses_gets_its_names_back_but_for_one_that_somebody_removed(
+    ours: Ours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = [f"{ours.name}/two:{number}" for number in (1, 2, 3)]
+    ours.load((["two:1", "two:2", "two:3"], OLD))
+    identity = ours.docker("image", "inspect", "--format", "{{.Id}}", tags[0])
+    ours.create("user", "two:1")
+    Meanwhile(monkeypatch, {tags[2]: lambda: ours.docker("rmi", tags[2])})
+    with pytest.raises(docker_engine.StillNeeded) as told:
+        docker_engine.remove_image(identity, tags)
     assert ours.tags() == {"two:1", "two:2"}
+    assert "lost" not in str(told.value)
+
+
+def test_a_name_that_means_another_image_by_then_is_left_to_that_and_told(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.load((["two:1", "two:2"], OLD), (["new:1"], OLD))
+    identity, new = (ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/{tag}") for tag in ("two:1", "new:1"))
+    ours.create("user", "two:1")
+    Meanwhile(monkeypatch, {identity: lambda: ours.docker("tag", new, f"{ours.name}/two:2")})
+    with pytest.raises(docker_engine.StillNeeded, match=f"it has lost these names: {ours.name}/two:2"):
+        docker_engine.remove_image(identity, [f"{ours.name}/two:1", f"{ours.name}/two:2"])
+    assert ours.docker("image", "inspect", "--format", "{{.Id}}", f"{ours.name}/two:2") == new
+
+
+def test_what_was_removed_is_told_when_the_engine_cannot_add_up_the_rest(ours: Ours, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.load((["old:1"], OLD))
+    looks = [docker_engine.space()]
+
+    def space() -> dict[str, t.Any]:
+        if not looks:
+            raise CommandFailed("docker system df failed", why="deadline exceeded")
+        return looks.pop()
+
+    monkeypatch.setattr(docker_engine, "space", space)
+    done = operate(ours)
+    assert (done["changed"], [one["name"] for one in done["removed"]]) == (True, [f"{ours.name}/old:1"])
+    assert any("deadline exceeded" in note for note in done["notes"])
 
 
 def test_stopped_containers_go_only_where_that_is_asked_for_and_their_images_with_them(ours: Ours) -> None:
@@ -210,7 +259,7 @@ def test_a_volume_goes_by_its_name_with_a_confirmation_and_after_a_copy(ours: Ou
         ours.docker("volume", "create", one)
     data = Path(ours.docker("volume", "inspect", "--format", "{{.Mountpoint}}", volume))
     (data / "content").write_text("dear")
-    profile = CleanupProfile(ours, tmp_path / "profile")
+    profile = CleanupProfile(ours.name, tmp_path / "profile")
     naming = ("-e", json.dumps({"maintenance_volumes": [volume], "maintenance_image_prune": {}}))
     refused = profile.run("cleanup", *naming)
     assert refused.status != 0
@@ -250,9 +299,26 @@ def test_an_engine_that_does_not_answer_is_told_in_one_message(tmp_path: Path, m
         docker_engine.space()
 
 
+def test_only_what_the_engine_itself_says_is_taken_for_its_reason(ours: Ours, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(docker_engine.Gone):
+        docker_engine.remove("volume", "rm", f"{ours.name}-conflict")
+    client = tmp_path / "docker"
+    for said, expected in (
+        ("Error response from daemon: unlinkat /srv/a: permission denied", "docker volume rm a failed"),
+        ("Got permission denied while trying to connect to the Docker daemon socket", "does not answer"),
+        ("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock", "does not answer"),
+    ):
+        client.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+        client.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(RunbookError, match=expected):
+            docker_engine.remove("volume", "rm", "a")
+        monkeypatch.undo()
+
+
 def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_after_stay(tmp_path: Path) -> None:
     with KubernetesServer(free_ports(1)[0]) as server:
-        profile = CleanupProfile(t.cast(Ours, _Nobody()), tmp_path / "profile")
+        profile = CleanupProfile("nobody", tmp_path / "profile")
         profile.variables.update(
             maintenance_image_prune={},
             maintenance_finished_pods={"namespace": "default", "phases": ["Succeeded", "Failed"], "older_than_h": 1},
@@ -286,6 +352,8 @@ def test_pods_that_are_over_go_by_their_uid_and_those_that_a_controller_looks_af
         ]
         wait_until("they are gone", lambda: {one["metadata"]["name"] for one in server.pods()} == {"just-now", "counted"})
         assert not pods_cleanup.operate(given, False)["changed"]
+        (note,) = pods_cleanup.operate({**given, "namespace": "defualt"}, False)["notes"]
+        assert "no pods at all in the namespace defualt" in note
 
 
 def test_build_cache_goes_by_its_age_and_never_that_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,10 +380,6 @@ def test_build_cache_goes_by_its_age_and_never_that_of_others(tmp_path: Path, mo
         pytest.skip(str(error))
     finally:
         engine.end()
-
-
-class _Nobody:
-    name = "nobody"
 
 
 def _owner(kind: str, name: str, uid: str = "u") -> dict[str, t.Any]:

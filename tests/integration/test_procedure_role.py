@@ -161,6 +161,13 @@ def test_on_several_hosts_there_is_one_run_and_a_failure_on_one_ends_it_as_faile
     good, bad = trial.records()
     assert (good["status"], bad["status"]) == ("succeeded", "failed")
     assert good["steps"][0]["hosts"] == ["db1", "db2"]
+    each = sorted((step for step in good["steps"] if step["name"] == "Check the work"), key=lambda step: step["hosts"])
+    assert [(step["hosts"], step["facts"]["stdout"], step["duration_s"] > 0) for step in each] == [
+        (["db1"], "nothing", True),
+        (["db2"], "nothing", True),
+    ]
+    report = next(path for path in trial.state.rglob("report.md") if good["run_id"] in str(path)).read_text()
+    assert "Check the work (db2)" in report.replace("\\", "")
     assert bad["error"]["message"] == "Work more: The pump is dry"
     assert bad["error"]["host"] == "db2"
     assert "msg: 'Work more: The pump is dry'" in done.stdout.rpartition("TASK [")[2]

@@ -37,7 +37,7 @@ def ago(hours: float) -> datetime:
 
 
 def image(number: int, *tags: str, hours: float = 1000, **more: t.Any) -> Image:
-    return Image(f"sha256:{number:064x}", tags, created=ago(hours), **more)
+    return Image(f"sha256:{number:064x}", tags, created=ago(hours), **{"arrived": ago(hours), **more})
 
 
 def names(items: t.Sequence[Item]) -> list[str]:
@@ -74,7 +74,7 @@ def test_the_image_from_which_a_container_would_be_made_again_stays(named: str) 
 
 def test_a_container_that_goes_gives_its_image_and_network_free_in_the_same_run() -> None:
     ended = Container("c", "job", OLD.id, running=False, since=ago(300), networks=frozenset({"n"}))
-    network = Network("n", "job_net", ago(300))
+    network = Network("n", "job_net", ago(300), project="jobs")
     wishes = Wishes(containers_older_than_h=168, networks_older_than_h=24)
     assert names(plan(Facts(NOW, [OLD], [ended], [network]), wishes).remove) == ["job", "app:1", "job_net"]
     still = replace(ended, since=ago(100))
@@ -82,9 +82,12 @@ def test_a_container_that_goes_gives_its_image_and_network_free_in_the_same_run(
 
 
 def test_what_has_just_come_to_the_host_stays_though_it_was_built_long_ago() -> None:
-    pulled = replace(OLD, tagged=ago(0.5))
+    pulled = replace(OLD, arrived=ago(0.5))
     assert "it came to this host 30 min ago" in reasons(plan(Facts(NOW, [pulled]), Wishes()))["app:1"]
     assert names(plan(Facts(NOW, [pulled]), Wishes(image_arrived_h=0.25)).remove) == ["app:1"]
+    unseen = replace(OLD, arrived=None)
+    assert "cannot be told" in reasons(plan(Facts(NOW, [unseen]), Wishes()))["app:1"]
+    assert names(plan(Facts(NOW, [unseen]), Wishes(image_arrived_h=0)).remove) == ["app:1"]
 
 
 def test_an_image_of_unknown_age_stays() -> None:
@@ -92,7 +95,7 @@ def test_an_image_of_unknown_age_stays() -> None:
 
 
 def test_only_untagged_images_go_where_only_those_are_wanted() -> None:
-    nameless = Image("sha256:ab", digests=("app@sha256:cd",), created=ago(1000))
+    nameless = Image("sha256:ab", digests=("app@sha256:cd",), created=ago(1000), arrived=ago(1000))
     assert names(plan(Facts(NOW, [OLD, nameless]), Wishes("untagged")).remove) == ["app@sha256:cd"]
     assert not plan(Facts(NOW, [OLD, nameless]), Wishes("none")).remove
 
@@ -124,12 +127,18 @@ def test_networks_with_containers_of_projects_with_containers_and_predefined_one
         Network("id2", "shop_default", ago(900), project="shop"),
         Network("id3", "three", ago(900), endpoints=1),
         Network("id4", "bridge", ago(900), predefined=True),
-        Network("id5", "young", ago(2)),
-        Network("id6", "old", ago(900)),
+        Network("id5", "young", ago(2), project="gone"),
+        Network("id6", "old", ago(900), project="gone"),
+        Network("id7", "by_hand", ago(900)),
     ]
+    decided = plan(Facts(NOW, containers=[member], networks=networks), Wishes(networks_older_than_h=24, only=["one", "shop*", "three"]))
+    assert not decided.remove
+    assert set(reasons(decided)) == {"one", "shop_default", "three"}
+    decided = plan(Facts(NOW, containers=[member], networks=networks), Wishes(networks_older_than_h=24, only=["by_*"]))
+    assert names(decided.remove) == ["by_hand"]
     decided = plan(Facts(NOW, containers=[member], networks=networks), Wishes(networks_older_than_h=24))
     assert names(decided.remove) == ["old"]
-    assert set(reasons(decided)) == {"one", "shop_default", "three", "young"}
+    assert set(reasons(decided)) == {"shop_default", "young"}
     assert not plan(Facts(NOW, networks=networks), Wishes()).remove, "networks are left alone unless asked for"
 
 
@@ -144,7 +153,7 @@ WHEN = HOURS.map(lambda hours: None if hours is None else ago(hours))
 IDS = st.integers(0, 5).map(lambda number: f"sha256:{number:064x}")
 TAGS = st.lists(st.sampled_from(["app:1", "app:2", "db:1", "keep:1", "else:1"]), max_size=2, unique=True).map(tuple)
 IMAGES = st.lists(
-    st.builds(Image, IDS, TAGS, created=WHEN, tagged=WHEN, parent=st.just("") | IDS), max_size=6, unique_by=lambda one: one.id
+    st.builds(Image, IDS, TAGS, created=WHEN, arrived=WHEN, parent=st.just("") | IDS), max_size=6, unique_by=lambda one: one.id
 )
 CONTAINERS = st.lists(
     st.builds(Container, st.uuids().map(str), st.sampled_from("abc"), IDS, st.sampled_from(["app:1", "db"]), st.booleans(), WHEN),
@@ -165,8 +174,8 @@ def test_whatever_there_is_nothing_goes_that_is_young_used_named_to_be_kept_or_n
     assert all(not one.running and one.name == "a" for one in containers if one.id in gone)
     removed = [one for one in images if one.id in gone]
     for one in removed:
-        assert one.created or one.tagged
-        assert (one.created or one.tagged or NOW) <= ago(168)
+        assert (one.created or NOW) <= ago(168)
+        assert (one.arrived or NOW) <= ago(1)
         assert one.id not in {container.image for container in staying}
         assert not any(tag.startswith("keep") for tag in one.tags)
         assert which == "all" or not one.tags

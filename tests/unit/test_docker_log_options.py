@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_daemon, docker_log_options
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.logrotate import render
 
@@ -82,6 +84,60 @@ def test_what_is_no_configuration_is_refused_and_not_changed(text: str, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["daemon.json"]
 
 
+def test_secrets_of_the_configuration_are_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    secret = {"proxies": {"http-proxy": "http://me:s3cret@proxy:3128"}, "log-driver": "splunk", "log-opts": {"splunk-token": "s3cret"}}
+    file.write_text(json.dumps(secret, indent=2))
+    told = operate(file, check_mode=True)
+    assert "s3cret" not in json.dumps(told)
+    assert '"max-file": "3"' in told["diff"]["after"]
+    operate(file)
+    assert json.loads(file.read_text())["proxies"] == secret["proxies"], "only what is shown is masked"
+
+
+def test_an_edit_that_somebody_makes_meanwhile_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text('{"debug": false}\n')
+    monkeypatch.setattr(docker_log_options, "_validate", lambda _text: [file.write_text('{"debug": true}\n')][:0])
+    with pytest.raises(RunbookError, match="changed meanwhile"):
+        operate(file)
+    assert file.read_text() == '{"debug": true}\n'
+
+
+def test_nothing_was_changed_when_the_engine_fails_before_the_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text("{}\n")
+    # It has answered once, and is gone when it is asked for live-restore.
+    monkeypatch.setattr(docker_log_options, "_running", lambda: [{"Id": "a", "Name": "/a"}])
+    with pytest.raises(RunbookError, match="docker"):
+        operate(file, restart_command=["true"])
+    assert file.read_text() == "{}\n"
+
+
+ENGINE = """
+import os, sys, time
+if sys.argv[1] != "/":
+    os.chroot(sys.argv[1])
+print("runs", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.needs_root
+@pytest.mark.parametrize("contained", [False, True])
+def test_an_engine_in_a_container_reads_another_file_of_the_same_name(contained: bool, tmp_path: Path) -> None:
+    file = tmp_path / "daemon.json"
+    file.write_text("{}")
+    words = ["dockerd", "-c", ENGINE, str(tmp_path) if contained else "/", f"--config-file={file}"]
+    with subprocess.Popen(words, executable=sys.executable, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            assert docker_log_options._engine(str(file)).pid == (0 if contained else process.pid)
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("options", [{"max_size": "10 MB"}, {"max_size": "0"}, {"max_size": ""}, {"max_file": 0}, {"max_size": "-1"}])
 def test_limits_that_the_engine_would_not_take_are_refused(options: dict[str, t.Any], tmp_path: Path) -> None:
     with pytest.raises(BadInput):
@@ -130,7 +186,7 @@ JSON = st.recursive(
 def test_whatever_was_there_nothing_but_the_log_options_changes_and_the_result_is_what_is_wanted(content: dict[str, t.Any]) -> None:
     text = json.dumps(content)
     try:
-        now = docker_daemon.parse(text, "x")
+        now = docker_daemon.parse(text.encode(), "x")
     except BadInput:
         assert not isinstance(content["log-opts"], dict)
         return
@@ -140,7 +196,7 @@ def test_whatever_was_there_nothing_but_the_log_options_changes_and_the_result_i
     assert {key: after[key] for key in after if not key.startswith("log-")} == {
         k: v for k, v in content.items() if not k.startswith("log-")
     }
-    assert docker_daemon.parse(docker_daemon.text_of(after, text), "x") == after
+    assert docker_daemon.parse(docker_daemon.text_of(after, text).encode(), "x") == after
 
 
 def test_a_rotation_becomes_what_logrotate_reads() -> None:

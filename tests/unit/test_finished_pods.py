@@ -59,6 +59,8 @@ def test_age_counts_from_the_end_and_a_pod_without_containers_has_one_too() -> N
         (pod("a", owner=("Job", "nightly-1")), [job("nightly-1", "nightly")], "the CronJob nightly removes it by its history limits"),
         (pod("a", owner=("Job", "once")), [job("once", ttlSecondsAfterFinished=60)], "its own time to live"),
         (pod("a", owner=("Job", "once")), [job("once", ended=False)], "has not ended and counts its pods"),
+        (pod("a", owner=("Workflow", "train")), [], "the Workflow train may still need it"),
+        (pod("a", owner=("TaskRun", "build")), [], "the TaskRun build may still need it"),
         (pod("a", deletionTimestamp="2026-03-01T11:00:00Z"), [], "it is being removed"),
         (pod("a", annotations={"kubernetes.io/config.mirror": "x"}), [], "the kubelet"),
     ],
@@ -73,7 +75,8 @@ def test_a_pod_stays_that_something_else_removes_counts_or_makes_again(
 
 def test_pods_of_replica_sets_of_ended_jobs_and_of_jobs_that_are_gone_go() -> None:
     pods = [pod("a", owner=("ReplicaSet", "app")), pod("b", owner=("Job", "once")), pod("c", owner=("Job", "gone"))]
-    assert choose(*pods, jobs=[job("once")])[0] == ["a", "b", "c"]
+    pods.append(pod("d", owner=("DaemonSet", "agent")))
+    assert choose(*pods, jobs=[job("once")])[0] == ["a", "b", "c", "d"]
 
 
 def test_pods_that_run_cannot_be_asked_for() -> None:

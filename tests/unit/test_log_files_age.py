@@ -6,25 +6,29 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import log_compress
+from ansible_collections.sre.runbooks.plugins.module_utils import files
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import log_compress, log_files_age
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_compress import Stays, compress
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_files_age import operate
-from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_rules import DAY_S, LogFile, decide, rules_of
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_rules import DAY_S, LogFile, LogPlan, decide, rules_of
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.log_writers import Written, unwritten
 
 # As the profile paralegal has them.
@@ -107,6 +111,123 @@ def test_a_large_log_is_compressed_whatever_its_age_and_folders_below_only_where
     deep = [{"name": "deep", "path": "/logs", "pattern": "**/*.log", "delete_after_days": 7}, {**large[0], "pattern": "**/*.log"}]
     run(tmp_path, deep)
     assert paths(tmp_path) == {"large.log.gz", "below/large.log.gz"}
+
+
+@pytest.mark.parametrize("spelt", ["{}/", "{}/./", "{}/../linked/"])
+def test_todays_file_is_spared_however_its_folder_is_spelt(spelt: str, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    today = log(folder, time.strftime("app_%Y%m%d.log", time.gmtime()), 100)
+    current = log(folder, "app_current.log", 100)
+    (tmp_path / "linked").symlink_to("logs")
+    where = spelt.format(folder)
+    rules = [
+        {"name": "rotate", "write_to": f"{where}/app_%Y%m%d.log", "follow_to": f"{where}/app_current.log"},
+        {"name": "delete", "path": str(folder), "pattern": "*.log", "delete_after_days": 1},
+    ]
+    assert not operate({"rules": rules, "quiet_s": 60}, False)["changed"]
+    assert today.exists()
+    assert current.exists()
+
+
+def test_a_rule_that_asks_for_a_log_to_be_written_is_said_not_to_be_carried_out(tmp_path: Path) -> None:
+    tmp_path.joinpath("logs").mkdir()
+    (note,) = run(tmp_path / "logs")["notes"]
+    assert note.startswith("The rule rotate is not carried out")
+    assert not run(tmp_path / "logs", [{**RULES[0], "source": None}, *RULES[1:]])["notes"]
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder in which everybody may work, this process as somebody without rights."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can work as another account")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_the_log_of_another_account_stays_where_nobody_but_root_can_see_who_writes_to_it(check_mode: bool, shared: Path) -> None:
+    path = log(shared, "app.log", 100)
+    old: list[dict[str, t.Any]] = [{"name": "old", "path": str(shared), "pattern": "*.log", "delete_after_days": 90}]
+    with as_nobody():
+        done = run(shared, old, check_mode)
+    assert not done["changed"]
+    assert "only root can see" in done["kept"][0]["reason"]
+    assert "become: true" in done["notes"][0]
+    assert path.exists()
+    os.chown(path, 65534, 65534)
+    with as_nobody():
+        assert run(shared, old, check_mode)["changed"], "to its owner the kernel tells it"
+
+
+def test_a_folder_that_cannot_be_read_is_told_and_nothing_is_done(shared: Path) -> None:
+    log(shared, "app.log", 100)
+    (shared / "below").mkdir(mode=0o700)
+    deep: list[dict[str, t.Any]] = [{"name": "old", "path": str(shared), "pattern": "**/*.log", "delete_after_days": 90}]
+    with as_nobody(), pytest.raises(BadInput, match=r"below.*become: true"):
+        run(shared, deep)
+    assert paths(shared) == {"app.log"}
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.EPERM])
+def test_what_was_done_is_told_when_a_later_file_cannot_be_removed(code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = log(tmp_path, "a.log", 100), log(tmp_path, "b.log", 100)
+    unlink = os.unlink
+
+    def refuse(path: str) -> None:
+        if path == str(second):
+            raise OSError(code, os.strerror(code))
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(RunbookError, match=os.strerror(code)) as told:
+        run(tmp_path, [{"name": "old", "path": "/logs", "pattern": "*.log", "delete_after_days": 90}])
+    assert told.value.changed
+    assert told.value.facts["deleted"] == [str(first)]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_file_that_goes_while_it_is_looked_at_is_told_in_check_mode_too(
+    check_mode: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = log(tmp_path, "a.log", 40)
+
+    def decided(*given: t.Any) -> LogPlan:
+        plan = decide(*given)
+        path.unlink()
+        return plan
+
+    monkeypatch.setattr(log_files_age, "decide", decided)
+    done = run(tmp_path, check_mode=check_mode)
+    assert not done["changed"]
+    assert "removed by somebody else" in done["kept"][0]["reason"]
+
+
+def test_a_log_whose_name_says_open_is_not_told_to_be_open(tmp_path: Path) -> None:
+    log(tmp_path, "opened_20200101.log", 100)
+    (tmp_path / "open.log").symlink_to("opened_20200101.log")
+    done = run(tmp_path, [{"name": "old", "path": "/logs", "pattern": "*.log", "delete_after_days": 90}])
+    assert "points to it" in done["kept"][0]["reason"]
+    assert not done["notes"]
+
+
+def test_nothing_is_compressed_into_the_room_that_stays_free_for_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(tmp_path, "app.log", 40)
+    monkeypatch.setattr(files, "RESERVE_BYTES", 1 << 60)
+    with pytest.raises(NoSpace, match="almost full") as told:
+        run(tmp_path)
+    assert not told.value.changed
+    assert paths(tmp_path) == {"app.log"}
 
 
 def test_a_log_that_is_being_written_to_stays_and_so_does_every_line(tmp_path: Path) -> None:
@@ -258,7 +379,7 @@ FILES = st.lists(
 
 @given(FILES, st.floats(0, 100), st.integers(0, 10**9), st.floats(0, 100))
 def test_whatever_the_rules_a_file_in_use_young_and_small_or_elsewhere_stays(
-    files: list[LogFile], compress_days: float, above: int, delete_days: float
+    found: list[LogFile], compress_days: float, above: int, delete_days: float
 ) -> None:
     rules = rules_of(
         [
@@ -266,10 +387,10 @@ def test_whatever_the_rules_a_file_in_use_young_and_small_or_elsewhere_stays(
             {"name": "b", "path": "/logs", "pattern": "*.gz", "delete_after_days": delete_days},
         ]
     )
-    decided = decide(rules, files)
+    decided = decide(rules, found)
     touched = {step.path for step in (*decided.delete, *decided.compress)}
     assert len(touched) == len(decided.delete) + len(decided.compress)
-    for one in files:
+    for one in found:
         inside = one.path in ("/logs/a.log", "/logs/b.log.gz")
         old = one.age_s > (delete_days if one.path.endswith(".gz") else compress_days) * DAY_S
         large = one.path == "/logs/a.log" and one.size_bytes > above

@@ -14,8 +14,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.run_steps import error_of, measurements_of, steps_of
 
 
-def task(name: str, host: str, started: float, finished: float, status: str) -> dict[str, Any]:
-    return {"task": name, "id": name, "host": host, "started": started, "finished": finished, "status": status}
+def task(name: str, host: str, started: float, finished: float, status: str, *within: str) -> dict[str, Any]:
+    timed = {"started": started, "finished": finished}
+    return {"task": name, "id": name, "host": host, **timed, "status": status, "within": list(within)}
 
 
 def test_steps_come_from_the_timeline_one_for_all_hosts_with_the_results_of_the_same_name() -> None:
@@ -40,6 +41,32 @@ def test_steps_come_from_the_timeline_one_for_all_hosts_with_the_results_of_the_
     assert steps[0]["hosts"] == ["a", "b"]
     assert (steps[0]["summary"], steps[0]["facts"]) == ("7 rows", {"rows": 7})
     assert steps[0]["started_at"] == "1970-01-01T00:01:40.000Z"
+
+
+def test_each_host_has_its_own_step_where_its_result_is_given_and_a_step_of_many_tasks_lasts_as_long_as_they() -> None:
+    timeline = [
+        task("Look", "a", 100, 101, "ok", "", "Restart the service"),
+        task("Look", "b", 100, 101, "ok", "Restart the service"),
+        task("Turn", "a", 101, 104, "changed", "Restart the service"),
+        task("Turn", "b", 104, 106, "failed", "Restart the service"),
+        task("Sweep", "a", 107, 108, "changed"),
+        task("Sweep", "b", 107, 109, "ok"),
+    ]
+    results: list[dict[str, Any]] = [
+        {"name": "Restart the service", "host": "a", "result": {"changed": True, "conclusion": "3 of 3 replicas run"}},
+        {"name": "Restart the service", "host": "b", "result": {}},
+        {"name": "Sweep", "host": "a", "result": {"changed": True, "freed": 1}},
+        {"name": "Sweep", "host": "b", "result": {"changed": False, "freed": 0}},
+    ]
+    steps = [step for step in steps_of(timeline, results, since=90) if step["name"] not in ("Look", "Turn")]
+    assert [(step["name"], step["hosts"], step["duration_s"], step["status"], step["changed"]) for step in steps] == [
+        ("Sweep", ["a"], 1, "ok", True),
+        ("Sweep", ["b"], 2, "ok", False),
+        ("Restart the service", ["a"], 4, "ok", True),
+        ("Restart the service", ["b"], 6, "failed", False),
+    ]
+    assert [step["facts"].get("freed") for step in steps] == [1, 0, None, None]
+    assert steps[2]["summary"] == "3 of 3 replicas run"
 
 
 def test_measurements_stand_beside_their_targets_and_a_word_instead_of_a_number_is_refused() -> None:

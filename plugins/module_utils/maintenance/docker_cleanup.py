@@ -10,6 +10,7 @@ import typing as t
 from datetime import datetime, timezone
 
 from ..errors import BadInput, RunbookError
+from ..file_store.record import FilesBackup
 from ..progress import Progress
 from ..readable import size
 from . import docker_engine
@@ -20,7 +21,7 @@ from .docker_volumes import copies, copy, volumes_to_remove
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "images": {"type": "str", "choices": [ALL, UNTAGGED, NONE], "default": ALL},
-    "images_older_than_h": {"type": "float", "default": 168},
+    "images_older_than_h": {"type": "float"},
     "image_arrived_h": {"type": "float", "default": 1},
     "keep_newest": {"type": "int", "default": 0},
     "keep": {"type": "list", "elements": "str", "default": []},
@@ -47,19 +48,16 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     progress = Progress("Cleaning up the container engine")
     progress.say("looking at what there is")
     before = docker_engine.space()
-    volumes, notes = volumes_to_remove(parameters["volumes"])
+    facts = docker_engine.facts(datetime.now(timezone.utc), before["data_root"])
+    volumes, notes = volumes_to_remove(parameters["volumes"], facts.containers)
     requests = copies(volumes, parameters.get("backup_folder") or "", parameters["run_id"]) if parameters["safety_copy"] else []
-    decided = plan(docker_engine.facts(datetime.now(timezone.utc)), wishes)
+    decided = plan(facts, wishes)
     decided.remove += volumes
-    saved: t.List[str] = []
+    work, after = _Work(decided, notes, progress), before
     if not check_mode and decided.remove:
-        work = _Work(decided, notes, progress)
-        for request in requests:
-            progress.say(f"copying the volume {request.store.name}")
-            saved.append(copy(request))
-        work.carry_out(wishes)
-    after = docker_engine.space() if decided.remove and not check_mode else before
-    return _result(decided, before, after, notes, saved, check_mode)
+        work.carry_out(wishes, requests)
+        after = work.space() or before
+    return _result(decided, before, after, notes, work.saved, check_mode)
 
 
 def wishes_of(parameters: t.Mapping[str, t.Any]) -> Wishes:
@@ -72,9 +70,12 @@ def wishes_of(parameters: t.Mapping[str, t.Any]) -> Wishes:
         raise BadInput("keep_newest is a number of images, 0 or more", where=str(parameters["keep_newest"]))
     if any(not pattern.strip() for pattern in (*parameters["keep"], *parameters["only"])):
         raise BadInput("A pattern of keep or only is empty", next_step="remove it, or write the name that is meant")
+    older_than_h = parameters.get("images_older_than_h")
+    if older_than_h is None:
+        older_than_h = 0 if parameters["images"] == UNTAGGED else Wishes.images_older_than_h
     return Wishes(
         images=parameters["images"],
-        images_older_than_h=max(parameters["images_older_than_h"], 0),
+        images_older_than_h=max(older_than_h, 0),
         image_arrived_h=parameters["image_arrived_h"],
         keep_newest=parameters["keep_newest"],
         containers_older_than_h=parameters["containers_older_than_h"],
@@ -91,11 +92,15 @@ class _Work:
     def __init__(self, decided: Plan, notes: t.List[str], progress: Progress) -> None:
         self.decided, self.notes, self.progress = decided, notes, progress
         self.done: t.List[Item] = []
+        self.saved: t.List[str] = []
 
-    def carry_out(self, wishes: Wishes) -> None:
+    def carry_out(self, wishes: Wishes, requests: t.Sequence[FilesBackup] = ()) -> None:
         planned, self.decided.remove = self.decided.remove, self.done
         containers = None
         try:
+            for request in requests:
+                self.progress.say(f"copying the volume {request.store.name}")
+                self.saved.append(copy(request))
             for number, item in enumerate(planned):
                 self.progress.say(f"removing the {item.kind} {item.name}", number, len(planned), "things")
                 if item.kind == CACHE:
@@ -103,16 +108,24 @@ class _Work:
                 if item.kind == NETWORK:
                     # The engine itself lets go of a network in which only stopped containers are.
                     containers = docker_engine.containers() if containers is None else containers
-                    why = network_in_use(item.id, item.name, item.references[0], containers)
+                    why = network_in_use(item.id, item.name, item.project, containers)
                     if why:
                         self.keep(item, why)
                         continue
                 self.one(item)
             self.cache([item for item in planned if item.kind == CACHE], wishes)
         except RunbookError as error:
-            error.changed = bool(self.done)
-            error.facts.update(removed=[item.told() for item in self.done])
+            error.changed = bool(self.done or self.saved)
+            error.facts.update(removed=[item.told() for item in self.done], safety_copies=self.saved)
             raise
+
+    def space(self) -> t.Dict[str, t.Any]:
+        """What everything takes now. What was removed is told, whether the engine can add up the rest or not; empty when it cannot."""
+        try:
+            return docker_engine.space()
+        except RunbookError as error:
+            self.notes.append(f"How much room there is now is not known, and freed_bytes is 0: {error.message}")
+            return {}
 
     def one(self, item: Item) -> None:
         try:

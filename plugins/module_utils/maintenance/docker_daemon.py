@@ -31,17 +31,17 @@ def check(max_size: str, max_file: int) -> None:
         raise BadInput("max_file is a number of files, 1 or more", where=str(max_file))
 
 
-def parse(text: t.Optional[str], where: str) -> Options:
+def parse(data: t.Optional[bytes], where: str) -> Options:
     """What daemon.json says; nothing where there is no file, or an empty one.
 
     Raises:
         BadInput: It is not JSON, or not what the engine would take; nothing was changed.
     """
-    if text is None or not text.strip():
+    if data is None or not data.strip():
         return {}
     what, step = "The configuration of the Docker Engine cannot be read", "correct the file first; nothing was changed"
     try:
-        content = json.loads(text)
+        content = json.loads(data.decode("utf-8-sig"))
     except ValueError as error:
         raise BadInput(what, where=where, why=f"it is no JSON: {error}", next_step=step) from None
     if not isinstance(content, dict):
@@ -65,9 +65,9 @@ def has(now: Options, driver: str, max_size: str, max_file: int) -> bool:
     return now.get("log-driver") == driver and (options.get("max-size"), options.get("max-file")) == (max_size, str(max_file))
 
 
-def text_of(content: Options, like: t.Optional[str]) -> str:
+def text_of(content: Options, like: str) -> str:
     """The configuration as text, indented as the former text is."""
-    found = re.search(r"^([ \t]+)\"", like or "", re.MULTILINE)
+    found = re.search(r"^([ \t]+)\"", like, re.MULTILINE)
     indent: t.Union[str, int] = found[1] if found else 2
     return json.dumps(content, indent=indent, ensure_ascii=False) + "\n"
 

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import typing as t
-from datetime import datetime
+from datetime import datetime, timezone
 
 from ..command import Command, Completed, run
 from ..errors import BadInput, CommandFailed, RunbookError
@@ -22,8 +23,10 @@ _SIZES_TIMEOUT_S = 900.0
 _AT_ONCE = 200
 _PREDEFINED = ("bridge", "host", "none", "ingress", "docker_gwbridge")
 _PROJECT = "com.docker.compose.project"
+# Parts of what the engine says that are in no name.
+_UNREACHABLE = ("cannot connect", "permission denied while trying to connect", "error during connect")
 _IN_USE = (
-    "conflict",
+    "daemon: conflict:",
     "in use",
     "is using",
     "being used",
@@ -59,8 +62,7 @@ def docker(*arguments: str, timeout_s: float = _TIMEOUT_S, check: bool = True) -
     """
     done = run(Command(["docker", *arguments], timeout_s=timeout_s), check=False)
     if done.status != 0:
-        said = done.stderr.lower()
-        if "cannot connect" in said or "permission denied" in said or "error during connect" in said:
+        if any(part in done.stderr.lower() for part in _UNREACHABLE):
             raise BadInput(
                 "The Docker Engine does not answer",
                 where=f"docker {arguments[0]}",
@@ -72,14 +74,27 @@ def docker(*arguments: str, timeout_s: float = _TIMEOUT_S, check: bool = True) -
     return done
 
 
-def facts(now: datetime, *, sizes: bool = True) -> Facts:
-    """What there is; with `sizes` also the build cache, and what each image takes by itself, which the engine has to add up."""
-    usage = _json(docker("system", "df", "--verbose", "--format", "{{json .}}", timeout_s=_SIZES_TIMEOUT_S).stdout) if sizes else {}
+def facts(now: datetime, data_root: str) -> Facts:
+    """What there is; `data_root` is the engine's folder, in which it can be seen when an image came."""
+    usage = _usage()
     unique = {one["ID"]: bytes_of(one.get("UniqueSize")) for one in usage.get("Images") or ()}
     written = {one["ID"][:12]: bytes_of(one.get("Size")) for one in usage.get("Containers") or ()}
-    images = [_image(one, unique) for one in inspected("image", _ids("images", "--all"))]
+    arrivals = arrivals_in(data_root) if data_root else {}
+    images = [_image(one, unique, arrivals) for one in inspected("image", _ids("images", "--all"))]
     networks = [_network(one) for one in inspected("network", _ids("network", "ls"))]
     return Facts(now, images, containers(written), networks, [_cache_entry(one) for one in usage.get("BuildCache") or ()])
+
+
+def arrivals_in(data_root: str) -> t.Dict[str, datetime]:
+    """When each image was pulled, loaded or built, by its id: the engine's own store writes its configuration then, while it tells only
+    when an image was tagged. Empty where the store is elsewhere, or cannot be read by this account."""
+    found = {}
+    for path in glob.iglob(os.path.join(glob.escape(data_root), "image", "*", "imagedb", "content", "sha256", "*")):
+        try:
+            found[f"sha256:{os.path.basename(path)}"] = datetime.fromtimestamp(os.stat(path).st_mtime, timezone.utc)
+        except OSError:
+            continue  # it has gone meanwhile
+    return found
 
 
 def containers(written: t.Optional[t.Mapping[str, int]] = None) -> t.List[Container]:
@@ -90,8 +105,7 @@ def containers(written: t.Optional[t.Mapping[str, int]] = None) -> t.List[Contai
 
 def cache_ids() -> t.Set[str]:
     """Ids of the parts of the build cache."""
-    usage = _json(docker("system", "df", "--verbose", "--format", "{{json .}}", timeout_s=_SIZES_TIMEOUT_S).stdout)
-    return {str(one["ID"]) for one in usage.get("BuildCache") or ()}
+    return {str(one["ID"]) for one in _usage().get("BuildCache") or ()}
 
 
 def space() -> t.Dict[str, t.Any]:
@@ -130,7 +144,7 @@ def remove_image(identity: str, references: t.Sequence[str]) -> None:
     """Remove an image that had these names when the plan was made.
 
     By its id, so that a name that means another image meanwhile stays. An image with several names loses them one by one, and gets them
-    back when the engine then refuses.
+    back when the engine then refuses, but for those that mean something else by then, and digests; the error tells those.
 
     Raises:
         StillNeeded, Gone, RunbookError: As `remove` says.
@@ -157,20 +171,38 @@ def _remove_names(identity: str, references: t.Sequence[str]) -> None:
     tags = [str(one) for one in now.get("RepoTags") or ()]
     if set(tags) - set(references):
         raise StillNeeded(f"it got another name meanwhile: {', '.join(sorted(set(tags) - set(references)))}")
+    own = {repository_of(tag) for tag in tags[:1]}
+    digests = [str(one) for one in now.get("RepoDigests") or () if repository_of(str(one)) not in own]
     removed: t.List[str] = []
     try:
-        for tag in tags[1:]:
-            remove("image", "rm", tag)
-            removed.append(tag)
-        own = {repository_of(tag) for tag in tags[:1]}
-        others = [str(one) for one in now.get("RepoDigests") or () if repository_of(str(one)) not in own]
-        for digest in others if own else others[1:]:
-            remove("image", "rm", digest)
+        for name in [*tags[1:], *(digests if own else digests[1:])]:
+            try:
+                remove("image", "rm", name)
+                removed.append(name)
+            except Gone:
+                continue  # somebody else has removed this name
         remove("image", "rm", identity)
-    except (StillNeeded, RunbookError):
-        for tag in removed:
-            docker("tag", identity, tag, check=False)
+    except StillNeeded as refused:
+        raise StillNeeded(f"{refused}{_given_back(identity, removed)}") from None
+    except RunbookError as error:
+        error.why += _given_back(identity, removed)
         raise
+
+
+def _given_back(identity: str, names: t.Sequence[str]) -> str:
+    """Give an image its names back; says which it did not get: the engine takes no digest back, and what means something else by now is
+    left to that."""
+    lost = []
+    for name in names:
+        taken = "@" in name or docker("image", "inspect", name, check=False).status == 0
+        if taken or docker("tag", identity, name, check=False).status != 0:
+            lost.append(name)
+    return f"; it has lost these names: {', '.join(lost)}" if lost else ""
+
+
+def _usage() -> t.Dict[str, t.Any]:
+    """What each thing takes by itself, which the engine has to add up, and the build cache."""
+    return _json(docker("system", "df", "--verbose", "--format", "{{json .}}", timeout_s=_SIZES_TIMEOUT_S).stdout)
 
 
 def _json(text: str) -> t.Dict[str, t.Any]:
@@ -192,13 +224,14 @@ def inspected(kind: str, ids: t.Sequence[str]) -> t.List[t.Dict[str, t.Any]]:
     return found
 
 
-def _image(one: t.Mapping[str, t.Any], unique: t.Mapping[str, int]) -> Image:
+def _image(one: t.Mapping[str, t.Any], unique: t.Mapping[str, int], arrivals: t.Mapping[str, datetime]) -> Image:
+    arrived = [arrivals.get(str(one["Id"])), moment((one.get("Metadata") or {}).get("LastTagTime"))]
     return Image(
         id=str(one["Id"]),
         tags=tuple(name for name in one.get("RepoTags") or () if "<none>" not in name),
         digests=tuple(name for name in one.get("RepoDigests") or () if "<none>" not in name),
         created=moment(one.get("Created")),
-        tagged=moment((one.get("Metadata") or {}).get("LastTagTime")),
+        arrived=max((when for when in arrived if when is not None), default=None),
         size_bytes=unique.get(str(one["Id"]), int(one.get("Size") or 0)),
         parent=str(one.get("Parent") or ""),
     )
@@ -217,6 +250,7 @@ def _container(one: t.Mapping[str, t.Any], written: int) -> Container:
         running=state.get("Status") not in ("exited", "dead", "created"),
         since=moment(state.get("FinishedAt")) or moment(one.get("Created")),
         networks=frozenset(networks - {"", "None"}),
+        volumes=frozenset(str(mount["Name"]) for mount in one.get("Mounts") or () if mount.get("Name")),
         project=str((settings.get("Labels") or {}).get(_PROJECT) or ""),
         size_bytes=written,
     )

@@ -10,13 +10,17 @@ import os
 import tempfile
 import time
 import typing as t
+from datetime import datetime, timezone
 
+from ..checks.redaction import Redactor
 from ..command import Command, run
+from ..configuration.in_place import Present, replace
 from ..errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError, ToolMissing
-from ..files import write_atomically
+from ..files import fsync_path, write_atomically
 from ..process_tree import start_of
 from ..progress import Progress
-from . import config_file, docker_daemon
+from . import docker_daemon
+from .config_file import found
 from .docker_daemon import JSON_FILE, LOCAL
 from .docker_engine import docker, inspected
 
@@ -36,9 +40,11 @@ _VALIDATE_TIMEOUT_S = 60.0
 
 
 class _Engine(t.NamedTuple):
-    """The engine that reads the file: its process, and since when it runs (seconds since 1970); `pid` is 0 when none does."""
+    """The engine that reads the file: its process, when that was started (as `start_of` tells, and in seconds since 1970); `pid` is 0 when
+    none does."""
 
     pid: int = 0
+    born: str = ""
     since: float = 0.0
     command_line: t.Sequence[str] = ()
 
@@ -52,10 +58,11 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     """
     path, wanted = parameters["file"], (parameters["driver"], parameters["max_size"], parameters["max_file"])
     docker_daemon.check(*wanted[1:])
-    before = config_file.read_text(path)
-    now = docker_daemon.parse(before, path)
+    there = found(path)
+    now = docker_daemon.parse(there.data, path)
     changed = not docker_daemon.has(now, *wanted)
-    after = docker_daemon.text_of(docker_daemon.merged(now, *wanted), before) if changed else before or ""
+    before = (there.data or b"").decode("utf-8-sig")
+    after = docker_daemon.text_of(docker_daemon.merged(now, *wanted), before) if changed else before
     engine, notes = _engine(path), []
     in_the_way = docker_daemon.flags_in_the_way(engine.command_line)
     if in_the_way:
@@ -70,26 +77,53 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     if running is not None and not engine.pid:
         notes.append(f"No dockerd that can be seen here reads {path}; see with which --config-file yours was started")
     old = docker_daemon.old_options(running or [], *wanted)
-    copy = ""
-    if changed and not check_mode:
-        copy = config_file.replace_text(path, after)
     restart = bool(parameters["restart_command"]) and unread
     stopped = _stopped_by_restart(running) if restart else []
+    copy = _replace(there, after) if changed and not check_mode else ""
     if restart and not check_mode:
-        _restart(parameters, path, before if changed else None, changed, running)
+        _restart(parameters, path, there if changed else None, running, engine)
     notes += _notes(running, old, unread and not restart, stopped)
     return {
         "changed": changed or restart,
         "file": path,
         "former_file": copy,
-        "before": {"log-driver": now.get("log-driver", ""), "log-opts": now.get("log-opts") or {}},
-        "after": {"log-driver": wanted[0], "log-opts": docker_daemon.merged(now, *wanted)["log-opts"]},
+        "before": _told({"log-driver": "", "log-opts": {}, **now}),
+        "after": _told(docker_daemon.merged(now, *wanted)),
         "restarted": restart,
         "restart_needed": unread and not restart,
         "old_containers": old,
         "notes": notes,
-        "diff": {"before_header": path, "after_header": path, "before": before or "", "after": after},
+        "diff": {"before_header": path, "after_header": path, "before": _shown(before), "after": _shown(after)},
     }
+
+
+def _told(content: t.Mapping[str, t.Any]) -> t.Any:
+    """The log options of a configuration, without the tokens of log servers."""
+    return Redactor().value({"log-driver": content["log-driver"], "log-opts": content["log-opts"] or {}})
+
+
+def _shown(text: str) -> str:
+    """The configuration without the passwords of proxies and the like."""
+    return "\n".join(map(Redactor().text, text.split("\n")))
+
+
+def _replace(there: Present, text: str) -> str:
+    """Replace the file; returns the path of the copy of the former one, empty where there was none."""
+    copy = ""
+    if there.data is not None:
+        copy = f"{there.path}.{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}.former"
+        write_atomically(copy, there.data, there.mode, there.owner)
+    os.makedirs(os.path.dirname(there.path), mode=0o755, exist_ok=True)
+    replace(there, text.encode())
+    return copy
+
+
+def _put_back(there: Present) -> None:
+    if there.data is None:
+        os.unlink(there.path)
+        fsync_path(os.path.dirname(there.path))
+    else:
+        write_atomically(there.path, there.data, there.mode, there.owner)
 
 
 def _notes(running: _Containers, old: t.Sequence[t.Mapping[str, t.Any]], needed: bool, stopped: t.Sequence[str]) -> t.List[str]:
@@ -114,13 +148,22 @@ def _engine(path: str) -> _Engine:
                 words = [word.decode(errors="replace") for word in stream.read().split(b"\0") if word]
         except OSError:
             continue
-        if not words or os.path.basename(words[0]) != "dockerd":
+        if not words or os.path.basename(words[0]) != "dockerd" or not _sees_our_files(pid):
             continue
         file = os.path.join(_folder_of(pid), docker_daemon.names_file(words[1:], DEFAULT_FILE))
         if os.path.realpath(file) == os.path.realpath(path):
-            ticks = float(start_of(int(pid)) or 0) / os.sysconf("SC_CLK_TCK")
-            return _Engine(int(pid), time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks, words[1:])
+            born = start_of(int(pid))
+            seconds = float(born or 0) / os.sysconf("SC_CLK_TCK")
+            return _Engine(int(pid), born, time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + seconds, words[1:])
     return _Engine()
+
+
+def _sees_our_files(pid: str) -> bool:
+    """Whether a path means the same to a process as to us; one in a container has other files."""
+    try:
+        return os.path.samefile(f"/proc/{pid}/root", "/")
+    except OSError:
+        return False
 
 
 def _folder_of(pid: str) -> str:
@@ -169,19 +212,24 @@ def _stopped_by_restart(running: _Containers) -> t.List[str]:
     return sorted(name for name, word in policy.items() if word not in ("always", "unless-stopped"))
 
 
-def _restart(parameters: t.Mapping[str, t.Any], path: str, former: t.Optional[str], changed: bool, running: _Containers) -> None:
+def _restart(parameters: t.Mapping[str, t.Any], path: str, former: t.Optional[Present], running: _Containers, engine: _Engine) -> None:
+    """Restart the engine; where it does not come back with a file that was replaced, with the `former` one.
+
+    Raises:
+        RunbookError: It did not come back.
+    """
     command, timeout_s = parameters["restart_command"], parameters["restart_timeout_s"]
     progress = Progress("Restarting the Docker Engine")
     try:
-        _start(command, timeout_s, progress)
+        _start(command, timeout_s, progress, engine)
     except RunbookError as error:
-        if not changed:
+        if former is None:
             error.changed = True
             raise
         progress.say("it did not come back; putting the former configuration back")
-        config_file.put_back(path, former)
+        _put_back(former)
         try:
-            _start(command, timeout_s, progress)
+            _start(command, timeout_s, progress, engine)
             _start_again(running)
             now = "the former configuration is back, and the engine runs with it"
         except RunbookError as second:
@@ -196,11 +244,11 @@ def _restart(parameters: t.Mapping[str, t.Any], path: str, former: t.Optional[st
     _start_again(running)
 
 
-def _start(command: t.Sequence[str], timeout_s: float, progress: Progress) -> None:
-    """Restart the engine and wait until it answers.
+def _start(command: t.Sequence[str], timeout_s: float, progress: Progress, former: _Engine) -> None:
+    """Restart the engine and wait until another process than the former one answers.
 
     Raises:
-        CommandFailed, DeadlineExceeded: It does not.
+        CommandFailed, DeadlineExceeded: None does.
     """
     until = time.monotonic() + timeout_s
     if os.path.basename(command[0]) == "systemctl" and len(command) > 2:
@@ -209,12 +257,16 @@ def _start(command: t.Sequence[str], timeout_s: float, progress: Progress) -> No
     progress.say(" ".join(command))
     run(Command(list(command), timeout_s=timeout_s))
     while True:
+        # The command may have returned while the former process still answers.
+        why = "its process is still the former one" if former.born and start_of(former.pid) == former.born else ""
         try:
             docker("version", timeout_s=10)
-            return
+            if not why:
+                return
         except RunbookError as error:
-            if time.monotonic() > until:
-                raise DeadlineExceeded(f"The Docker Engine did not answer within {timeout_s:g} s", why=error.why) from error
+            why = error.why
+        if time.monotonic() > until:
+            raise DeadlineExceeded(f"The Docker Engine did not answer within {timeout_s:g} s", why=why)
         time.sleep(_ASK_EVERY_S)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
+
+from ..monitoring.moments import moment_of
 
 IMAGE, CONTAINER, NETWORK, CACHE, VOLUME = "image", "container", "network", "build cache", "volume"
 ALL, UNTAGGED, NONE = "all", "untagged", "none"
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?")
 _SIZE = re.compile(r"\s*([0-9.]+)\s*([kMGTP]?)(i?)B", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
@@ -27,7 +28,7 @@ class Image:
         tags: `repository:tag`.
         digests: `repository@sha256:...`.
         created: When it was built, as its configuration says; None where that is not known.
-        tagged: When it got a name on this host; None where that is not known.
+        arrived: When it came to this host, or got a name here; None where that is not known.
         size_bytes: What only it takes on the disk, or all of its layers where the engine does not tell.
         parent: Id of the image that it was built on here; empty when it came from elsewhere.
     """
@@ -36,7 +37,7 @@ class Image:
     tags: t.Tuple[str, ...] = ()
     digests: t.Tuple[str, ...] = ()
     created: t.Optional[datetime] = None
-    tagged: t.Optional[datetime] = None
+    arrived: t.Optional[datetime] = None
     size_bytes: int = 0
     parent: str = ""
 
@@ -58,6 +59,7 @@ class Container:
         running: Whether it runs, is paused or is being restarted.
         since: When it ended, or was made and never started.
         networks: Ids and names of its networks.
+        volumes: Names of its volumes.
         project: Its Compose project; empty for none.
         size_bytes: What it has written.
     """
@@ -69,6 +71,7 @@ class Container:
     running: bool = True
     since: t.Optional[datetime] = None
     networks: t.FrozenSet[str] = frozenset()
+    volumes: t.FrozenSet[str] = frozenset()
     project: str = ""
     size_bytes: int = 0
 
@@ -117,7 +120,7 @@ class Wishes:
         image_arrived_h: What was built, pulled or tagged here less than so long ago is about to be used, and stays.
         keep_newest: So many images of each repository stay, the newest first.
         containers_older_than_h: Containers that ended longer ago.
-        networks_older_than_h: Networks without containers that were made longer ago.
+        networks_older_than_h: Networks of Compose projects without containers, or that `only` names, that were made longer ago.
         cache_older_than_h: Build cache that was used longer ago.
         keep: Patterns of what stays.
         only: Patterns of what is looked at; empty for everything.
@@ -139,7 +142,8 @@ class Item:
     """Something that is removed, or kept, and why.
 
     Attributes:
-        references: For an image, its tags and the digests under which it is known.
+        references: Of an image, its tags and the digests under which it is known.
+        project: Of a network, its Compose project.
         age_h: How old it is, in hours; None where that is not known.
     """
 
@@ -150,6 +154,7 @@ class Item:
     size_bytes: int = 0
     age_h: t.Optional[float] = None
     references: t.Tuple[str, ...] = ()
+    project: str = ""
 
     def told(self) -> t.Dict[str, t.Any]:
         """As a module returns it."""
@@ -172,21 +177,13 @@ class Plan:
 
 
 def moment(text: t.Any) -> t.Optional[datetime]:
-    """A time as the engine or its client writes it; None for none, and for the year 1, which stands for none."""
-    found = _TIME.match(str(text or ""))
-    if found is None or found[1] == "0001":
-        return None
-    parts = [int(found[number]) for number in range(1, 7)]
-    micros = int((found[7] or "0")[:6].ljust(6, "0"))
-    zone = found[8] or "Z"
-    offset = timedelta()
-    if zone != "Z":
-        minutes = int(zone[1:3]) * 60 + int(zone[-2:])
-        offset = timedelta(minutes=-minutes if zone[0] == "-" else minutes)
-    try:
-        return datetime(parts[0], parts[1], parts[2], parts[3], parts[4], parts[5], micros, tzinfo=timezone.utc) - offset
-    except (ValueError, OverflowError):
-        return None
+    """A time as the engine writes it (RFC 3339) or its client (`2026-11-22 05:09:24.38 +0000 UTC`); None for none, and for the year 1,
+    which stands for none."""
+    words = str(text or "").split()
+    if len(words) > 2:
+        words = [words[0], "T", words[1], words[2][:3], ":", words[2][3:]]
+    found = moment_of("".join(words))
+    return None if found is None or found.year == 1 else found
 
 
 def repository_of(reference: str) -> str:

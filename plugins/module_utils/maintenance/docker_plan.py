@@ -118,11 +118,12 @@ def _why_image_stays(facts: Facts, wishes: Wishes, image: Image, user: str, newe
         return f"it fits {pattern}, which is to be kept"
     if image.id in newest:
         return f"it is among the newest {wishes.keep_newest} of {newest[image.id]}"
-    why = _young(_age_h(facts, image.created or image.tagged), wishes.images_older_than_h, "it was built")
-    if why:
+    why = _young(_age_h(facts, image.created), wishes.images_older_than_h, "it was built")
+    if why or wishes.image_arrived_h <= 0:
         return why
-    came = max(one for one in (image.created, image.tagged) if one is not None)
-    return _young(_age_h(facts, came), wishes.image_arrived_h, "it came to this host")
+    if image.arrived is None:
+        return "when it came to this host cannot be told by this account (become: true)"
+    return _young(_age_h(facts, image.arrived), wishes.image_arrived_h, "it came to this host")
 
 
 def _users(images: t.Sequence[Image], containers: t.Sequence[Container]) -> t.Dict[str, str]:
@@ -167,10 +168,11 @@ def _built_on(images: t.Sequence[Image], verdicts: t.Dict[str, str]) -> t.Dict[s
 
 
 def _networks(facts: Facts, wishes: Wishes, containers: t.Sequence[Container], decided: Plan) -> None:
+    """A network that Compose did not make is one that somebody made by hand for stacks to join, unless it is named."""
     if wishes.networks_older_than_h < 0:
         return
     for one in facts.networks:
-        if one.predefined or (wishes.only and not fits([one.name, one.id], wishes.only)):
+        if one.predefined or (not fits([one.name, one.id], wishes.only) if wishes.only else not one.project):
             continue
         age_h = _age_h(facts, one.created)
         why = network_in_use(one.id, one.name, one.project, containers)
@@ -181,7 +183,7 @@ def _networks(facts: Facts, wishes: Wishes, containers: t.Sequence[Container], d
             why = f"it fits {pattern}, which is to be kept"
         why = why or _young(age_h, wishes.networks_older_than_h, "it was made")
         reason = why or f"no container is in it, and it was made {span((age_h or 0) * 3600)} ago"
-        item = Item(NETWORK, one.id, one.name, reason, 0, age_h, (one.project,))
+        item = Item(NETWORK, one.id, one.name, reason, 0, age_h, project=one.project)
         (decided.kept if why else decided.remove).append(item)
 
 

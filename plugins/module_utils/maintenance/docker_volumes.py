@@ -15,11 +15,10 @@ from ..file_store.record import FilesBackup
 from ..file_store.request import FilesStore
 from ..file_store.volume import Volume
 from ..files import tree_bytes
-from . import docker_engine
-from .docker_model import VOLUME, Item
+from .docker_model import VOLUME, Container, Item
 
 
-def volumes_to_remove(names: t.Sequence[str]) -> t.Tuple[t.List[Item], t.List[str]]:
+def volumes_to_remove(names: t.Sequence[str], containers: t.Sequence[Container]) -> t.Tuple[t.List[Item], t.List[str]]:
     """The named volumes that are there, and a sentence for each that is not.
 
     Raises:
@@ -31,9 +30,7 @@ def volumes_to_remove(names: t.Sequence[str]) -> t.Tuple[t.List[Item], t.List[st
         if told is None:
             notes.append(f"There is no volume {name}")
             continue
-        asked = docker_engine.docker("ps", "--all", "--filter", f"volume={name}", "--format", "{{.Names}} ({{.Status}})")
-        # The filter also takes a name for a path inside containers.
-        users = [user for user in asked.stdout.splitlines() if _mounts(user.split()[0], name)]
+        users = [f"{one.name} ({'runs' if one.running else 'is stopped'})" for one in containers if name in one.volumes]
         if users:
             used.append(f"{name} is used by {', '.join(sorted(users))}")
         folder = str(told.get("Mountpoint") or "")
@@ -46,11 +43,6 @@ def volumes_to_remove(names: t.Sequence[str]) -> t.Tuple[t.List[Item], t.List[st
             next_step="remove these containers first if nobody needs the data any more; nothing was changed",
         )
     return found, notes
-
-
-def _mounts(container: str, volume: str) -> bool:
-    mounts = docker_engine.docker("inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", container, check=False)
-    return mounts.status == 0 and volume in mounts.stdout.split()
 
 
 def copies(items: t.Sequence[Item], backup_folder: str, run_id: str) -> t.List[FilesBackup]:

@@ -21,7 +21,7 @@ import zlib
 from datetime import datetime, timezone
 
 from ..errors import RunbookError
-from ..files import fsync_path, no_space_or
+from ..files import fsync_path, keep_reserve, no_space_or
 from .log_writers import Watch, unwritten
 
 _CHUNK = 1 << 20
@@ -71,7 +71,7 @@ def compress(path: str, on_bytes: t.Callable[[int], None] = lambda _done: None) 
     Raises:
         Stays: It changed meanwhile, or has no free name.
         Written: A process writes to it.
-        NoSpace: The disk is full; the log file is as it was.
+        NoSpace: The disk is full, or would be but for the reserve; the log file is as it was.
         RunbookError: What was written cannot be read again; the log file is as it was.
     """
     with unwritten(path) as watch:
@@ -140,6 +140,7 @@ def _pack(watch: Watch, temporary: str, name: str, before: os.stat_result, on_by
                 if not data:
                     break
                 watch.check()
+                keep_reserve(os.path.dirname(temporary))
                 digest.update(data)
                 packed.write(data)
                 done += len(data)

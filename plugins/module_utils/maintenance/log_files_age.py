@@ -16,9 +16,9 @@ from ..files import fsync_path
 from ..process_tree import start_of
 from ..progress import Progress
 from ..readable import size, span
-from .log_compress import Stays, compress, is_unchanged
-from .log_rules import LogFile, LogPlan, Rule, Step, decide, leftover_of, rules_of, written_names
-from .log_writers import Written, unwritten
+from .log_compress import Stays, compress, is_unchanged, target_of
+from .log_rules import LogFile, LogPlan, Rule, Step, decide, leftover_of, not_carried_out, rules_of, written_names
+from .log_writers import CannotTell, Written, unwritten
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "rules": {"type": "list", "elements": "dict", "required": True},
@@ -42,7 +42,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         work.look()
     else:
         work.carry_out(leftovers)
-    return work.result(notes, leftovers, check_mode)
+    return work.result([*notes, *work.notes(), *not_carried_out(parameters["rules"])], leftovers, check_mode)
 
 
 def _find(
@@ -54,12 +54,12 @@ def _find(
     leftovers: t.Dict[str, None] = {}
     write_to, follow_to = written_names(entries)
     # A log that is written to has today's name, or, about midnight or in another time zone, that of the day before or after.
-    present = {time.strftime(one, time.gmtime(now + hours * 3600)) for one in write_to for hours in (-24, 0, 24)}
-    targets: t.Dict[str, str] = {one: one for one in follow_to}
+    present = {os.path.realpath(time.strftime(one, time.gmtime(now + hours * 3600))) for one in write_to for hours in (-24, 0, 24)}
+    targets: t.Dict[str, str] = {os.path.realpath(one): one for one in follow_to}
     for rule in rules:
         if not os.path.isdir(rule.folder):
             notes.append(f"There is no folder {rule.folder} (rule {rule.name})")
-        for folder, _folders, names in os.walk(rule.folder):
+        for folder, _folders, names in os.walk(rule.folder, onerror=_unreadable):
             for name in names:
                 path = os.path.join(folder, name)
                 status = _status(path)
@@ -81,6 +81,13 @@ def _find(
     return files, list(leftovers), notes
 
 
+def _unreadable(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # it was removed meanwhile
+        step = "let the procedure run as an account that may read it (become: true)"
+        why = error.strerror or str(error)
+        raise BadInput("A folder of log files cannot be read", where=str(error.filename), why=why, next_step=step) from error
+
+
 def _status(path: str) -> t.Optional[os.stat_result]:
     try:
         return os.lstat(path)
@@ -90,10 +97,11 @@ def _status(path: str) -> t.Optional[os.stat_result]:
 
 def _needed(path: str, status: os.stat_result, now: float, quiet_s: float, present: t.Set[str], targets: t.Mapping[str, str]) -> str:
     """Why a file stays as it is, whatever the rules say."""
-    link = targets.get(path) or targets.get(os.path.realpath(path))
-    if link:
-        return "it is the log that is written to now" if link == path else f"the link {link} points to it"
-    if path in present:
+    real = os.path.realpath(path)
+    link = targets.get(real, path)
+    if os.path.islink(link):
+        return f"the link {link} points to it"
+    if real in present or real in targets:
         return "it is the log that is written to now"
     if status.st_nlink > 1:
         return f"it has {status.st_nlink} names (hard links)"
@@ -110,26 +118,21 @@ class _Work:
         self.deleted: t.List[Step] = []
         self.compressed: t.List[t.Tuple[Step, str, int]] = []
         self.removed_leftovers = False
+        self.written: t.List[str] = []
+        self.untold: t.List[str] = []
 
     def look(self) -> None:
         """Find out which of the files are in use; nothing is changed."""
-        for steps in (self.plan.delete, self.plan.compress):
-            for step in list(steps):
-                try:
-                    with unwritten(step.path):
-                        pass
-                except Written as why:
-                    steps.remove(step)
-                    self.keep(step, str(why))
-        self.deleted = list(self.plan.delete)
-        self.compressed = [(step, f"{step.path}.gz", 0) for step in self.plan.compress]
+        for step in self.plan.delete:
+            self.one(step, self.would_delete)
+        for step in self.plan.compress:
+            self.one(step, self.would_compress)
 
     def carry_out(self, leftovers: t.Sequence[str]) -> None:
         progress = Progress("Compressing log files")
         try:
             for path in leftovers:
-                os.unlink(path)
-                self.removed_leftovers = True
+                self.one(Step(path, 0, ""), self.remove_leftover)
             for step in self.plan.delete:
                 self.one(step, self.delete)
             total = float(sum(step.size_bytes for step in self.plan.compress))
@@ -147,10 +150,24 @@ class _Work:
             self.keep(step, "it was removed by somebody else meanwhile")
         except (Written, Stays) as why:
             self.keep(step, str(why))
-        except PermissionError as error:
+            if isinstance(why, Written):
+                (self.untold if isinstance(why, CannotTell) else self.written).append(step.path)
+        except OSError as error:
             what = "A log file cannot be read or replaced"
-            step_text = "let the procedure run as an account that may (become: true)"
-            raise BadInput(what, where=step.path, why=error.strerror or str(error), next_step=step_text) from error
+            step_text = "let the procedure run as an account that may (become: true)" if isinstance(error, PermissionError) else ""
+            raise RunbookError(what, where=step.path, why=error.strerror or str(error), next_step=step_text) from error
+
+    def would_delete(self, step: Step) -> None:
+        with unwritten(step.path):
+            self.deleted.append(step)
+
+    def would_compress(self, step: Step) -> None:
+        with unwritten(step.path) as watch:
+            self.compressed.append((step, target_of(step.path, os.fstat(watch.descriptor)), 0))
+
+    def remove_leftover(self, step: Step) -> None:
+        os.unlink(step.path)
+        self.removed_leftovers = True
 
     def delete(self, step: Step) -> None:
         with unwritten(step.path) as watch:
@@ -170,6 +187,18 @@ class _Work:
     def keep(self, step: Step, why: str) -> None:
         self.kept.append(Step(step.path, step.size_bytes, why))
 
+    def notes(self) -> t.List[str]:
+        notes = []
+        if self.written:
+            notes.append(
+                f"A process has these files open for writing, so that they stay as they are: {', '.join(self.written)}. "
+                "Let logrotate turn them (maintenance_log_rotations), or the service write to a new file each day"
+            )
+        if self.untold:
+            told = ", ".join(self.untold)
+            notes.append(f"Only root can see whether a process has these files open for writing (become: true), so that they stay: {told}")
+        return notes
+
     def result(self, notes: t.List[str], leftovers: t.Sequence[str], check_mode: bool) -> t.Dict[str, t.Any]:
         done = ("delete", "compress") if check_mode else ("deleted", "compressed")
         lines = [f"{done[0]} {step.path} ({size(step.size_bytes)}): {step.reason}" for step in self.deleted]
@@ -177,13 +206,6 @@ class _Work:
         lines += [f"remove {path}, which a killed run has left" for path in leftovers]
         saved = sum(step.size_bytes for step in self.deleted)
         saved += 0 if check_mode else sum(step.size_bytes - packed for step, _to, packed in self.compressed)
-        in_use = [step for step in self.kept if "open" in step.reason]
-        if in_use:
-            names = ", ".join(step.path for step in in_use)
-            notes.append(
-                f"A process has these files open for writing, so that they stay as they are: {names}. "
-                "Let logrotate turn them (maintenance_log_rotations), or the service write to a new file each day"
-            )
         return {
             "changed": bool(lines),
             "plan": lines,

@@ -6,7 +6,8 @@
 
 A read lease is given only where nobody has the file open for writing, in whatever container. Who opens it for writing afterwards waits
 until the lease is given back, at most /proc/sys/fs/lease-break-time; so it is given back at once when it was asked for. File systems
-without leases, such as NFS, are looked through by means of proc(5), which shows an account without rights its own processes only.
+without leases, such as NFS, are looked through by means of proc(5), which shows an account without rights its own processes only: to such
+an account, which is given a lease of its own files only, it cannot be told.
 """
 
 from __future__ import annotations
@@ -19,11 +20,18 @@ import threading
 import typing as t
 from contextlib import contextmanager
 
-_WRITES = os.O_WRONLY | os.O_RDWR
+from ..process_tree import writers
 
 
 class Written(Exception):
     """A process writes to the file; the text names it as far as it can be seen."""
+
+
+class CannotTell(Written):
+    """A process may write to the file, which this account cannot see."""
+
+    def __init__(self) -> None:
+        super().__init__("only root can see whether a process has it open for writing (become: true)")
 
 
 class Watch:
@@ -50,7 +58,7 @@ def unwritten(path: str) -> t.Iterator[Watch]:
     """Open a file for reading while nobody has it open for writing.
 
     Raises:
-        Written: Somebody has.
+        Written: Somebody has, or it cannot be told.
         OSError: It cannot be opened; a symbolic link is not followed.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -83,32 +91,22 @@ def _lease(descriptor: int) -> bool:
     except OSError as error:
         if error.errno != errno.EAGAIN:
             return False
-    _look(descriptor)
+    try:
+        _look(descriptor)
+    except CannotTell:
+        pass
     raise Written("a process has it open for writing")
 
 
 def _look(descriptor: int) -> None:
     status = os.fstat(descriptor)
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        if int(pid) != os.getpid() and _has_open(pid, status):
-            raise Written(f"the process {pid} ({_name(pid)}) has it open for writing")
+    for pid in writers(lambda opened: os.path.samestat(os.stat(opened), status)):
+        raise Written(f"the process {pid} ({_name(pid)}) has it open for writing")
+    if os.geteuid() != 0:
+        raise CannotTell
 
 
-def _has_open(pid: str, wanted: os.stat_result) -> bool:
-    try:
-        for descriptor in os.listdir(f"/proc/{pid}/fd"):
-            found = os.stat(f"/proc/{pid}/fd/{descriptor}")
-            if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
-                with open(f"/proc/{pid}/fdinfo/{descriptor}", encoding="utf-8") as stream:
-                    flags = dict(line.split(":", 1) for line in stream if ":" in line).get("flags", "0")
-                if int(flags.strip(), 8) & _WRITES:
-                    return True
-    except OSError:
-        pass  # it has ended meanwhile, or belongs to somebody else
-    return False
-
-
-def _name(pid: str) -> str:
+def _name(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
             return stream.read().strip()

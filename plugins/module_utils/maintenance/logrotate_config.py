@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 import typing as t
+from fnmatch import fnmatchcase
 
 from ..command import Command, Place, run
+from ..configuration.in_place import Present
 from ..errors import BadInput
 from ..files import fsync_path, write_atomically
-from . import config_file
+from .config_file import found
 from .logrotate import MARK, render
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -24,6 +27,11 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 }
 """Described in plugins/modules/logrotate_config.py."""
 _TIMEOUT_S = 120.0
+_TABOO = (
+    *(",v", ".bak", ".cfsaved", ".disabled", ".dpkg-bak", ".dpkg-del", ".dpkg-dist", ".dpkg-new", ".dpkg-old", ".dpkg-tmp"),
+    *(".rhn-cfg-tmp-*", ".rpmnew", ".rpmorig", ".rpmsave", ".swp", ".ucf-dist", ".ucf-new", ".ucf-old", "~"),
+)
+"""Files whose names end so are none of logrotate's (logrotate(8), `tabooext`)."""
 _ERROR = re.compile(r"^error:\s*(.*)", re.MULTILINE)
 
 
@@ -35,21 +43,22 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         ToolMissing: There is no logrotate.
     """
     service, folder = parameters["service"], parameters["folder"]
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", service) or service.endswith((".bak", ".disabled", ".rpmsave", ".dpkg-old")):
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", service) or _is_taboo(service):
         raise BadInput("The name of the service cannot be the name of a file of logrotate", where=repr(service))
     path = os.path.join(folder, service)
-    before, after = config_file.read_text(path), render(service, parameters["rotations"])
-    if before is not None and not before.startswith(MARK.format(service)):
+    there, after = found(path), render(service, parameters["rotations"])
+    before = (there.data or b"").decode(errors="replace")
+    if before and not before.startswith(MARK.format(service)):
         if after:
             step = "move what it holds into maintenance_log_rotations and the file away, or choose another service_name"
             raise BadInput("A configuration that was not made from the profile lies where one is to be", where=path, next_step=step)
-        before = None
-    changed = after != (before or "")
+        before = ""
+    changed = after != before
     if changed and after:
         _try(path, after, folder)
     if changed and not check_mode:
         if after:
-            config_file.replace_text(path, after, keep_former=False)
+            _put(there, after)
         else:
             os.unlink(path)
             fsync_path(folder)
@@ -57,8 +66,28 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "changed": changed,
         "file": path,
         "notes": [],
-        "diff": {"before_header": path, "after_header": path if after else "no file", "before": before or "", "after": after},
+        "diff": {"before_header": path, "after_header": path if after else "no file", "before": before, "after": after},
     }
+
+
+def _is_taboo(name: str) -> bool:
+    return any(fnmatchcase(name, f"*{ending}") for ending in _TABOO)
+
+
+def _put(there: Present, text: str) -> None:
+    """Give the file this text, by way of a folder beside it: logrotate reads every file that lies there, whatever a killed run has left
+    among them, but nothing in a folder below."""
+    folder, name = os.path.split(there.path)
+    aside = os.path.join(folder, f".sre-runbooks-{name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    os.makedirs(aside, mode=0o755)
+    try:
+        draft = os.path.join(aside, name)
+        write_atomically(draft, text.encode(), there.mode, there.owner)
+        os.rename(draft, there.path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    fsync_path(folder)
 
 
 def _try(path: str, text: str, folder: str) -> None:
@@ -71,14 +100,11 @@ def _try(path: str, text: str, folder: str) -> None:
         done = run(Command([logrotate, "--debug", "--state", state, draft], timeout_s=_TIMEOUT_S), check=False)
         errors = _errors(done.stderr, draft, path)
         if done.status == 0 and not errors:
-            others = (
-                sorted(entry.path for entry in os.scandir(folder) if entry.is_file() and entry.path != path)
-                if os.path.isdir(folder)
-                else []
-            )
+            entries = os.scandir(folder) if os.path.isdir(folder) else ()
+            others = sorted(one.path for one in entries if one.is_file() and one.path != path and not _is_taboo(one.name))
             done = run(Command([logrotate, "--debug", "--state", state, *others, draft], timeout_s=_TIMEOUT_S), check=False)
             # What is wrong with the others is none of ours.
-            errors = [error for error in _errors(done.stderr, draft, path) if path in error]
+            errors = [error for error in _errors(done.stderr, draft, path) if f"{path}:" in error]
         elif not errors:
             errors = [f"exit status {done.status}"]
     if errors:

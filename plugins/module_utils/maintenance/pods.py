@@ -10,10 +10,12 @@ import typing as t
 from datetime import datetime
 
 from ..errors import BadInput
+from ..monitoring.moments import moment_of
 from ..readable import span
-from .docker_model import moment
 
 PHASES = ("Succeeded", "Failed")
+_DONE_WITH = ("", "ReplicaSet", "DaemonSet", "Job")
+"""Kinds of controllers that have no more use for a pod that is over; others, such as those of workflows, read from it what came of it."""
 Object = t.Mapping[str, t.Any]
 
 
@@ -23,7 +25,8 @@ def finished_pods(
     """The pods to remove, and those that stay though they are over, with the reasons.
 
     A pod stays where something else removes it (a CronJob by its history limits, a Job by its time to live), where it is still counted
-    (a Job that has not ended counts its failed pods), and where its name may soon be another pod's (a StatefulSet's).
+    (a Job that has not ended counts its failed pods), where its name may soon be another pod's (a StatefulSet's), and where it belongs to a
+    controller of which nothing is known.
 
     Args:
         pods: Objects of the API server.
@@ -74,7 +77,7 @@ def ended_at(pod: Object) -> t.Optional[datetime]:
     states = [((one.get("state") or {}).get("terminated") or {}).get("finishedAt") for one in containers]
     conditions = [one.get("lastTransitionTime") for one in status.get("conditions") or ()]
     for texts in (states, conditions, [status.get("startTime")], [pod["metadata"].get("creationTimestamp")]):
-        moments = [found for found in map(moment, texts) if found is not None]
+        moments = [found for found in map(moment_of, texts) if found is not None]
         if moments:
             return max(moments)
     return None
@@ -90,6 +93,8 @@ def _why_it_stays(pod: Object, jobs: t.Mapping[str, Object], age_h: t.Optional[f
     kind = str((owner or {}).get("kind") or "")
     if kind == "StatefulSet":
         return f"the StatefulSet {(owner or {}).get('name')} makes it again under the same name"
+    if kind not in _DONE_WITH:
+        return f"the {kind} {(owner or {}).get('name')} may still need it"
     if kind == "Job":
         why = _why_job_keeps_it(str((owner or {}).get("name")), jobs.get(str((owner or {}).get("uid"))))
         if why:

@@ -22,7 +22,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "kube_context": {"type": "str", "default": ""},
     "namespace": {"type": "str", "required": True},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES), "default": list(PHASES)},
-    "older_than_h": {"type": "float", "default": 0},
+    "older_than_h": {"type": "float", "default": 24},
 }
 """Described in plugins/modules/kubernetes_pods_cleanup.py."""
 
@@ -55,6 +55,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             error.changed = bool(removed)
             error.facts.update(removed=removed)
             raise
+    notes = [] if pods else [f"There are no pods at all in the namespace {namespace}; see whether its name is right"]
     verb = "remove" if check_mode else "removed"
     lines = [f"{verb} the pod {namespace}/{pod['name']}: {pod['reason']}" for pod in removed]
     return {
@@ -62,6 +63,6 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "plan": lines,
         "removed": removed,
         "kept": kept,
-        "notes": api.notes,
+        "notes": [*api.notes, *notes],
         "diff": {"before": "".join(f"{line}\n" for line in lines), "after": ""},
     }
