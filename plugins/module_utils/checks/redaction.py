@@ -177,16 +177,21 @@ def shown_url(url: str) -> str:
 def secrets_of_url(url: str) -> t.Set[str]:
     """The passwords of a URL, or of a text of several, alone and with their users, and its secret parameters.
 
-    Whatever stands before the last `@` counts, as people leave `/` and `@` in passwords as they are. A user without a password is none.
+    Whatever stands before the last `@` counts, as people leave `/` and `@` in passwords as they are. A user without a password is none,
+    but over HTTP, where such a user is a token (of a repository, of an error tracker).
     """
     try:
         found = {value for name, value in parse_qsl(urlsplit(url).query) if is_secret_name(name)}
     except ValueError:
         found = set()
-    for one in _SCHEME.split(url)[1:]:
-        account = one.rpartition("@")[0]
+    schemes = [one.lower() for one in _SCHEME.findall(url)]
+    for scheme, rest in zip(schemes, _SCHEME.split(url)[1:]):
+        account = rest.rpartition("@")[0]
         _user, colon, password = account.partition(":")
-        found |= {account, password, unquote(password)} if colon else set()
+        if colon:
+            found |= {account, password, unquote(password)}
+        elif account and scheme.endswith(("http://", "https://")) and "/" not in account:
+            found.add(account)
     return found
 
 
