@@ -31,7 +31,7 @@ def test_the_library_passes_its_tests_there(newest_controller: Controller, repos
         # Side by side, for most of their time they wait.
         [newest_controller.python, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--numprocesses=2", "tests/unit"],
         folder=repository,
-        environment=with_venv({**os.environ, "SRE_RUNBOOKS_TEST_EXAMPLES": "5"}, newest_controller.python),
+        environment=with_venv({**os.environ, "SRE_RUNBOOKS_TEST_EXAMPLES": "0.05"}, newest_controller.python),
         timeout_s=850,
     )
     assert done.returncode == 0, done.last_words()
