@@ -119,11 +119,11 @@ def pytest_terminal_summary(terminalreporter: t.Any) -> None:
             terminalreporter.line(line)
     took: Counter[str] = Counter()
     for one in reports:
-        took[one.nodeid.partition("::")[0]] += round(one.duration)
+        took[one.nodeid.partition("::")[0]] += round(one.duration * 1000)
     if len(took) > LONGEST_FILES:
-        terminalreporter.section(f"files that took longest, of {sum(took.values())} s")
-        for file, seconds in took.most_common(LONGEST_FILES):
-            terminalreporter.line(f"{seconds:5} s  {file}")
+        terminalreporter.section(f"files that took longest, of {sum(took.values()) / 1000:.0f} s")
+        for file, milliseconds in took.most_common(LONGEST_FILES):
+            terminalreporter.line(f"{milliseconds / 1000:5.0f} s  {file}")
 
 
 @pytest.fixture(scope="session")
