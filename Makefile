@@ -7,7 +7,7 @@ ARGS ?=
 BIN := $(CURDIR)/$(VENV)/bin
 READY = @$(PYTHON) tests/tools/environment.py $(VENV)
 RUN = PATH="$(BIN):$$PATH"
-# The order of a whole run is that of `testpaths` in pyproject.toml; tests of different files run side by side.
+# Tests of different files run side by side, the longest files first (tests/tools/side_by_side.py).
 WORKERS ?= 3
 # Where Python may not keep what it has compiled, each of thousands of runs of ansible-playbook compiles Ansible anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -12,11 +12,14 @@ import shutil
 import sys
 import tempfile
 import typing as t
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+from tools.engine import NoEngine, docker_engine
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -28,8 +31,8 @@ os.environ["ANSIBLE_COLLECTIONS_PATH"] = str(REPOSITORY / "collections")
 # How fast a busy machine makes up examples, and how long one takes on it, says nothing about what is tested.
 settings.register_profile("repository", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 settings.load_profile("repository")
-MOST_EXAMPLES = "SRE_RUNBOOKS_TEST_EXAMPLES"
-"""Environment variable: no more made-up examples a test than so many, where a run before this one has looked at all of them."""
+EXAMPLES = "SRE_RUNBOOKS_TEST_EXAMPLES"
+"""Environment variable: the share of each test's made-up examples that is tried, 0.3 for 30 %; all of them without it."""
 
 IN_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 6_000_000_000
@@ -78,12 +81,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Heed the greatest number of examples, also where a test has a number of its own."""
-    if MOST_EXAMPLES not in os.environ:
+    """Heed the share of examples, also where a test has a number of its own."""
+    if EXAMPLES not in os.environ:
         return
+    share = float(os.environ[EXAMPLES])
     for test in filter(is_hypothesis_test, {getattr(item, "function", None) for item in items}):
         own = t.cast(t.Any, test)._hypothesis_internal_use_settings
-        fewer = settings(own, max_examples=min(own.max_examples, int(os.environ[MOST_EXAMPLES])))
+        fewer = settings(own, max_examples=max(1, round(own.max_examples * share)))
         t.cast(t.Any, test)._hypothesis_internal_use_settings = fewer
 
 
@@ -96,6 +100,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: t.Any) -> t.Any:
 
 
 TOLD = "told"
+LONGEST_FILES = 40
 
 
 @pytest.fixture
@@ -105,19 +110,36 @@ def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None
 
 
 def pytest_terminal_summary(terminalreporter: t.Any) -> None:
-    """What tests had to tell, whatever became of them."""
+    """What tests had to tell, whatever became of them; and which files took longest (tools/side_by_side.py hands those out first)."""
     reports = [one for found in terminalreporter.stats.values() for one in found if isinstance(one, pytest.TestReport)]
     lines = sorted({str(line) for one in reports for name, line in one.user_properties if name == TOLD})
     if lines:
         terminalreporter.section("figures")
         for line in lines:
             terminalreporter.line(line)
+    took: Counter[str] = Counter()
+    for one in reports:
+        took[one.nodeid.partition("::")[0]] += round(one.duration * 1000)
+    if len(took) > LONGEST_FILES:
+        terminalreporter.section(f"files that took longest, of {sum(took.values()) / 1000:.0f} s")
+        for file, milliseconds in took.most_common(LONGEST_FILES):
+            terminalreporter.line(f"{milliseconds / 1000:5.0f} s  {file}")
 
 
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """Root folder of the checkout."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def docker_environment(cache: Path) -> Iterator[dict[str, str]]:
+    """Environment in which `docker` reaches the engine that all tests share; it is held until the last test of this process has ended."""
+    try:
+        with docker_engine(cache / "docker") as environment:
+            yield environment
+    except NoEngine as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ _NOT_FACTS = frozenset(
 _UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_percent": "%"}
 _WORST_FIRST = ("unreachable", "failed", "ignored", "changed", "ok", "skipped")
 _SUMMARY_LENGTH = 300
-_UNSET = re.compile(r"missing required arguments: (.+)")
+_UNSET = re.compile(r"missing required arguments: (.+?)(?: found in (.+))?", re.DOTALL)
 
 
 def steps_of(
@@ -200,21 +200,31 @@ def error_of(failed: t.Mapping[str, t.Any], task: str) -> t.Dict[str, t.Any]:
 
 
 def _unset_variables(cause: t.Mapping[str, t.Any]) -> t.Optional[t.Tuple[str, str]]:
-    """Why and what next, where a role's argument spec misses variables; what they mean is in the spec."""
-    spec, names = cause.get("argument_spec_data"), t.cast(t.List[str], [])
-    for error in cause.get("argument_errors") or ():
-        found = _UNSET.match(str(error))
-        names += found.group(1).split(", ") if found else []
-    if not names or not isinstance(spec, t.Mapping):
+    """Why and what next, where a role's argument spec misses variables, or parts of one; what they mean is in the spec."""
+    spec, meanings = cause.get("argument_spec_data"), t.cast(t.Dict[str, str], {})
+    if not isinstance(spec, t.Mapping):
         return None
-    meanings = []
-    for name in names:
-        option = spec.get(name) or {}
-        description = option.get("description") or ""
-        words = [" ".join(description) if isinstance(description, (list, tuple)) else str(description).rstrip(".")]
-        words += ["one of " + ", ".join(str(choice) for choice in option["choices"])] if option.get("choices") else []
-        meanings.append(f"{name} is not set" + "".join(f": {word}" for word in words if word))
-    return "; ".join(meanings), f"set {' and '.join(names)} in the profile, or with -e"
+    for error in cause.get("argument_errors") or ():
+        found = _UNSET.fullmatch(str(error))
+        if found:
+            parents = found.group(2).split(" -> ") if found.group(2) else []
+            options = spec
+            for parent in parents:
+                options = (options.get(parent) or {}).get("options") or {}
+            for name in found.group(1).split(", "):
+                meanings[" of ".join([name, *reversed(parents)])] = _meaning(options.get(name) or {})
+    if not meanings:
+        return None
+    return "; ".join(
+        f"{name} is not set{words}" for name, words in meanings.items()
+    ), f"set {' and '.join(meanings)} in the profile, or with -e"
+
+
+def _meaning(option: t.Mapping[str, t.Any]) -> str:
+    description, choices = option.get("description") or "", option.get("choices") or ()
+    words = " ".join(description) if isinstance(description, (list, tuple)) else str(description)
+    values = "one of " + ", ".join(str(choice) for choice in choices) if choices else ""
+    return "".join(f": {said}" for said in (words.rstrip("."), values) if said)
 
 
 def _cause(failed: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:

@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from integration.containers import Docker
 from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
-from tools.engine import NoEngine, docker_engine
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +46,10 @@ def heal(service: ServiceProcess) -> None:
 
 
 @pytest.fixture(scope="module")
-def docker(cache: Path) -> Iterator[Docker]:
+def docker(docker_environment: dict[str, str]) -> Iterator[Docker]:
     """The engine, in the environment of this process too."""
-    try:
-        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
-            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
-                if name in environment:
-                    patch.setenv(name, environment[name])
-            yield Docker(environment)
-    except NoEngine as error:
-        pytest.skip(str(error))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
+            if name in docker_environment:
+                patch.setenv(name, docker_environment[name])
+        yield Docker(docker_environment)

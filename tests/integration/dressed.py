@@ -163,6 +163,15 @@ class Dressed:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
         return {**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state)}
 
+    @contextlib.contextmanager
+    def impatient(self, seconds: float) -> Iterator[None]:
+        """No check that `judge` asks waits longer than that, whatever the profile says."""
+        self.variables["judge_patience_s"] = seconds
+        try:
+            yield
+        finally:
+            del self.variables["judge_patience_s"]
+
     def judge(self) -> None:
         """Ask the checks, measure and grade as the morning check does, without its playbook; `seen` tells what was found."""
         if self._judge is None:

@@ -37,7 +37,10 @@ def judge(seen: dict[str, t.Any], loader: t.Any) -> None:
     def call(path: str, module: str, options: t.Any, operate: t.Any, **more: t.Any) -> dict[str, t.Any]:
         (task,) = [one for one in loader.load_from_file(str(ROOT / path), trusted_as_template=True) if f"sre.runbooks.{module}" in one]
         templar = Templar(loader=loader, variables={**seen, **task.get("vars", {}), **more})
-        validated = ArgumentSpecValidator(dict(options)).validate(plain(templar.template(task[f"sre.runbooks.{module}"])))
+        given = plain(templar.template(task[f"sre.runbooks.{module}"]))
+        for asked in [*given.get("checks", []), *given.get("metrics", [])] if "judge_patience_s" in seen else []:
+            asked["timeout_s"] = seen["judge_patience_s"]
+        validated = ArgumentSpecValidator(dict(options)).validate(given)
         assert not validated.error_messages, validated.error_messages
         found: dict[str, t.Any] = operate(validated.validated_parameters, False)
         seen[str(task.get("register"))] = found

@@ -59,6 +59,17 @@ def answers(path: str, **other: t.Any) -> Arrangement:
     return _of(lambda one: one.faults(figures=HEALTHY_FIGURES.get(one.profile, {}), answers={path: other}))
 
 
+def slow(path: str) -> Arrangement:
+    """A path answers later than any check waits; their own patience is cut short, as that of one profile is waited out in whole."""
+
+    @contextlib.contextmanager
+    def arranged(one: Dressed) -> Iterator[None]:
+        with one.impatient(4.0), answers(path, delay_ms=5000)(one):
+            yield
+
+    return arranged
+
+
 def fault(**wanted: t.Any) -> Arrangement:
     """A fault of the reference service."""
     return _of(lambda one: one.faults(**wanted))
@@ -193,8 +204,8 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
         State("96 % of the quota are used", figure(_DASHBOARD, "api_quota", 0.96), "P2", {"api_quota": "fail"}),
         State("it costs 10.5 dollars an hour", figure(_DASHBOARD, "cost_per_hour", 10.5), "P4", {"cost_per_hour": "warn"}),
         State("it costs 26 dollars an hour", figure(_DASHBOARD, "cost_per_hour", 26.0), "P3", {"cost_per_hour": "fail"}),
-        State("lying: 200 with an error for a body", answers(_DASHBOARD, body={"error": "internal"}), "P1", {"error_rate": "unknown"}),
-        State("slow", answers(_DASHBOARD, delay_ms=12_000), "P1", {"dashboard": "fail"}),
+        State("lying: 200 with an error for a number", answers(_DASHBOARD, body={"error": "internal"}), "P1", {"error_rate": "unknown"}),
+        State("slow", slow(_DASHBOARD), "P1", {"dashboard": "fail"}),
         State("gone", gone(), "P1", {"dashboard": "fail"}),
     ),
     "rag7": (
@@ -206,7 +217,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
         State("a provider is down", both(measured(20), neighbour("/v1/health", status=503)), "P2", {"kiro.ai": "fail"}),
         State("Grafana has lost its database", both(measured(20), neighbour("/api/health", status=503)), "P3", {"grafana": "fail"}),
         State("the database is gone", both(measured(20), database_gone()), "P1", {"database": "fail", "ready": "unknown"}),
-        State("slow", both(measured(20), answers("/health", delay_ms=11_000)), "P1", {"api": "fail"}),
+        State("slow", both(measured(20), slow("/health")), "P1", {"api": "fail"}),
         State("gone", both(measured(20), gone()), "P1", {"api": "fail"}),
     ),
     "paralegal": (
@@ -236,6 +247,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
         State("the database is gone", database_gone(), "P1", {"database": "fail", "api": "unknown"}),
         State("lying: 200 with an error for a body", answers("/health", body={"error": "internal"}), "P2", {"api": "fail"}),
         State("it says itself that it is not healthy", answers("/health", body={"healthy": False}), "P2", {"api": "fail"}),
+        # Later than the profile itself waits.
         State("slow", answers("/health", delay_ms=11_000), "P2", {"api": "fail"}),
         State("gone", gone(), "P1", {"api": "fail", "root page": "fail"}),
     ),
@@ -258,7 +270,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
         State(
             "lying: 200 with an error for metrics", both(measured(20), answers("/metrics", body="error")), "P3", {"metrics page": "fail"}
         ),
-        State("slow", both(measured(20), answers("/healthz", delay_ms=11_000)), "P1", {"api": "fail"}),
+        State("slow", both(measured(20), slow("/healthz")), "P1", {"api": "fail"}),
         State("gone", both(measured(20), gone()), "P1", {"api": "fail"}),
     ),
     "wrapper_system": (
@@ -276,7 +288,7 @@ STATES: t.Mapping[str, tuple[State, ...]] = {
             "lying: 200 with success false", answers(_SYSTEM, body={"success": False, "data": {}}), "critical", {"system health": "fail"}
         ),
         State("lying: 200 with a page", answers("/api/wrappers/health", body="<html>sorry</html>"), "warning", {"wrappers health": "fail"}),
-        State("slow", answers(_SYSTEM, delay_ms=11_000), "critical", {"system health": "fail"}),
+        State("slow", slow(_SYSTEM), "critical", {"system health": "fail"}),
         State("gone", gone(), "critical", {"system health": "fail", "dashboard": "fail"}),
     ),
 }

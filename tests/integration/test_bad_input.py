@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-import sys
 import time
+import typing as t
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -22,9 +21,10 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.in_use import CHOSEN
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import verify
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import BackupSet
+from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.tool_check import tool_problems
-from integration.playbook_runs import ROOT, Profile, picture, server_picture
+from integration.playbook_runs import Profile, picture, server_picture
 from integration.postgresql_server import PostgresqlServer, running_server
 from tools.ports import free_port
 
@@ -59,12 +59,18 @@ def sets_picture(profile: Profile) -> dict[str, str]:
     return {path: seen for path, seen in picture(profile.backups).items() if Path(path).name != CHOSEN}
 
 
+@cache
+def as_it_was(server: PostgresqlServer) -> dict[str, t.Any]:
+    """The server's picture before the first test; none of them may change it."""
+    return server_picture(server, "reference")
+
+
 def refused(profile: Profile, server: PostgresqlServer, playbook: str, *options: str) -> str:
     """Run a playbook that must fail before it changes anything; returns its one message."""
-    before = server_picture(server, "reference"), sets_picture(profile)
+    before, sets = as_it_was(server), sets_picture(profile)
     done = profile.run(playbook, *options)
     assert done.status == 2, done.output
-    assert (server_picture(server, "reference"), sets_picture(profile)) == before
+    assert (server_picture(server, "reference"), sets_picture(profile)) == (before, sets)
     assert "Traceback" not in done.output
     assert not list((profile.state / "leases").glob("*.json")) or "Another run works" in done.output
     headlines: list[str] = re.findall(
@@ -126,7 +132,7 @@ def test_a_server_that_does_not_run(profile: Profile, server: PostgresqlServer) 
     assert "Next: check that the server runs and that host and port" in message
 
 
-@pytest.mark.parametrize(("playbook", "tool"), [("backup", "psql"), ("restore", "psql"), ("restore", "pg_restore")])
+@pytest.mark.parametrize(("playbook", "tool"), [("backup", "psql"), ("restore", "pg_restore")])
 def test_a_program_that_is_missing(profile: Profile, server: PostgresqlServer, playbook: str, tool: str) -> None:
     tools = profile.folder / "tools"
     tools.mkdir()
@@ -182,8 +188,9 @@ def test_a_backup_folder_that_is_a_file(profile: Profile, server: PostgresqlServ
     assert "Next: choose another folder" in message
 
 
-@pytest.mark.parametrize("confirmed", [(), ("-e", "confirm=production")])
-@pytest.mark.parametrize("playbook", ["restore", "restore_undo"])
+@pytest.mark.parametrize(
+    ("playbook", "confirmed"), [("restore", ()), ("restore", ("-e", "confirm=production")), ("restore_undo", ())], ids=str
+)
 def test_destruction_that_is_not_confirmed(profile: Profile, server: PostgresqlServer, playbook: str, confirmed: tuple[str, ...]) -> None:
     message = refused(profile, server, playbook, *confirmed)
     assert "Next: if 'reference' is what you mean, run it again with -e confirm=reference" in message
@@ -197,19 +204,8 @@ def test_an_undo_with_nothing_to_undo(profile: Profile, server: PostgresqlServer
 
 
 def test_a_lease_that_another_run_holds(profile: Profile, server: PostgresqlServer) -> None:
-    asked = "operation=acquire resource=postgresql:reference holder=freeze reason='a change freeze' duration_s=3600"
-    ansible = [str(Path(sys.executable).parent / "ansible"), "localhost", "-i", str(profile.folder / "inventory")]
-    profile.command("backup")
-    taken = subprocess.run(
-        [*ansible, "-m", "sre.runbooks.procedure_lock", "-a", asked],
-        cwd=ROOT,
-        env=profile.environment(ANSIBLE_CALLBACK_RESULT_FORMAT="json"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    lease = json.loads(taken.stdout.partition("=>")[2])["lease"]
-    assert lease["holder"] == "freeze"
+    leases = Leases(str(profile.state))
+    leases.acquire(leases.wanted("postgresql:reference", "freeze", who="somebody", reason="a change freeze", duration_s=3600))
     today = time.strftime("%Y-%m-%d", time.gmtime())
     for playbook in ("backup", "restore", "restore_undo"):
         message = refused(profile, server, playbook, *CONFIRM)

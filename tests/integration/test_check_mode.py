@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backup import back_up_physically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.restoring.names import derived_name
 from integration.playbook_runs import Finished, Profile, picture, server_picture
@@ -101,8 +102,7 @@ def test_a_rehearsed_prune_names_what_the_real_one_removes(profile: Profile, ser
 
 
 def test_a_rehearsed_restore_changes_nothing_and_foretells_the_real_one(profile: Profile, server: PostgresqlServer) -> None:
-    assert profile.run("backup").status == 0
-    (name,) = profile.sets()
+    name = back_up_logically(BackupRequest(server.connection, "reference", "reference", str(profile.backups))).id
     leftover = derived_name("reference", "restoring", "20200101T000000Z")
     server.sql(f'CREATE DATABASE "{leftover}"; CREATE ROLE gone SUPERUSER; CREATE ROLE unused')
     server.sql("GRANT SELECT ON clients TO gone", "reference")
@@ -138,8 +138,7 @@ def test_a_rehearsed_restore_changes_nothing_and_foretells_the_real_one(profile:
 
 
 def test_a_rehearsed_restore_finds_what_would_stop_the_real_one(profile: Profile, server: PostgresqlServer) -> None:
-    assert profile.run("backup").status == 0
-    (name,) = profile.sets()
+    name = back_up_logically(BackupRequest(server.connection, "reference", "reference", str(profile.backups))).id
     (profile.backups / name / "globals.sql").write_text("damaged")
     before = everything(profile, server)
     check = profile.run("restore", "--check", *CONFIRM)
@@ -154,10 +153,9 @@ def test_a_rehearsed_physical_restore_changes_nothing(profile: Profile, server: 
     physical = ("-e", "backup_method=physical", "-e", "restore_method=physical")
     told, _tasks = rehearsed(profile, server, "backup", *physical)
     assert any(line.startswith("back up the whole server") for line in told)
-    assert profile.run("backup", *physical).status == 0
-    assert len(profile.sets()) == 1
+    name = back_up_physically(BackupRequest(server.connection, "reference", "reference", str(profile.backups))).id
     told, _tasks = rehearsed(profile, server, "restore", *CONFIRM, *physical)
-    assert any(line.startswith(f"unpack {profile.sets()[0]} into {server.data}_restoring_") for line in told)
+    assert any(line.startswith(f"unpack {name} into {server.data}_restoring_") for line in told)
     assert any(line.startswith(f"stop the server, let {server.data} and {server.data}_restoring_") for line in told)
     done = profile.run("restore", *CONFIRM, *physical)
     assert done.status == 0, done.output

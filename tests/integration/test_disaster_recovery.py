@@ -149,17 +149,17 @@ def test_a_dead_host_of_the_database_does_not_stop_the_assessment(service: Servi
     assert [(run["procedure"], run["status"]) for run in service.records()] == [("disaster_recovery", "failed")] * 2
 
 
-def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_stops_before_anything_ran(service: Service) -> None:
+def test_a_step_runs_on_the_host_that_it_names_and_one_that_hangs_is_ended_there_by_its_deadline(service: Service) -> None:
     account = service.server.account or "nobody"
     with (service.folder / "inventory" / "hosts.ini").open("a") as stream:
         stream.write("elsewhere ansible_connection=local ansible_become=true ansible_become_method=su")
         stream.write(f" ansible_become_user={account} ansible_python_interpreter=/usr/bin/python3\n")
     step: dict[str, t.Any] = {
         "name": "there",
-        "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD; exit $STATUS"],
+        "command": ["sh", "-c", "id -un; echo '{{ no template }}' $WORD"],
         "on_host": "elsewhere",
     }
-    step["environment"] = {"WORD": "okapi", "STATUS": "0"}
+    step["environment"] = {"WORD": "okapi"}
     extra = service.folder / "hooks.yml"
 
     def recover(**changed: t.Any) -> Finished:
@@ -168,11 +168,6 @@ def test_a_step_runs_on_the_host_that_it_names_and_one_that_the_inventory_lacks_
         extra.write_text(json.dumps({"recovery_infrastructure": hooks}).replace('"id -un', '!unsafe "id -un'))
         return service.recover("-e", f"@{extra}", "-e", "recovery_confirmed=infrastructure")
 
-    lost = recover(on_host="nowhere")
-    assert "the inventory has no such host" in lost.message
-    assert service.marks("marks") == 0
-    failed = recover(environment={"WORD": "okapi", "STATUS": "7"})
-    assert "The step there failed" in failed.message
     hung = recover(command=["sleep", "7193"], deadline_s=4)
     assert "did not end within 4 s" in hung.message
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x007193" in path.read_bytes()]
@@ -204,21 +199,6 @@ def test_without_anybody_who_says_go_it_stops_and_a_file_or_the_terminal_lets_it
     terminal.close()
     assert terminal.exitstatus != 0
     assert "'why?' was typed, not 'go'" in terminal.before
-
-
-def test_a_step_that_hangs_is_ended_by_its_deadline_with_all_that_it_has_started(service: Service) -> None:
-    pid_file = service.folder / "pid"
-    child = (
-        "import subprocess, time; p = subprocess.Popen(['sleep', '345'], start_new_session=True)\n"
-        f"open({str(pid_file)!r}, 'w').write(str(p.pid)); time.sleep(345)"
-    )
-    service.variables["recovery_infrastructure"] = service.hook("machines", child, deadline_s=2)
-    began = time.monotonic()
-    failed = service.recover("-e", "recovery_confirmed=all")
-    assert time.monotonic() - began < 30
-    assert "did not end within 2 s" in failed.message
-    pid = int(pid_file.read_text())
-    until(lambda: not is_alive(pid))
 
 
 def test_killed_while_it_restores_it_goes_on_where_it_was(service: Service, server: PostgresqlServer) -> None:
@@ -325,11 +305,6 @@ def until(true: t.Callable[[], bool], timeout_s: float = 30) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.05)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    return bool(start_of(pid))
 
 
 def marked(folder: Path) -> list[int]:

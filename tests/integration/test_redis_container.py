@@ -26,47 +26,35 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.rehearsal impor
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import undo
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.restoring.scratch_folders import scratch_folder
+from integration.containers import Docker
 from integration.redis_server import valkey_folder
 from integration.service_stack import wait_until
-from tools.engine import NoEngine, docker_engine
-from tools.image import postgresql_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
 NAME, IMAGE, PASSWORD = "sre-runbooks-test-redis", "sre-runbooks-test-redis:local", "a-password-of-the-container"
 
 
 @pytest.fixture(scope="module", params=["no", "yes"], ids=["saves", "append_only_files"])
-def server(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(request: pytest.FixtureRequest, docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server in a container, its port not published."""
     folder = tmp_path_factory.mktemp("container")
     configuration = folder / "redis.conf"
     configuration.write_text(f'dir /data\nrequirepass {PASSWORD}\nappendonly {request.param}\nsave ""\nprotected-mode no\n')
+    docker("create", "--name", f"{NAME}-draft", docker.image, "true")
+    for program in ("redis-server", "redis-check-rdb"):
+        docker("cp", f"{valkey_folder()}/valkey-server", f"{NAME}-draft:/usr/local/bin/{program}")
+    docker("commit", f"{NAME}-draft", IMAGE)
+    docker("rm", f"{NAME}-draft")
+    mounts = ["--volume", f"{NAME}:/data", "--volume", f"{configuration}:/redis.conf:ro"]
+    docker("run", "--detach", "--name", NAME, *mounts, IMAGE, "redis-server", "/redis.conf")
     try:
-        with docker_engine(cache / "docker") as environment, pytest.MonkeyPatch.context() as patch:
-            for name in ("DOCKER_HOST", "DOCKER_CONFIG"):
-                if name in environment:
-                    patch.setenv(name, environment[name])
-
-            def docker(*words: str) -> None:
-                subprocess.run(["docker", *words], env=environment, check=True, capture_output=True)
-
-            docker("create", "--name", f"{NAME}-draft", postgresql_image(environment), "true")
-            for program in ("redis-server", "redis-check-rdb"):
-                docker("cp", f"{valkey_folder()}/valkey-server", f"{NAME}-draft:/usr/local/bin/{program}")
-            docker("commit", f"{NAME}-draft", IMAGE)
-            docker("rm", f"{NAME}-draft")
-            mounts = ["--volume", f"{NAME}:/data", "--volume", f"{configuration}:/redis.conf:ro"]
-            docker("run", "--detach", "--name", NAME, *mounts, IMAGE, "redis-server", "/redis.conf")
-            try:
-                one = Server(password=PASSWORD, place=Place(container=NAME))
-                one.wait_until_it_serves(20).close()
-                yield one
-            finally:
-                docker("rm", "--force", "--volumes", NAME)
-                docker("volume", "rm", "--force", NAME)
-                docker("rmi", IMAGE)
-    except NoEngine as reason:
-        pytest.skip(str(reason))
+        one = Server(password=PASSWORD, place=Place(container=NAME))
+        one.wait_until_it_serves(20).close()
+        yield one
+    finally:
+        docker("rm", "--force", "--volumes", NAME)
+        docker("volume", "rm", "--force", NAME)
+        docker("rmi", IMAGE)
 
 
 TLS_ONLY = """

@@ -345,6 +345,10 @@ def test_the_wrong_server_password_file_or_role_is_told_in_one_message(plain: Re
         back_up(BackupRequest(plain.server, "cache", str(tmp_path / "sets"), "rdb", str(old)))
     with pytest.raises(BadInput, match=r"not where it was looked for.*Next: correct rdb_file"):
         back_up(BackupRequest(plain.server, "cache", str(tmp_path / "sets"), "rdb", str(tmp_path / "nowhere.rdb")))
+    unreadable = tmp_path / "unreadable.rdb"
+    unreadable.symlink_to(unreadable)  # which not even root can read
+    with pytest.raises(BadInput, match=r"The saved file cannot be read.*Next: let the account of the run read it, or take the method"):
+        back_up(BackupRequest(plain.server, "cache", str(tmp_path / "sets"), "rdb", str(unreadable)))
     assert not list((tmp_path / "sets").glob(".*.partial"))
     with (
         running_redis(replicaof=f"127.0.0.1 {plain.port}", masterauth=plain.password) as replica,

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import read_status
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.set_up import OPTIONS, operate
+from integration.containers import Docker
+from integration.service_stack import wait_until
 from tools.debian_packages import NoPackage, program
-from tools.engine import NoEngine, docker_engine
-from tools.image import SYSTEMD_OPTIONS, systemd_image
+from tools.image import SYSTEMD_OPTIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,14 +42,6 @@ def parameters(folder: Path, **changes: Any) -> dict[str, Any]:
     program_.chmod(0o755)
     own = {"profile": "shop", "entries": ENTRIES, "state_folder": str(folder / "state"), "ansible_playbook": str(program_)}
     return {**values, "collections_path": str(ROOT / "collections"), "python": sys.executable, **own, **changes}
-
-
-def wait_for(what: str, true: Callable[[], bool]) -> None:
-    """Until something is true."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < give_up, what
-        time.sleep(0.2)
 
 
 class Cron:
@@ -135,32 +127,28 @@ class Machine:
 
 
 @pytest.fixture
-def machine(cache: Path, tmp_path: Path) -> Iterator[Machine]:
-    name = f"sre-runbooks-schedule-{os.getpid()}"
+def machine(docker: Docker, tmp_path: Path) -> Iterator[Machine]:
+    name = docker.name("schedule")
     library = tmp_path / "c" / "ansible_collections" / "sre" / "runbooks" / "plugins"
     library.parent.mkdir(parents=True)
     shutil.copytree(ROOT / "plugins" / "module_utils", library / "module_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    options = [*SYSTEMD_OPTIONS, f"--volume={tmp_path}:{tmp_path}"]
+    docker("run", "--detach", "--name", name, "--network=none", *options, docker.systemd_image, "/lib/systemd/systemd")
     try:
-        with docker_engine(cache / "docker") as environment:
-            image = systemd_image(environment)
-            run = ["docker", "run", "--detach", "--name", name, "--network=none", *SYSTEMD_OPTIONS, f"--volume={tmp_path}:{tmp_path}"]
-            subprocess.run([*run, image, "/lib/systemd/systemd"], env=environment, capture_output=True, check=True)
-            try:
-                found = Machine(environment, name, tmp_path)
-                give_up = time.monotonic() + 40
-                look = ["docker", "exec", name, "systemctl", "is-system-running"]
-                while subprocess.run(look, env=environment, capture_output=True, text=True, check=False).stdout.strip() not in (
-                    "running",
-                    "degraded",
-                ):
-                    if time.monotonic() > give_up:
-                        pytest.skip("systemd does not start in a container here")
-                    time.sleep(0.3)
-                yield found
-            finally:
-                subprocess.run(["docker", "rm", "--force", name], env=environment, capture_output=True, check=False)
-    except NoEngine as error:
-        pytest.skip(str(error))
+        found = Machine(docker.environment, name, tmp_path)
+        look = ["docker", "exec", name, "systemctl", "is-system-running", "--wait"]
+        words = ("running", "degraded")
+        try:
+            wait_until(
+                "systemd runs",
+                lambda: subprocess.run(look, env=docker.environment, capture_output=True, text=True, check=False).stdout.strip() in words,
+                40,
+            )
+        except AssertionError:
+            pytest.skip("systemd does not start in a container here")
+        yield found
+    finally:
+        docker("rm", "--force", name)
 
 
 @pytest.mark.docker
@@ -180,7 +168,7 @@ def test_systemd_starts_the_run_of_the_minute_takes_changes_and_forgets_what_is_
     assert machine.run("systemctl", "is-active", "sre-runbooks-shop--monthly.timer").strip() == "active"
     jobs = machine.folder / "state" / "schedule" / "shop"
     try:
-        wait_for("systemd started nothing", lambda: read_status(str(jobs), "tick").get("status") == "succeeded")
+        wait_until("systemd starts it", lambda: read_status(str(jobs), "tick").get("status") == "succeeded", PATIENCE_S)
     except AssertionError as error:
         error.add_note(
             machine.run("sh", "-c", "date; journalctl --no-pager --unit='sre-runbooks-shop--*' | tail -30; systemctl list-timers --all")
@@ -203,7 +191,7 @@ def test_cron_starts_the_run_of_the_minute_and_no_other(cron: Cron, tell: Callab
     if cron.process is None:
         pytest.skip(cron.missing)
     ended = cron.process.poll
-    wait_for("cron started nothing", lambda: ended() is not None or read_status(cron.jobs, "tick").get("status") == "succeeded")
+    wait_until("cron starts it", lambda: ended() is not None or read_status(cron.jobs, "tick").get("status") == "succeeded", PATIENCE_S)
     status = read_status(cron.jobs, "tick")
     assert status["status"] == "succeeded", (cron.folder / "said").read_text()
     assert "started" in Path(status["log"]).read_text()

@@ -23,12 +23,14 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.catalogue import Wanted
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.checking import SEAL_FILES
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import select, verify
-from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.operations import prune, select, verify
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune import Keep
+from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set, utc_now
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
+from integration.service_stack import wait_until
 
 LOCAL = 'ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
 
@@ -236,10 +238,10 @@ def test_a_set_that_verifies_but_does_not_restore_is_marked_failed_reported_and_
     profile: Profile, server: PostgresqlServer
 ) -> None:
     profile.variables["backup_stores"] = [profile.store]
-    for _number in range(2):
-        back_up_logically(BackupRequest(server.connection, "reference", "reference", str(profile.backups)))
-        time.sleep(1)
-    good, wrong = profile.sets()
+    request = BackupRequest(server.connection, "reference", "reference", str(profile.backups))
+    earlier = back_up_logically(request)
+    wait_until("the next second", lambda: utc_now() > earlier.consistent_at)
+    good, wrong = earlier.id, back_up_logically(request).id
     wrong_dump(profile, server, wrong)
     for name in (good, wrong):
         assert verify(read_set(str(profile.backups / name)))["changed"], "its files are what its manifest says"
@@ -284,13 +286,13 @@ def wrong_dump(profile: Profile, server: PostgresqlServer, name: str) -> None:
     (folder / "manifest.json.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  manifest.json\n")
 
 
-def test_a_rehearsed_pruning_lists_every_set_with_its_reason_and_the_real_one_does_that(profile: Profile) -> None:
+def test_a_pruning_lists_every_set_with_its_reason_as_its_rehearsal_does(profile: Profile) -> None:
     profile.variables["backup_stores"] = [profile.store]
     sets = [make_set(profile.backups, at=f"2020-0{month}-01T00:00:00Z") for month in range(1, 6)]
     sets[0].add_proof("proven")
     profile.variables.update(backup_keep_last=1, backup_keep_days=0, backup_keep_monthly=2)
-    told = profile.run("backup_prune", "--check", "--diff")
-    assert told.status == 0, told.output
+    told = prune(str(profile.backups), Keep(last=1, days=0, monthly=2), dry_run=True)["listing"]
+    assert len(profile.sets()) == 5
     expected = [
         f"stays {sets[4].id} (written, 5036 bytes): the newest good set always stays",
         f"stays {sets[3].id} (written, 5036 bytes): the newest of its month (2020-04), of which 2 are kept",
@@ -298,10 +300,10 @@ def test_a_rehearsed_pruning_lists_every_set_with_its_reason_and_the_real_one_do
         "nor the newest of one of the last 2 months with a set",
         f"stays {sets[0].id} (proven, 5036 bytes): the newest proven set always stays",
     ]
-    said = " ".join(told.output.split())
-    assert [line for line in expected if " ".join(line.split()) not in said] == [], told.output
-    assert len(profile.sets()) == 5
-    done = profile.run("backup_prune")
+    assert [line for line in expected if line not in told] == [], told
+    done = profile.run("backup_prune", "--diff")
     assert done.status == 0, done.output
+    said = " ".join(done.output.split())
+    assert [line for line in told if " ".join(line.split()) not in said] == [], done.output
     assert profile.sets() == sorted([sets[0].id, sets[3].id, sets[4].id])
     assert profile.records()[-1]["measurements"]["freed_bytes"]["value"] == 2 * sets[2].size_bytes

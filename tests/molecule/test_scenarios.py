@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The molecule scenarios, each in containers of its own. They run last: they need the most and take the longest."""
+"""The molecule scenarios, each in containers of its own. Without workers they run last: they need the most."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tools.engine import NoEngine, docker_engine
+from tools.engine import NoEngine
 from tools.image import postgresql_image
 from tools.process import run_shown
 
@@ -19,11 +18,10 @@ SCENARIOS = sorted(path.parent.name for path in (Path(__file__).parents[2] / "mo
 
 
 @pytest.fixture(scope="module")
-def containers(repository: Path, cache: Path) -> Iterator[dict[str, str]]:
+def containers(docker_environment: dict[str, str]) -> dict[str, str]:
     """Environment in which the scenarios find an engine and their image."""
     try:
-        with docker_engine(cache / "docker") as environment:
-            yield {**environment, "SRE_RUNBOOKS_IMAGE": postgresql_image(environment)}
+        return {**docker_environment, "SRE_RUNBOOKS_IMAGE": postgresql_image(docker_environment)}
     except NoEngine as error:
         pytest.skip(str(error))
 

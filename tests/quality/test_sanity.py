@@ -4,8 +4,8 @@
 
 """ansible-test sanity on the oldest and on the newest ansible-core that this collection supports.
 
-What judges the text alone (STYLE) looks at it once, on the newest, where both are there: its rules are taken to be no fewer than those of
-the oldest.
+What judges the text alone, or what each file imports, looks at it once, on the newest, where both are there (ONCE): its rules are taken to
+be no fewer than those of the oldest, on which every other test imports these files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tools.process import Done, run_shown, with_venv
 
 from .conftest import Controller
 
-STYLE = ("changelog", "pep8", "pylint", "yamllint")
+ONCE = ("changelog", "import", "pep8", "pylint", "yamllint")
 
 
 def sanity(controller: Controller, home: Path, tree: Path, without: tuple[str, ...] = ()) -> Done:
@@ -58,7 +58,7 @@ def runs(
     trees = {name: copy_tree(repository, tmp_path_factory.mktemp(name)) for name in found}
     with ThreadPoolExecutor() as pool:
         yield {
-            name: pool.submit(sanity, controller, home, trees[name], STYLE if name == "this" and "newest" in found else ())
+            name: pool.submit(sanity, controller, home, trees[name], ONCE if name == "this" and "newest" in found else ())
             for name, controller in found.items()
         }
 

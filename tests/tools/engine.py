@@ -30,7 +30,7 @@ class NoEngine(Exception):
 
 
 @contextmanager
-def docker_engine(cache: Path, *, alone: bool = False) -> Iterator[dict[str, str]]:
+def docker_engine(cache: Path) -> Iterator[dict[str, str]]:
     """Give the environment in which `docker` and `docker compose` work.
 
     A running engine is used as it is. Otherwise, as root on Debian or Ubuntu, docker.io is installed and a daemon of our own
@@ -39,40 +39,33 @@ def docker_engine(cache: Path, *, alone: bool = False) -> Iterator[dict[str, str
 
     Args:
         cache: Folder for the engine's data and the client's plugins; kept between runs.
-        alone: Whether nobody else may be there, because the engine is restarted or its images are removed; needs one of our own.
 
     Raises:
         NoEngine: when neither is possible.
     """
     environment, cache = dict(os.environ), cache.resolve()  # checkouts that share a cache by links share the engine
-    if not alone and shutil.which("docker") and _answers(environment):
+    if shutil.which("docker") and _answers(environment):
         yield with_compose(environment, cache)
         return
     if os.geteuid() != 0:
         raise NoEngine("no Docker Engine answers, and only root may start one")
-    with _shared_engine(environment, cache, alone=alone):
+    with _shared_engine(environment, cache):
         yield with_compose(environment, cache)
 
 
 @contextmanager
-def _shared_engine(environment: dict[str, str], cache: Path, *, alone: bool) -> Iterator[None]:
-    """The engine of all who run at this moment; each holds a lock that says so, and a killed one holds it no more.
-
-    Who wants to be alone keeps others from coming, and waits until those who are there have gone.
-    """
+def _shared_engine(environment: dict[str, str], cache: Path) -> Iterator[None]:
+    """The engine of all who run at this moment; each holds a lock that says so, and a killed one holds it no more."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "engine.users").open("w") as users, (cache / "engine.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         engine = _Engine(cache)
-        if alone:
-            fcntl.flock(users, fcntl.LOCK_EX)
         if _is_nobody_there(users) or not engine.runs():
             engine.stop()  # one that killed tests left
             engine.start(environment)
         environment["DOCKER_HOST"] = engine.address()
-        if not alone:
-            fcntl.flock(users, fcntl.LOCK_SH)
-            fcntl.flock(turn, fcntl.LOCK_UN)
+        fcntl.flock(users, fcntl.LOCK_SH)
+        fcntl.flock(turn, fcntl.LOCK_UN)
         try:
             yield
         finally:

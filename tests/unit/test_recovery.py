@@ -21,6 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Place
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NotConfirmed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
+from ansible_collections.sre.runbooks.plugins.module_utils.recovery import runs
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.calls import Call, Ended, run_calls
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.operation import CONSTRAINTS, OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import assess, proofs_as_checks, taken_together
@@ -354,6 +355,22 @@ def test_proofs_become_checks_of_the_store_that_they_name() -> None:
     checks, problems = proofs_as_checks([proof, {"name": "keys", "store": "cache", "query": "DBSIZE"}], STORES)
     assert checks == [{"name": "proof: cases", "type": "postgresql", "query": "SELECT 1", "database": "cases_prod", "fail_below": 1}]
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize("hosts", [[], ["db"]])
+def test_a_step_on_a_host_that_the_inventory_lacks_stops_before_anything_ran(tmp_path: Path, hosts: list[str]) -> None:
+    mark = tmp_path / "mark"
+    steps = [{"name": "first", "command": ["touch", str(mark)]}, {"name": "there", "command": ["true"], "on_host": "nowhere"}]
+    given = {"steps": steps, "recovery": "REC-1", "hosts": hosts, "state_folder": str(tmp_path / "state")}
+    validated = ArgumentSpecValidator(dict(runs.OPTIONS)).validate(given)
+    with pytest.raises(BadInput, match=r"The step 'there' cannot be run \(nowhere\): the inventory has no such host"):
+        runs.operate(validated.validated_parameters, False)
+    assert not mark.exists()
+
+
+def test_a_step_that_fails_is_told_with_its_exit_status(tmp_path: Path) -> None:
+    (ended,) = run_calls([call(tmp_path, "failing", "raise SystemExit(7)")])
+    assert (ended.ok, ended.status, ended.problem) == (False, 7, "exit status 7")
 
 
 def call(tmp_path: Path, name: str, code: str, deadline_s: float = 20) -> Call:

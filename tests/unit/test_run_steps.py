@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.run_steps import error_of, measurements_of, steps_of
@@ -90,14 +91,29 @@ def test_the_error_of_a_foreign_task_names_the_task_and_holds_its_last_words() -
     assert error_of({}, "")["message"] == "The task failed without a message"
 
 
+def missed(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The failed result of a role's validation, as ansible.builtin.validate_argument_spec words it."""
+    errors = ArgumentSpecValidator(spec).validate(given).error_messages
+    assert errors
+    return {"msg": "Validation of arguments failed:\n" + "\n".join(errors), "argument_errors": errors, "argument_spec_data": spec}
+
+
 def test_a_variable_that_a_role_misses_is_told_with_what_it_means() -> None:
     spec = {
-        "service_runtime": {"description": "What runs it.", "choices": ["compose", "systemd"]},
-        "service_name": {"description": ["A", "b."]},
+        "service_runtime": {"description": "What runs it.", "choices": ["compose", "systemd"], "required": True},
+        "service_name": {"description": ["A.", "B."], "required": True},
     }
-    message = "Validation of arguments failed:\nmissing required arguments: service_name, service_runtime"
-    errors = ["missing required arguments: service_name, service_runtime"]
-    error = error_of({"msg": message, "argument_errors": errors, "argument_spec_data": spec}, "Validating arguments")
-    why = "service_name is not set: A b.; service_runtime is not set: What runs it: one of compose, systemd"
-    assert error["message"] == f"{message}. {why}. Next: set service_name and service_runtime in the profile, or with -e."
-    assert error_of({"msg": message, "argument_errors": errors}, "")["why"] == ""
+    failed = missed(spec, {})
+    error = error_of(failed, "Validating arguments")
+    why = "service_name is not set: A. B; service_runtime is not set: What runs it: one of compose, systemd"
+    assert error["message"] == f"{failed['msg']}. {why}. Next: set service_name and service_runtime in the profile, or with -e."
+    assert error_of({**failed, "argument_spec_data": None}, "")["why"] == ""
+
+
+def test_a_part_of_a_variable_that_a_role_misses_is_told_with_the_variable_once() -> None:
+    store = {"description": ["Name of the store."], "required": True}
+    inner = {"type": "dict", "options": {"path": {"required": True}}}
+    spec = {"restore_files": {"type": "list", "elements": "dict", "options": {"store": store, "place": inner}}}
+    error = error_of(missed(spec, {"restore_files": [{"place": {}}, {}]}), "")
+    assert error["why"] == "store of restore_files is not set: Name of the store; path of place of restore_files is not set"
+    assert error["next_step"] == "set store of restore_files and path of place of restore_files in the profile, or with -e"

@@ -207,8 +207,7 @@ class SavedFile:
         progress: Told how far the server is.
         """
         self._client, self._path, self._progress = client, path, progress
-        self._timeout_s = timeout_s
-        self._give_up = 0.0
+        self._timeout_s, self._give_up = timeout_s, 0.0
         self._pipeline: t.Optional[Pipeline] = None
         self._stream: t.Optional[t.IO[bytes]] = None
         self._others: t.FrozenSet[str] = frozenset()
@@ -278,7 +277,9 @@ class SavedFile:
             try:
                 return open(self._path, "rb", buffering=0)
             except OSError as error:
-                what, next_step = "The saved file is not where it was looked for", "correct rdb_file, or take the method stream"
+                lost = isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError))
+                what = "The saved file is not where it was looked for" if lost else "The saved file cannot be read"
+                next_step = ("correct rdb_file" if lost else "let the account of the run read it") + ", or take the method stream"
                 raise BadInput(what, where=self._path, why=str(error.strerror), next_step=next_step) from error
         for path in self._unfinished():
             if path not in self._others:
