@@ -59,6 +59,7 @@ service_name: {facts.name}
 service_title: {_text(facts.title)}
 service_environment: {facts.environment}
 service_runtime: {facts.runtime}
+{_workload(facts)}
 service_url: {_text(facts.service_url)}
 service_endpoints:
   health: {_text("{{ service_url }}" + facts.health_path)}
@@ -94,11 +95,20 @@ service_objectives:
     return text + _logs(facts)
 
 
+def _workload(facts: Facts) -> str:
+    place, name = _text(facts.place), _text(facts.workload)
+    return {
+        "compose": f"service_compose_folder: {place}\nservice_compose_service: {name}",
+        "kubernetes": f"service_kube_namespace: {place}\nservice_kube_workload: {{kind: deployment, name: {name}}}",
+        "systemd": f"service_systemd_unit: {name}",
+    }[facts.runtime]
+
+
 def _logs(facts: Facts) -> str:
     source = {
-        "compose": f"compose_service: {facts.name}, project_folder: /opt/{facts.name}",
-        "kubernetes": f"kubernetes_workload: {facts.name}",
-        "systemd": f"systemd_unit: {facts.name}",
+        "compose": 'compose_service: "{{ service_compose_service }}", project_folder: "{{ service_compose_folder }}"',
+        "kubernetes": 'kubernetes_workload: "deployment/{{ service_kube_workload.name }}", namespace: "{{ service_kube_namespace }}"',
+        "systemd": 'systemd_unit: "{{ service_systemd_unit }}"',
     }[facts.runtime]
     return f"""
 # Where it logs; `path: /var/log/...` for files.
@@ -151,13 +161,13 @@ health_checks_service:
     timeout_s: 5
 """
     check = {
-        "compose": f"type: compose_service, service: {facts.name}, project_folder: /opt/{facts.name}",
-        "kubernetes": f"type: kubernetes_workload, workload: {facts.name}",
-        "systemd": f"type: systemd_unit, unit: {facts.name}",
+        "compose": 'type: compose_service, service: "{{ service_compose_service }}", project_folder: "{{ service_compose_folder }}"',
+        "kubernetes": 'type: kubernetes_workload, workload: "{{ service_kube_workload.name }}", namespace: "{{ service_kube_namespace }}"',
+        "systemd": 'type: systemd_unit, unit: "{{ service_systemd_unit }}"',
     }[facts.runtime]
     return (
         text
-        + f"""# What runs it; see whether the names are right, and add the line to health_checks then:
+        + f"""# What runs it; add the line to health_checks once service_status says that the names are right:
 #   - {{name: {facts.runtime}, component: service, {check}}}
 health_checks: "{{{{ health_checks_service }}}}"
 """
