@@ -19,15 +19,9 @@ from urllib.parse import urlsplit
 
 from .errors import BadInput
 from .new_profile_files import content
+from .new_profile_runtimes import RUNTIMES
 
 ENVIRONMENTS = ("production", "staging", "development")
-_PLACES = {
-    "compose": ("Folder and service of Docker Compose (folder:service)", "/opt/{0}:{0}", r"(/[^:\s]+):([\w.-]+)"),
-    "kubernetes": ("Namespace and Deployment (namespace/name)", "default/{1}", r"([a-z0-9-]+)/([a-z0-9.-]+)"),
-    "systemd": ("Unit of systemd", "{0}", r"()([\w.@:-]+)"),
-}
-"""By runtime: the question where the service runs, its default from the name with underscores and that with hyphens, its form."""
-RUNTIMES = tuple(_PLACES)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _EMAIL = re.compile(r"[^@\s{}]+@[^@\s{}]+\.[A-Za-z]{2,}")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
@@ -105,7 +99,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], d
     parser.add_argument("--name", help="short name: lower-case letters, digits, underscores")
     parser.add_argument("--title", help="name for readers")
     parser.add_argument("--environment", choices=ENVIRONMENTS)
-    parser.add_argument("--runtime", choices=RUNTIMES, help="what runs the service")
+    parser.add_argument("--runtime", choices=tuple(RUNTIMES), help="what runs the service")
     parser.add_argument("--place", help="where it runs: FOLDER:SERVICE of Compose, NAMESPACE/DEPLOYMENT of Kubernetes, UNIT of systemd")
     parser.add_argument("--health-url", metavar="URL", help="address that answers 200 when the service is well")
     parser.add_argument("--database", metavar="USER@HOST:PORT/NAME", help="PostgreSQL; none for none")
@@ -150,10 +144,10 @@ def facts_of(options: argparse.Namespace, ask: Callable[[str, str], str] | None)
         raise BadInput(f"{name!r} is no short name of a service", next_step="use lower-case letters, digits and underscores: --name")
     title = fact(options.title, "Its name for readers", name.replace("_", " ").capitalize()) or name
     environment = _one_of(ENVIRONMENTS, fact(options.environment, f"Environment ({', '.join(ENVIRONMENTS)})", "production"), "environment")
-    runtime = _one_of(RUNTIMES, fact(options.runtime, f"What runs it ({', '.join(RUNTIMES)})", "compose"), "runtime")
-    question, form, pattern = _PLACES[runtime]
-    where = fact(options.place, question, form.format(name, name.replace("_", "-")))
-    place = re.fullmatch(pattern, where)
+    runtime = _one_of(tuple(RUNTIMES), fact(options.runtime, f"What runs it ({', '.join(RUNTIMES)})", "compose"), "runtime")
+    question, default, form, *_written = RUNTIMES[runtime]
+    where = fact(options.place, question, default.format(name, name.replace("_", "-")))
+    place = re.fullmatch(form, where)
     if place is None:
         raise BadInput(f"{where!r} does not say where it runs", next_step=f"give {question[0].lower()}{question[1:]}: --place")
     health = _url(fact(options.health_url, "Address that answers 200 when it is well (http://host:port/health)", ""), "--health-url")

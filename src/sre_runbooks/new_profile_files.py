@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .new_profile_runtimes import RUNTIMES
+
 if TYPE_CHECKING:
     from .new_profile import Facts
 
@@ -59,7 +61,7 @@ service_name: {facts.name}
 service_title: {_text(facts.title)}
 service_environment: {facts.environment}
 service_runtime: {facts.runtime}
-{_workload(facts)}
+{RUNTIMES[facts.runtime].variables % (_text(facts.place), _text(facts.workload))}
 service_url: {_text(facts.service_url)}
 service_endpoints:
   health: {_text("{{ service_url }}" + facts.health_path)}
@@ -95,25 +97,11 @@ service_objectives:
     return text + _logs(facts)
 
 
-def _workload(facts: Facts) -> str:
-    place, name = _text(facts.place), _text(facts.workload)
-    return {
-        "compose": f"service_compose_folder: {place}\nservice_compose_service: {name}",
-        "kubernetes": f"service_kube_namespace: {place}\nservice_kube_workload: {{kind: deployment, name: {name}}}",
-        "systemd": f"service_systemd_unit: {name}",
-    }[facts.runtime]
-
-
 def _logs(facts: Facts) -> str:
-    source = {
-        "compose": 'compose_service: "{{ service_compose_service }}", project_folder: "{{ service_compose_folder }}"',
-        "kubernetes": 'kubernetes_workload: "deployment/{{ service_kube_workload.name }}", namespace: "{{ service_kube_namespace }}"',
-        "systemd": 'systemd_unit: "{{ service_systemd_unit }}"',
-    }[facts.runtime]
     return f"""
 # Where it logs; `path: /var/log/...` for files.
 service_logs:
-  - {{name: service, title: Log of the service, {source}, format: auto}}
+  - {{name: service, title: Log of the service, {RUNTIMES[facts.runtime].log}, format: auto}}
 """
 
 
@@ -160,15 +148,10 @@ health_checks_service:
     weight: 0.5
     timeout_s: 5
 """
-    check = {
-        "compose": 'type: compose_service, service: "{{ service_compose_service }}", project_folder: "{{ service_compose_folder }}"',
-        "kubernetes": 'type: kubernetes_workload, workload: "{{ service_kube_workload.name }}", namespace: "{{ service_kube_namespace }}"',
-        "systemd": 'type: systemd_unit, unit: "{{ service_systemd_unit }}"',
-    }[facts.runtime]
     return (
         text
         + f"""# What runs it; add the line to health_checks once service_status says that the names are right:
-#   - {{name: {facts.runtime}, component: service, {check}}}
+#   - {{name: {facts.runtime}, component: service, {RUNTIMES[facts.runtime].check}}}
 health_checks: "{{{{ health_checks_service }}}}"
 """
     )

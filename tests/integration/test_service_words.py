@@ -122,7 +122,7 @@ def test_the_record_names_the_verb_with_its_conclusion_and_time(project: Compose
 
 def test_each_host_of_a_service_says_what_it_did_and_has_a_step_in_the_record(hosts: Hosts) -> None:
     names = [host.name for host in hosts.hosts]
-    every = {"service_hosts": "app"}
+    every: dict[str, t.Any] = {"service_hosts": "app"}
     status = shown(hosts, hosts.run("service_status", **every))
     assert status == dict.fromkeys(names, [f"app@0{number}.service runs" for number in (1, 2, 3)] + ["3 of 3 replicas run"])
     restart = shown(hosts, hosts.run("service_restart", service_restart_way="all", **every))

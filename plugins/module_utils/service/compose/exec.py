@@ -53,7 +53,13 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     mask, began = _mask(place), time.monotonic()
     status, out, err = _run(argv, place, parameters)
     took = round(time.monotonic() - began, 1)
-    told = {"stdout": out.text(mask), "stderr": err.text(mask), "exit_status": status, "duration_s": took, "cut": out.cut or err.cut}
+    told: t.Dict[str, t.Any] = {
+        "stdout": out.text(mask),
+        "stderr": err.text(mask),
+        "exit_status": status,
+        "duration_s": took,
+        "cut": out.cut or err.cut,
+    }
     last = (told["stderr"] or told["stdout"]).strip()[-500:]
     if took >= parameters["timeout_s"] and status in (None, *_TIMED_OUT):
         raise DeadlineExceeded(
