@@ -83,6 +83,9 @@ def test_each_verb_ends_with_what_was_done_and_what_runs(project: ComposeProject
     checked = runs.run("service_restart", "--check", service_restart_way="all")
     ((warning, step, conclusion),) = said(checked.output)
     assert (warning, step, conclusion) == ("In check mode nothing is changed. This would be done:", *restart)
+    (would,) = runs.verbs(("exec", {"service_exec_command": ["touch", "/tmp/made"]}), check=True)
+    assert (would["changed"], would["exit_status"], would["conclusion"]) == (True, None, "The command would run")
+    assert "made" not in project.docker("exec", first, "ls", "/tmp")
 
 
 def test_lines_of_several_replicas_say_whose_they_are_and_an_unknown_log_is_named_with_those_that_there_are(
