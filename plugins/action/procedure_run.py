@@ -23,7 +23,8 @@ from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 
 # Nothing here uses these: a task whose words name one filter loads them all, and what is imported here, before Ansible forks a process for
-# each task, need not be compiled in every one of them.
+# each task, need not be compiled in every one of them. They import what they need when they are called: Ansible compiles the files of a
+# collection anew in each run.
 from ansible_collections.sre.runbooks.plugins.filter import (  # noqa: F401  # pylint: disable=unused-import
     configuration,
     qdrant_connection,

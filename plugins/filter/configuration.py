@@ -9,12 +9,13 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 
 def configuration_placed(files: t.Any, contents: t.Any, folder: str = "") -> t.List[t.Dict[str, str]]:
     """The files for the module configuration_files."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import placed
+
     try:
         return placed(files, contents, folder)
     except RunbookError as error:
@@ -23,6 +24,8 @@ def configuration_placed(files: t.Any, contents: t.Any, folder: str = "") -> t.L
 
 def configuration_patches(objects: t.Any, values: t.Any, secret_values: t.Any, remove: t.Any) -> t.Dict[str, t.Any]:
     """What has to change in the ConfigMap and the Secret among the objects."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import patches
+
     found: t.Dict[str, t.Any] = {kind: next((one for one in objects if one.get("kind") == kind), {}) for kind in ("ConfigMap", "Secret")}
     try:
         return patches(found["ConfigMap"], found["Secret"], values, secret_values, remove)
@@ -32,6 +35,8 @@ def configuration_patches(objects: t.Any, values: t.Any, secret_values: t.Any, r
 
 def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> t.List[t.Dict[str, t.Any]]:
     """The objects of a point that differ from what there is now."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import restorable
+
     try:
         return restorable(kept, present, kinds)
     except RunbookError as error:
@@ -40,6 +45,8 @@ def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> 
 
 def configuration_cause(result: t.Any, secret_values: t.Any = None) -> str:
     """Why a task failed."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause
+
     return cause(result or {}, (secret_values or {}).values())
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.options import CONNECTION_OPTIONS
-
 
 def qdrant_connection(one: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
     """The part of a Qdrant store that says how to reach it, as module options (for C(module_defaults))."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.options import CONNECTION_OPTIONS
+
     return {key: one[key] for key in CONNECTION_OPTIONS if key in one}
 
 

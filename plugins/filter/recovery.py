@@ -11,13 +11,14 @@ from datetime import datetime, timezone
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import assess, proofs_as_checks
 
 
 def recovery_assessment(
     stores: t.Any, listed: t.Any, main_host: str = "", method: str = "logical", which: str = "", offsite: t.Any = None
 ) -> t.Dict[str, t.List[str]]:
     """From which set each store would be restored, as sentences, and which have none."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import assess
+
     now = datetime.now(timezone.utc)
     try:
         return assess(stores, list(listed or ()), now, main_host=main_host, method=method, words=which, offsite=offsite or None)
@@ -27,6 +28,8 @@ def recovery_assessment(
 
 def recovery_proofs(proofs: t.Any, stores: t.Any) -> t.List[t.Dict[str, t.Any]]:
     """Queries that must be true after a restore, as checks."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.recovery.plan import proofs_as_checks
+
     checks, problems = proofs_as_checks(list(proofs or ()), list(stores or ()))
     if problems:
         raise AnsibleFilterError(f"restore_proofs cannot be asked: {'; '.join(problems)}. Next: correct the profile's backup.yml.")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.sre.runbooks.plugins.module_utils.redis.options import CONNECTION_OPTIONS, FILE_OPTIONS
-
 
 def redis_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:
     """The part of a store that says how to reach it, as module options (for C(module_defaults)); with its data folder when asked."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.redis.options import CONNECTION_OPTIONS, FILE_OPTIONS
+
     keys = [*CONNECTION_OPTIONS, *(FILE_OPTIONS if data_folder else [])]
     return {key: one[key] for key in keys if key in one}
 

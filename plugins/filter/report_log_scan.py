@@ -9,12 +9,12 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.report.kinds import KINDS
-from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import longest_s, own_questions, used_by
-
 
 def report_log_scan(questions: t.Any, kind: str, window_s: float = 0) -> t.Dict[str, t.Any]:
     """What is asked, and how far back is read."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.report.kinds import KINDS
+    from ansible_collections.sre.runbooks.plugins.module_utils.report.log_questions import longest_s, own_questions, used_by
+
     if not isinstance(questions, list) or not all(isinstance(one, dict) and one.get("name") for one in questions):
         raise AnsibleFilterError(
             "service_log_questions must be a list of questions, each with a name. Next: correct group_vars/all/service.yml of the profile."

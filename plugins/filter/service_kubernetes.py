@@ -10,11 +10,12 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import KINDS, rollout_of, state_of
 
 
 def service_kubernetes_state(objects: t.Any, container: str = "") -> t.Dict[str, t.Any]:
     """What runs of the workload among these objects, and how far its rollout is."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import KINDS, rollout_of, state_of
+
     there = [one for one in objects if isinstance(one, t.Mapping)] if isinstance(objects, (list, tuple)) else []
     workloads = [one for one in there if one.get("kind") in KINDS.values()]
     if len(workloads) != 1:

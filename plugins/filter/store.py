@@ -9,8 +9,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
-
 
 def store(stores: t.Any, name: str = "", kind: str = "") -> t.Mapping[str, t.Any]:
     """The store of that name and kind; the first of the kind when no name is given."""
@@ -48,6 +46,8 @@ def store_resource(one: t.Mapping[str, t.Any]) -> str:
 
 def postgresql_connection(one: t.Mapping[str, t.Any], data_folder: bool = False) -> t.Dict[str, t.Any]:
     """The part of a store that says how to reach it, as module options (for C(module_defaults)); with its data folder when asked."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.options import CONNECTION_OPTIONS, DATA_FOLDER_OPTIONS
+
     keys = [*CONNECTION_OPTIONS, *(DATA_FOLDER_OPTIONS if data_folder else [])]
     return {key: one[key] for key in keys if key in one}
 

@@ -40,14 +40,14 @@ options:
       - C(memory_request) and C(cpu_request) are for Kubernetes and mean nothing here.
     type: dict
     required: true
+  service:
+    description: Name of the service for the result; by default O(unit).
+    type: str
+    default: ""
   settle_s:
     description: Seconds for which the units are watched afterwards.
     type: float
     default: 1
-  unit_folder:
-    description: Folder of systemd's units on this host.
-    type: path
-    default: /etc/systemd/system
 seealso:
   - module: sre.runbooks.unit_replicas
 """
@@ -61,6 +61,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+verb:
+  description: Always V(limits).
+  returned: success
+  type: str
+runtime:
+  description: Always V(systemd).
+  returned: success
+  type: str
+service:
+  description: Name of the service.
+  returned: success
+  type: str
 path:
   description: The drop-in.
   returned: success

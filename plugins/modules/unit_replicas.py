@@ -40,7 +40,7 @@ options:
       - V(restart) restarts them as O(way) says. V(apply) lets systemd read changed files and restarts, one at a time, those that run since
         before one of their files changed (the unit, its drop-ins and environment files), and those that do not run.
       - V(scale) enables and starts further instances of a template, or stops and disables those with the highest names, until there are
-        O(count); without it nothing is done. Instances that do not become healthy are stopped and disabled again.
+        O(scale_to). Instances that do not become healthy are stopped and disabled again.
       - V(wait) only waits until they are healthy.
     type: str
     choices: [start, stop, restart, apply, scale, wait]
@@ -55,9 +55,18 @@ options:
     description: The unit for O(way=one), by its name or that of the instance.
     type: str
     default: ""
-  count:
-    description: How many instances there shall be, at least 1.
-    type: int
+  service:
+    description: Name of the service for the result; by default O(unit).
+    type: str
+    default: ""
+  scale_to:
+    description: How many instances there shall be, at least 1, a number or a name of O(replicas_named). Empty only says how many there are.
+    type: raw
+    default: ""
+  replicas_named:
+    description: Numbers of instances by name, such as C(normal) and C(up).
+    type: dict
+    default: {}
   ready_checks:
     description:
       - Checks, as M(sre.runbooks.health_check) takes them, that must pass before a unit counts as healthy. They are asked on this host.
@@ -70,6 +79,8 @@ options:
       - The proxy in front of the units, in the form of O(sre.runbooks.service_rolling_restart#module:proxy) without C(container). Before a unit
         is restarted alone, or scaled away, the proxy sends it no more requests and those in flight end; the next unit's turn comes when the
         proxy sends requests to this one again. Its servers are found by the ports at which the units listen.
+      - What is taken out is noted in the state folder of the host (C(/var/lib/sre-runbooks)), so that the next run after one that was killed
+        lets the proxy use it again.
     type: dict
     default: {}
   drain_timeout_s:
@@ -77,7 +88,7 @@ options:
     type: float
     default: 30
   health_timeout_s:
-    description: Seconds within which a unit must be healthy.
+    description: Seconds within which a unit must run steadily, pass O(ready_checks) and get requests, all together, once it is told to start.
     type: float
     default: 100
   settle_s:
@@ -102,11 +113,23 @@ EXAMPLES = r"""
   sre.runbooks.unit_replicas:
     unit: app@.service
     operation: scale
-    count: 3
+    scale_to: 3
   become: true
 """
 
 RETURN = r"""
+verb:
+  description: What was asked for.
+  returned: success
+  type: str
+runtime:
+  description: Always V(systemd).
+  returned: success
+  type: str
+service:
+  description: Name of the service.
+  returned: success
+  type: str
 before:
   description:
     - What ran, with C(wanted), C(running), C(healthy), C(is_well), C(conclusion) and C(replicas), each with C(name), C(state), C(health), C(image)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -24,15 +23,14 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose impor
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from integration.compose_project import ComposeProject, running_project, until
+from integration.constant_load import CONNECTIONS, Load
 from integration.containers import Docker
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 OPERATION = Path(__file__).with_name("rolling_operation.py")
-REQUESTS = 50_000
-CONNECTIONS, THREADS = 20, 2
+REQUESTS = 20_000
+"""Of the small service; test_rolling_reference_service.py sends more to the reference service."""
 OTHER_SETTINGS: dict[str, t.Any] = {"HEALTH": "good", "EXIT_STATUS": "", "START_DELAY_S": ""}
-PAUSE = "function delay() return 3 end\n"
-"""Each connection rests three milliseconds between two requests, so that the load stays below what the machine can do."""
 
 
 @pytest.fixture(scope="module")
@@ -91,37 +89,6 @@ def renew(project: ComposeProject, state: Path, check_mode: bool = False, **chan
 
 def remove(project: ComposeProject, state: Path, count_to_keep: int, check_mode: bool = False, **changes: t.Any) -> dict[str, t.Any]:
     return removal.operate({**parameters(project, state, **changes), "count_to_keep": count_to_keep}, check_mode)
-
-
-class Load:
-    """Requests that wrk sends to the proxy, from a container in the project's network."""
-
-    def __init__(self, project: ComposeProject) -> None:
-        self._project, self._name = project, f"{project.name}-load"
-        (project.folder / "pause.lua").write_text(PAUSE)
-        script = f"--volume={project.folder}/pause.lua:/pause.lua:ro"
-        inside = [f"--network={project.name}_default", script, "--init", "--name", self._name, project.docker.haproxy_image]
-        call = ["wrk", f"-t{THREADS}", f"-c{CONNECTIONS}", "-d300s", "--timeout", "5s", "-s", "/pause.lua", "http://proxy:8080/"]
-        project.docker("run", "--detach", *inside, *call)
-
-    def sent(self) -> int:
-        """How many requests HAProxy has had since its start."""
-        head, *lines = self._project.haproxy("show stat").strip("# \n").splitlines()
-        rows = [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
-        return next(int(row["req_tot"]) for row in rows if (row["pxname"], row["svname"]) == ("web", "FRONTEND"))
-
-    def end(self) -> tuple[int, int, str]:
-        """Stop it: requests that were answered, failures (errors of connections, and answers other than 2xx and 3xx), and its words."""
-        self._project.docker("kill", "--signal=INT", self._name)
-        self._project.docker("wait", self._name)
-        said = self._project.docker("logs", self._name)
-        self._project.docker("rm", "--force", self._name)
-        answered = re.search(r"(\d+) requests in", said)
-        assert answered, said
-        errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
-        others = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
-        failures = sum(map(int, errors.groups())) if errors else 0
-        return int(answered[1]), failures + (int(others[1]) if others else 0), said
 
 
 def test_a_rolling_restart_and_scaling_under_load_lose_no_request(

@@ -66,19 +66,25 @@ def fewest_serving(host: Host, action: Callable[[], t.Any]) -> int:
     return int(host("cat /tmp/probe.said; touch /tmp/probe.end"))
 
 
-def three_times(hosts: Hosts, host: Host, playbook: str, **variables: t.Any) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
-    """Run a playbook in check mode, for real, and again: the first and last change nothing. Returns what the first two said."""
+def three_times(
+    hosts: Hosts, host: Host, playbook: str, given: dict[str, t.Any], **variables: t.Any
+) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
+    """Do a verb in check mode, by its playbook, and again: the first and last change nothing. Returns what the first two said.
+
+    Args:
+        given: What the playbook's task gives to its module (`limits` where that is among it, else `replicas`).
+        variables: Of the playbook.
+    """
+    module = "limits" if "limits" in given else "replicas"
     before = host.picture()
-    checked = hosts.run(playbook, "--check", **variables)
-    predicted = hosts.result(checked)
+    predicted = host.operate(module, check_mode=True, ready_checks=[READY], **given)
     assert host.picture() == before
     done = hosts.run(playbook, **variables)
     result, after = hosts.result(done), host.picture()
-    again = hosts.run(playbook, **variables)
-    assert not hosts.result(again)["changed"]
-    assert hosts.changes(again) == 0, again.output
+    again = host.operate(module, ready_checks=[READY], **given)
+    assert again["changed"] is False, again
     assert host.picture() == after
-    assert hosts.changes(checked) == hosts.changes(done) == 1
+    assert hosts.changes(done) == 1
     assert predicted["changed"] is result["changed"] is True
     assert predicted["steps"] == result["steps"]
     return predicted, result
@@ -104,17 +110,21 @@ def test_status_says_what_runs_since_when_with_which_limits(hosts: Hosts, host: 
 
 
 def test_stop_and_start_do_what_check_mode_says_and_nothing_the_second_time(hosts: Hosts, host: Host) -> None:
-    predicted, stopped = three_times(hosts, host, "service_stop")
+    predicted, stopped = three_times(hosts, host, "service_stop", {"operation": "stop"})
     assert states(predicted) == states(stopped) == dict.fromkeys(UNITS, "inactive")
     assert host.running() == {}
-    predicted, started = three_times(hosts, host, "service_start")
+    picture = host.picture()
+    checked = hosts.run("service_start", "--check")
+    assert (hosts.changes(checked), host.picture()) == (1, picture)
+    predicted, started = three_times(hosts, host, "service_start", {"operation": "start"})
+    assert hosts.result(checked)["steps"] == started["steps"]
     assert states(predicted) == states(started) == dict.fromkeys(UNITS, "running")
     assert sorted(host.running()) == UNITS
 
 
 def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts: Hosts, host: Host) -> None:
     before, picture = host.running(), host.picture()
-    predicted = hosts.result(hosts.run("service_restart", "--check"))
+    predicted = host.operate("replicas", operation="restart", ready_checks=[READY], check_mode=True)
     assert (predicted["changed"], host.picture()) == (True, picture)
     runs: list[Finished] = []
     fewest = fewest_serving(host, lambda: runs.append(hosts.run("service_restart")))
@@ -128,7 +138,7 @@ def test_rolling_restart_takes_one_instance_at_a_time_and_the_others_serve(hosts
 
 def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host, tell: Callable[[str], None]) -> None:
     proxy = {"kind": "haproxy", "backend": "app", "socket": "/srv/proxy/admin.sock"}
-    ways: list[dict[str, t.Any]] = [{"operation": "scale", "count": 4}, {"operation": "restart"}, {"operation": "scale", "count": 3}]
+    ways: list[dict[str, t.Any]] = [{"operation": "scale", "scale_to": 4}, {"operation": "restart"}, {"operation": "scale", "scale_to": 3}]
     with host.proxy() as load:
         script = "echo $$ > /tmp/wrk.pid; exec wrk -t1 -c4 -d300s http://127.0.0.1:8080/"
         command = ["docker", "exec", load, "sh", "-c", script]
@@ -156,21 +166,23 @@ def test_behind_a_proxy_a_rolling_restart_and_scaling_lose_no_request(host: Host
 
 
 def test_scale_enables_further_instances_and_disables_the_highest(hosts: Hosts, host: Host) -> None:
-    _predicted, result = three_times(hosts, host, "service_scale", service_scale_to="up")
+    _predicted, result = three_times(hosts, host, "service_scale", {"operation": "scale", "scale_to": 4}, service_scale_to="up")
     assert sorted(states(result)) == [*UNITS, "app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "enabled", "ActiveState": "active"}
-    down = host.operate("replicas", operation="scale", count=2)
+    down = host.operate("replicas", operation="scale", scale_to=2)
     assert down["steps"] == ["disable and stop app@03.service, app@04.service"]
     assert host.properties("app@04", "UnitFileState", "ActiveState") == {"UnitFileState": "disabled", "ActiveState": "inactive"}
+    wrong = host.operate("replicas", operation="scale", scale_to="more", replicas_named={"up": 4})
+    assert "'more' is no number of replicas: the profile knows up (4)" in wrong["msg"]
     shown = host.operate("replicas", operation="scale")
     assert (shown["changed"], shown["conclusion"]) == (False, "2 of 2 replicas run")
-    assert host.operate("replicas", operation="scale", count=3)["changed"]
+    assert host.operate("replicas", operation="scale", scale_to=3)["changed"]
     assert sorted(host.running()) == UNITS
 
 
 def test_limits_take_effect_at_once_and_are_put_back_where_they_do_not(hosts: Hosts, host: Host) -> None:
-    pids = host.running()
-    _predicted, result = three_times(hosts, host, "service_limits", service_limits={"memory": "96m", "cpus": 0.5})
+    pids, wanted = host.running(), {"memory": "96m", "cpus": 0.5}
+    _predicted, result = three_times(hosts, host, "service_limits", {"limits": wanted}, service_limits=wanted)
     assert [replica["limits"] for replica in result["after"]["replicas"]] == [{"memory_bytes": 96 << 20, "cpus": 0.5}] * 3
     assert host.running() == pids
     group = host.properties("app@02", "ControlGroup")["ControlGroup"]
@@ -218,6 +230,13 @@ def test_a_command_runs_as_the_unit_does_and_no_secret_of_it_is_shown(hosts: Hos
     assert "'09' is no unit" in host.operate("exec", command=["id"], replica="09")["msg"]
 
 
+def test_a_command_runs_whatever_the_search_path_of_the_unit_is(host: Host) -> None:
+    host.write(DROP_IN, "[Service]\nEnvironment=PATH=/opt/app/bin\n")
+    host("systemctl daemon-reload")
+    assert host.operate("exec", command=["/usr/bin/id", "-un"])["stdout"] == "games\n"
+    assert "nope" in host.operate("exec", command=["nope"])["msg"]
+
+
 def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts, host: Host) -> None:
     host.answers(*PORTS)
     done = hosts.run("service_logs", service_log_pattern="begins with blue", service_log_lines=2)
@@ -260,7 +279,7 @@ def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_
 
 def test_other_procedures_let_a_changed_configuration_take_effect_and_wait(hosts: Hosts, host: Host) -> None:
     host.write("/etc/app.env", "COLOUR=green\n")
-    _predicted, result = three_times(hosts, host, "apply")
+    _predicted, result = three_times(hosts, host, "apply", {"operation": "apply"})
     assert (result["verb"], result["runtime"], result["service"]) == ("apply", "systemd", "app")
     assert [answer.split()[0] for answer in host.answers(*PORTS)] == ["green"] * 3
     waited = hosts.result(hosts.run("wait"))
@@ -308,7 +327,7 @@ def test_an_instance_that_does_not_start_again_ends_the_restart_with_its_cause(h
 def test_instances_that_do_not_become_healthy_are_scaled_away_again(host: Host) -> None:
     before = host.running()
     host.write("/etc/app.env", "FAULT=exit\n")
-    failed = host.operate("replicas", operation="scale", count=5, ready_checks=[READY])
+    failed = host.operate("replicas", operation="scale", scale_to=5, ready_checks=[READY])
     assert "no database" in failed["msg"]
     assert "app@04.service, app@05.service stopped and disabled again" in failed["msg"]
     assert host.running() == before
@@ -340,7 +359,7 @@ def test_a_plain_unit_has_all_verbs_but_scale(host: Host) -> None:
     assert not host.operate("replicas", unit="single", operation="start")["changed"]
     assert host.operate("replicas", unit="single", operation="restart", way="one")["changed"]
     assert host.operate("replicas", unit="single.service", operation="wait")["steps"] == ["wait until single.service runs steadily"]
-    assert "cannot be scaled" in host.operate("replicas", unit="single", operation="scale", count=2)["msg"]
+    assert "cannot be scaled" in host.operate("replicas", unit="single", operation="scale", scale_to=2)["msg"]
     assert host.operate("exec", unit="single", command=["id", "-un"])["stdout"] == "games\n"
     stopped = host.operate("replicas", unit="single", operation="stop")
     assert (stopped["changed"], stopped["conclusion"]) == (True, "0 of 1 replicas run; single.service is inactive")

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import limits, plan, state
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
+from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import files, limits, plan, state
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.ready import for_instances
 
@@ -65,6 +66,18 @@ def test_a_rolling_restart_begins_with_what_does_not_run() -> None:
     assert [move.units for move in found] == [("app@2.service",), ("app@1.service",), ("app@3.service",)]
 
 
+def test_instances_that_no_start_would_find_again_are_not_stopped() -> None:
+    units = [unit("app@1.service"), unit("app@2.service", enabled="disabled"), unit("app@3.service", "failed", enabled="disabled")]
+    with pytest.raises(BadInput, match="nobody would know") as error:
+        plan.stop_plan(TEMPLATE, units)
+    assert error.value.where == "app@2.service"
+    with pytest.raises(BadInput, match="nobody would know"):
+        plan.restart_plan(TEMPLATE, units, "down_and_up")
+    named = state.target_of("app@.service", ["2"])
+    assert moves(plan.stop_plan(named, units[1:2])) == [("stop", ("app@2.service",))]
+    assert moves(plan.stop_plan(TEMPLATE, [units[0], units[2]])) == [("stop", ("app@1.service",))]
+
+
 def test_a_masked_unit_is_refused_before_anything_is_started() -> None:
     with pytest.raises(BadInput, match="masked"):
         plan.start_plan(TEMPLATE, [unit("app@1.service", "inactive"), unit("app@2.service", "inactive", LoadState="masked")])
@@ -83,6 +96,43 @@ def test_a_masked_unit_is_refused_before_anything_is_started() -> None:
 def test_limits_become_settings_of_systemd_in_whole_pages(given: dict[str, t.Any], settings: dict[str, str]) -> None:
     assert limits.settings_from(given) == settings
     assert limits.read_settings(limits.drop_in_text(settings)) == settings
+
+
+@pytest.mark.parametrize(("given", "said"), [(512, "less than a page"), ("4 frogs", "no size")])
+def test_a_memory_limit_that_cannot_be_is_refused_with_what_is_wrong(given: t.Any, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        limits.settings_from({"memory": given})
+
+
+def test_limits_that_are_back_are_said_to_be_though_a_unit_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def systemctl(verb: str, *_words: str, **_options: t.Any) -> str:
+        if verb == "start":
+            raise DeadlineExceeded("systemctl did not end")
+        return ""
+
+    monkeypatch.setattr(limits, "systemctl", systemctl)
+    monkeypatch.setattr(limits, "show", lambda names: [unit(name, "failed") for name in names])
+    path = tmp_path / "app@.service.d" / limits.DROP_IN
+    told = limits._put_back(str(path), "former", [unit("app@1.service")], CommandFailed("It ended"))
+    assert path.read_text() == "former"
+    assert "The former limits are in place again, but not all that ran may run: systemctl did not end" in told.message
+
+
+def test_drop_ins_that_systemd_read_elsewhere_are_no_change_and_missing_ones_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "FOLDERS", (str(tmp_path),))
+    alias, own = tmp_path / "mysql.service.d" / "limits.conf", tmp_path / "mariadb.service.d" / "own.conf"
+    for path in (alias, own):
+        path.parent.mkdir()
+        path.touch()
+    assert not files.is_stale(unit("mariadb.service", DropInPaths=f"{alias} {own}"))
+    assert files.is_stale(unit("mariadb.service", DropInPaths=f"{alias}"))
+    assert files.is_stale(unit("mariadb.service", DropInPaths=f"{alias} {own} {tmp_path}/gone.conf"))
+
+
+def test_a_file_that_vanishes_while_its_age_is_looked_at_counts_as_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glob.glob", lambda _pattern: [str(tmp_path / "vanished")])
+    monkeypatch.setattr(files, "is_stale", lambda _unit: False)
+    assert not files.is_outdated(unit("app@1.service", FragmentPath="/etc/app@.service", ExecMainStartTimestampMonotonic="1000000"))
 
 
 def test_the_environment_that_systemctl_shows_is_read_with_its_quotes() -> None:

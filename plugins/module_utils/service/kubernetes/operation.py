@@ -12,13 +12,13 @@ import typing as t
 
 from ...errors import BadInput, RunbookError
 from ...progress import Progress
+from ..asked import replicas_asked
 from ..state import State
 from . import plan as plans
 from . import scale as scales
 from .api import METADATA_ONLY, Api, Document
 from .client import connect
 from .configuration import applied
-from .options import replicas_asked
 from .plan import Call, Plan, Step
 from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
 from .wait import Paths, Waiter

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import BadInput
-
 VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "back")
 WAYS = ("rolling", "all", "one", "down_and_up", "to_zero_and_back")
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
@@ -35,23 +33,3 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "keep_back": {"type": "bool", "default": False},
     "back": {"type": "list", "elements": "dict", "default": []},
 }
-
-
-def replicas_asked(asked: t.Any, named: t.Mapping[str, t.Any]) -> t.Optional[int]:
-    """The number that `scale_to` means, a number or a name of one; None when it is empty.
-
-    Raises:
-        BadInput: It is neither.
-    """
-    if asked is None or str(asked).strip() == "":
-        return None
-    value = named.get(str(asked).strip(), asked)
-    text = str(value).strip()
-    if text.isdigit() and not isinstance(value, bool):
-        return int(text)
-    known = ", ".join(f"{name} ({number})" for name, number in named.items()) or "no names"
-    raise BadInput(
-        f"{asked!r} is no number of replicas",
-        why=f"the profile knows {known} (service_replicas)",
-        next_step="scale to a number or one of these",
-    )

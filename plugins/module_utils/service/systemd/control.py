@@ -14,10 +14,11 @@ from ...checks.redaction import Redactor
 from ...command import Command, run
 from ...errors import CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from ..deadline import Deadline, pauses
 from .state import Unit, number, seconds, show
 
 _TIMEOUT_S = 60.0
-_POLL_S = 0.1
+_LONGEST_PAUSE_S = 0.1
 _LAST_LINES = 6
 MOST_RESTARTS = 3
 """A unit that systemd has had to start again so often is not waited for any longer."""
@@ -73,14 +74,14 @@ def end_units(units: t.Sequence[Unit]) -> None:
     systemctl("stop", "--", *(unit.name for unit in units), timeout_s=2 * longest_s + 15)
 
 
-def start_units(verb: str, names: t.Sequence[str], timeout_s: float) -> None:
+def start_units(verb: str, names: t.Sequence[str], deadline: Deadline) -> None:
     """Start or restart units; whether they then run, their state says, and not this.
 
     Raises:
         CommandFailed: systemd does not try to.
     """
     try:
-        said = systemctl(verb, "--", *names, timeout_s=timeout_s, check=False)
+        said = systemctl(verb, "--", *names, timeout_s=deadline.left_s, check=False)
     except DeadlineExceeded:
         return
     refused = [line for line in said.splitlines() if line.startswith("Failed to")]
@@ -133,41 +134,33 @@ class Waiting:
     """Waits until units are active and stay so.
 
     Args:
-        timeout_s: Seconds that they have, together.
         settle_s: Seconds that each must have been active.
     """
 
-    def __init__(self, timeout_s: float, settle_s: float, progress: Progress) -> None:
-        self.timeout_s, self.settle_s, self._progress = timeout_s, settle_s, progress
+    def __init__(self, settle_s: float, progress: Progress) -> None:
+        self.settle_s, self._progress = settle_s, progress
 
-    def until_stable(self, names: t.Sequence[str], before: t.Sequence[Unit] = ()) -> t.List[Unit]:
+    def until_stable(self, names: t.Sequence[str], deadline: Deadline, before: t.Sequence[Unit] = ()) -> t.List[Unit]:
         """Wait for units.
 
         Args:
-            before: As they were before they were started; a process of that time does not count where it was to be replaced.
+            deadline: Until when they must be stable.
+            before: As they were before they were started; what systemd had restarted then does not count.
 
         Raises:
             CommandFailed: One does not become stable; `facts` has the names of those that are not as `unwell`.
         """
-        begun = time.monotonic()
         counted = {unit.name: unit.restarts for unit in before}
-        while True:
+        for _again in pauses(_LONGEST_PAUSE_S):
             units = show(names)
             unwell = [unit for unit in units if not self.is_stable(unit)]
             if not unwell:
-                return units
+                break
             ended = [unit for unit in unwell if _has_ended(unit, counted.get(unit.name, 0))]
-            late = time.monotonic() - begun > self.timeout_s
-            if late or ended:
-                raise self._failure(ended or unwell, late=not ended)
+            if ended or not deadline.left_s:
+                raise _failure(ended or unwell, "" if ended else f" steadily after {deadline.seconds:g} s")
             self._progress.say(f"waiting for {', '.join(unit.name for unit in unwell[:3])}", len(units) - len(unwell), len(units), "units")
-            time.sleep(_POLL_S)
-
-    def require_running(self, names: t.Sequence[str]) -> None:
-        """Raise CommandFailed where a unit has ended."""
-        ended = [unit for unit in show(names) if _has_ended(unit, unit.restarts)]
-        if ended:
-            raise self._failure(ended, late=False)
+        return units
 
     def until_same(self, before: t.Sequence[Unit]) -> None:
         """See for `settle_s` seconds that units that run go on running with their processes.
@@ -180,24 +173,31 @@ class Waiting:
         while True:
             ended = [unit for unit in show(list(processes)) if not unit.active or unit.get("MainPID") != processes[unit.name]]
             if ended:
-                raise self._failure(ended, late=False)
+                raise _failure(ended)
             if time.monotonic() >= until:
                 return
-            time.sleep(_POLL_S)
+            time.sleep(_LONGEST_PAUSE_S)
 
     def is_stable(self, unit: Unit) -> bool:
         """Whether a unit is active, and has been for long enough."""
         entered = int(unit.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
         return unit.active and time.clock_gettime(time.CLOCK_MONOTONIC) - entered >= self.settle_s
 
-    def _failure(self, units: t.Sequence[Unit], *, late: bool) -> RunbookError:
-        names = ", ".join(unit.name for unit in units)
-        many = len(units) > 1
-        return CommandFailed(
-            f"{names} {'do' if many else 'does'} not run" + (f" steadily after {self.timeout_s:g} s" if late else ""),
-            why=" | ".join(cause(unit) for unit in units[:3]),
-            facts={"unwell": [unit.name for unit in units]},
-        )
+
+def require_running(names: t.Sequence[str]) -> None:
+    """Raise CommandFailed where a unit has ended."""
+    ended = [unit for unit in show(names) if _has_ended(unit, unit.restarts)]
+    if ended:
+        raise _failure(ended)
+
+
+def _failure(units: t.Sequence[Unit], late: str = "") -> RunbookError:
+    names = ", ".join(unit.name for unit in units)
+    return CommandFailed(
+        f"{names} {'do' if len(units) > 1 else 'does'} not run{late}",
+        why=" | ".join(cause(unit) for unit in units[:3]),
+        facts={"unwell": [unit.name for unit in units]},
+    )
 
 
 def _has_ended(unit: Unit, restarts_before: int) -> bool:

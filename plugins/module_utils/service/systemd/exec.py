@@ -9,11 +9,12 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shutil
 import subprocess
 import time
 import typing as t
 
-from ...command import Command, end
+from ...command import Command, Place, end
 from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from ..output import CUT_NOTE, Tail, mask_of
 from .environment import environment_of
@@ -43,7 +44,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     target = target_of(parameters["unit"], parameters["instances"])
     unit = chosen(target, units_of(target), parameters["replica"])
     # The one variable of ours that every program gets is no variable of the unit's.
-    argv, folder = [*as_user(unit), "env", "-u", "LC_ALL", "--", *command], folder_of(unit)
+    argv, folder = [*as_user(unit), _tool("env"), "-u", "LC_ALL", "--", *command], folder_of(unit)
     who = unit.get("User") or "root"
     steps = [f"run {command[0]} as {who} in {folder}, with the environment of {unit.name}"]
     answer: t.Dict[str, t.Any] = {"replica": unit.name, "user": who, "folder": folder, "steps": steps, "notes": []}
@@ -128,7 +129,12 @@ def as_user(unit: Unit) -> t.List[str]:
         number = entry.pw_gid if not group else int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise BadInput("The unit's group does not exist", where=group, next_step="make it; the unit cannot start either") from None
-    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={number}", "--init-groups", "--"]
+    return [_tool("setpriv"), f"--reuid={entry.pw_uid}", f"--regid={number}", "--init-groups", "--"]
+
+
+def _tool(name: str) -> str:
+    """Path of a program of this host, which the search path of the unit need not hold."""
+    return shutil.which(Place().program(name)) or name
 
 
 def _account(unit: Unit) -> pwd.struct_passwd:

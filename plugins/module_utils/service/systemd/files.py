@@ -36,9 +36,11 @@ def is_stale(unit: Unit) -> bool:
 
     NeedDaemonReload does not tell of a drop-in whose folder was not there when systemd last looked.
     """
-    read = {os.path.basename(path) for path in unit.get("DropInPaths", "").split()}
+    paths = unit.get("DropInPaths", "").split()
+    read = {os.path.basename(path) for path in paths}
     there = {os.path.basename(path) for path in drop_ins_of(unit.name) if os.path.realpath(path) != os.devnull}
-    return unit.get("NeedDaemonReload") == "yes" or read != there
+    # What was read may lie where this does not look: under another name of the unit, or in a folder of a generator.
+    return unit.get("NeedDaemonReload") == "yes" or bool(there - read) or not all(map(os.path.lexists, paths))
 
 
 def is_outdated(unit: Unit) -> bool:
@@ -51,7 +53,15 @@ def is_outdated(unit: Unit) -> bool:
     patterns = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split(), *(path for path, _may in unit.environment_files)]
     paths = (path for pattern in patterns if pattern for path in glob.glob(pattern))
     started_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + began
-    return any(os.stat(path).st_ctime > started_at for path in paths)
+    return any(_changed_at(path) > started_at for path in paths)
+
+
+def _changed_at(path: str) -> float:
+    """When a file changed last, as a number of seconds; long ago for one that has vanished meanwhile."""
+    try:
+        return os.stat(path).st_ctime
+    except FileNotFoundError:
+        return 0.0
 
 
 def notes_on(units: t.Sequence[Unit]) -> t.List[str]:

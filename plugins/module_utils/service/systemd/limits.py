@@ -19,16 +19,15 @@ from .check import verify
 from .control import Waiting, require_root, systemctl
 from .files import notes_on
 from .plan import require_units
-from .state import OPTIONS as UNIT_OPTIONS
-from .state import Unit, number, seconds, show, state_of, target_of, units_of
+from .state import VERB_OPTIONS, Unit, as_verb, number, seconds, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    **UNIT_OPTIONS,
+    **VERB_OPTIONS,
     "limits": {"type": "dict", "required": True},
     "settle_s": {"type": "float", "default": 1.0},
-    "unit_folder": {"type": "path", "default": "/etc/systemd/system"},
 }
 """Described in plugins/modules/unit_limits.py."""
+_UNIT_FOLDER = "/etc/systemd/system"
 DROP_IN = "90-sre-runbooks-limits.conf"
 _HEAD = "# Written by the module sre.runbooks.unit_limits.\n[Service]\n"
 _KEYS = ("memory", "memory_high", "memory_swap", "cpus")
@@ -54,7 +53,8 @@ def size_bytes(text: t.Any, name: str) -> int:
     found = _SIZE.fullmatch(str(text).strip())
     value = int(float(found.group(1)) * _FACTORS[found.group(2).lower()]) if found else 0
     if value < _PAGE_BYTES:
-        raise BadInput(f"{name} is no size", where=repr(text), next_step="write it like 512m or 2g; nothing was changed")
+        wrong = "less than a page of memory (4 KiB)" if found else "no size"
+        raise BadInput(f"{name} is {wrong}", where=repr(text), next_step="write it like 512m or 2g; nothing was changed")
     return value // _PAGE_BYTES * _PAGE_BYTES
 
 
@@ -172,7 +172,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     target = target_of(parameters["unit"], parameters["instances"])
     units = units_of(target)
     require_units(target, units)
-    folder = os.path.join(parameters["unit_folder"], f"{target.unit}.d")
+    folder = os.path.join(_UNIT_FOLDER, f"{target.unit}.d")
     path = os.path.join(folder, DROP_IN)
     former = _content(path)
     text = drop_in_text({**read_settings(former or ""), **wanted})
@@ -181,6 +181,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     shown = ", ".join(f"{name}={value}" for name, value in wanted.items())
     answer: t.Dict[str, t.Any] = {
         "changed": text != former or bool(differing),
+        **as_verb("limits", parameters),
         "path": path,
         "before": before.as_dict(),
         "after": before.as_dict(),
@@ -195,7 +196,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     require_room(units, wanted)
     if not check_mode:
         require_root()
-    if os.access(parameters["unit_folder"], os.W_OK):
+    if os.access(_UNIT_FOLDER, os.W_OK):
         _require_valid(target.unit, [unit.name for unit in units], text)
     if check_mode:
         return answer
@@ -203,7 +204,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     _put(path, text)
     try:
         systemctl("daemon-reload")
-        after = _see_that_they_hold(units, wanted, Waiting(parameters["settle_s"] + 10, parameters["settle_s"], progress))
+        after = _see_that_they_hold(units, wanted, Waiting(parameters["settle_s"], progress))
     except RunbookError as error:
         raise _put_back(path, former, units, error) from error
     return {**answer, "after": state_of(after).as_dict()}
@@ -252,12 +253,14 @@ def _see_that_they_hold(units: t.Sequence[Unit], wanted: t.Mapping[str, str], wa
 
 def _put_back(path: str, former: t.Optional[str], units: t.Sequence[Unit], error: RunbookError) -> RunbookError:
     """The former drop-in is in its place again; units that the limits have killed are started again."""
+    told = "The former limits could not be put back"
     try:
         if former is None:
             os.unlink(path)
         else:
             _put(path, former)
         systemctl("daemon-reload")
+        told = "The former limits are in place again, but not all that ran may run"
         ran = {unit.name for unit in units if unit.active}
         down = [unit.name for unit in show([unit.name for unit in units]) if unit.name in ran and not unit.active]
         if down:
@@ -266,7 +269,7 @@ def _put_back(path: str, former: t.Optional[str], units: t.Sequence[Unit], error
         told = "The former limits are in place again" + (f", and {', '.join(down)} started again" if down else "")
         told += f". Now {state_of(show([unit.name for unit in units])).conclusion}"
     except (RunbookError, OSError) as trouble:
-        told = f"The former limits could not be put back: {trouble}"
+        told += f": {trouble}"
     return type(error)(
         error.what, where=error.where, why=f"{error.why}. {told}", next_step=error.next_step, changed=True, facts=dict(error.facts)
     )

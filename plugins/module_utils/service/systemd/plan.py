@@ -11,10 +11,13 @@ from dataclasses import dataclass
 
 from ...errors import BadInput
 from .files import is_outdated
-from .state import Target, Unit, natural
+from .state import Target, Unit, natural, remembered
 
 ROLLING, ALL, ONE, DOWN_AND_UP = "rolling", "all", "one", "down_and_up"
 WAYS = (ROLLING, ALL, ONE, DOWN_AND_UP)
+WAIT, RELEASE = "wait", "release"
+QUIET = (WAIT, RELEASE)
+"""Verbs after which units are what they were."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Move:
     """One step.
 
     Attributes:
-        verb: `restart`, `start`, `stop`, or `wait` for nothing but that they are stable.
+        verb: `restart`, `start`, `stop`, `wait` for no more than that they are stable, or `release` for the proxy to use them again.
         units: Their names.
         lasting: Whether they shall, or shall no more, start with the machine.
     """
@@ -32,10 +35,17 @@ class Move:
     lasting: bool = False
 
     @property
+    def drains(self) -> bool:
+        """Whether others have the requests of these units meanwhile: of one that is restarted alone, and of those that go for good."""
+        return (self.verb == "restart" and len(self.units) == 1) or (self.verb == "stop" and self.lasting)
+
+    @property
     def sentence(self) -> str:
         """What it is, for a list."""
         named = ", ".join(self.units)
-        if self.verb == "wait":
+        if self.verb == RELEASE:
+            return f"let the proxy send requests to {named} again, as a run before this one could not"
+        if self.verb == WAIT:
             return f"wait until {named} {'runs' if len(self.units) == 1 else 'run'} steadily"
         also = {"start": "enable and ", "stop": "disable and "}.get(self.verb, "") if self.lasting else ""
         one = len(self.units) == 1
@@ -63,6 +73,7 @@ def restart_plan(target: Target, units: t.Sequence[Unit], way: str, replica: str
     if way == ALL:
         return [Move("restart", names)]
     if way == DOWN_AND_UP:
+        require_memory(target, units)
         return [Move("stop", names), Move("start", names)]
     return [Move("restart", (unit.name,)) for unit in sorted(units, key=lambda unit: unit.active)]
 
@@ -98,9 +109,10 @@ def start_plan(target: Target, units: t.Sequence[Unit]) -> t.List[Move]:
     return [Move("start", names)] if names else []
 
 
-def stop_plan(units: t.Sequence[Unit]) -> t.List[Move]:
+def stop_plan(target: Target, units: t.Sequence[Unit]) -> t.List[Move]:
     """All that run, or begin to, are stopped."""
     names = tuple(unit.name for unit in units if unit.active or unit.get("ActiveState") in ("activating", "deactivating"))
+    require_memory(target, units)
     return [Move("stop", names)] if names else []
 
 
@@ -169,4 +181,17 @@ def require_units(target: Target, units: t.Sequence[Unit]) -> None:
             "There is no instance of this template, neither enabled nor running",
             where=target.unit,
             next_step="name its instances in service_systemd_instances, or let service_scale make some",
+        )
+
+
+def require_memory(target: Target, units: t.Sequence[Unit]) -> None:
+    """Raise BadInput where nobody would know of an instance any more once all are stopped, so that no start brought it back."""
+    stopped = [unit if unit.get("ActiveState") == "failed" else Unit({**unit, "ActiveState": "inactive"}) for unit in units]
+    kept = {unit.name for unit in remembered(target, stopped)}
+    lost = [unit.name for unit in units if unit.name not in kept]
+    if lost:
+        raise BadInput(
+            "Once stopped, nobody would know of instances that run and are not enabled",
+            where=", ".join(lost),
+            next_step=f"systemctl enable {' '.join(lost)}, or scale them away by service_scale; nothing was stopped",
         )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -13,6 +14,8 @@ import typing as t
 
 from ...errors import BadInput, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from ..deadline import Deadline
+from ..journal import Journal
 from ..proxy import Proxy, Reach
 from .state import Unit
 
@@ -92,16 +95,21 @@ def no_container(name: str) -> t.Tuple[str, int]:
 
 
 class InProxy:
-    """The units behind a proxy.
+    """The units behind a proxy. Those that are taken out of it are noted in a journal, so that a run after a kill lets them in again.
 
     Args:
         proxy: The proxy; None for none, with which nothing is done.
         drain_s: How long requests in flight may take to their end.
-        health_s: How long the proxy may take until it sends requests again.
+        journal: Where it is noted.
+
+    Attributes:
+        touched: Whether the proxy was told anything.
+        notes: What the reader should know.
     """
 
-    def __init__(self, proxy: t.Optional[Proxy], drain_s: float, health_s: float, progress: Progress) -> None:
-        self.proxy, self.drain_s, self.health_s, self._progress = proxy, drain_s, health_s, progress
+    def __init__(self, proxy: t.Optional[Proxy], drain_s: float, journal: Journal, progress: Progress) -> None:
+        self.proxy, self.drain_s, self._journal, self._progress = proxy, drain_s, journal, progress
+        self.touched = False
         self.notes: t.List[str] = []
 
     def require_answer(self) -> None:
@@ -109,20 +117,31 @@ class InProxy:
         if self.proxy is not None:
             self.proxy.servers(Reach())
 
-    def take_out(self, unit: Unit, *, needs_others: bool) -> t.List[str]:
-        """Drain a unit that runs, and wait for the end of its requests; returns the servers of the proxy that lead to it.
+    def held(self) -> t.ContextManager[None]:
+        """Keep other runs from these units meanwhile."""
+        return self._journal.held() if self.proxy is not None else contextlib.nullcontext()
+
+    def out(self, units: t.Sequence[Unit]) -> t.List[Unit]:
+        """Those that were taken out of the proxy, by this run or one that was killed, and are not in again."""
+        noted = self._journal.read() if self.proxy is not None else {}
+        return [unit for unit in units if unit.name in noted]
+
+    def take_out(self, unit: Unit, *, needs_others: bool) -> None:
+        """Drain a unit that runs, and wait for the end of its requests.
 
         Raises:
-            RunbookError: No other server is up, and one is needed; nothing was changed.
+            RunbookError: No other server is up, and one is needed; this one was not drained.
         """
-        if self.proxy is None or not unit.active:
-            return []
+        if self.proxy is None or not unit.active or self.out([unit]):
+            return
         servers = self.proxy.servers(reach_of(unit))
         if not servers:
             self.notes.append(f"{unit.name}: {self.proxy} has no server that leads to it, or one that was drained before, which stays so")
-            return []
+            return
         if needs_others:
             self._wait_for_others(self.proxy, servers, unit)
+        self._journal.note(**{unit.name: {"servers": servers, "run": unit.get("InvocationID", "")}})
+        self.touched = True
         self.proxy.drain(servers)
         began, quiet = time.monotonic(), 0
         while quiet < 2:
@@ -133,7 +152,6 @@ class InProxy:
                 break
             self._progress.say(f"{unit.name}: {left} requests in flight", passed, self.drain_s, "s")
             time.sleep(_POLL_S)
-        return servers
 
     def _wait_for_others(self, proxy: Proxy, servers: t.Sequence[str], unit: Unit) -> None:
         began = time.monotonic()
@@ -146,39 +164,67 @@ class InProxy:
                 )
             time.sleep(_POLL_S)
 
-    def bring_in(self, unit: Unit, servers: t.Sequence[str]) -> None:
-        """Let a unit have requests again, and wait until it has.
+    def bring_in(self, unit: Unit, deadline: Deadline) -> None:
+        """Let a unit that is well and was taken out have requests again, and wait until it has.
 
         Raises:
             DeadlineExceeded: The proxy does not send it any.
         """
-        if self.proxy is None or not servers:
+        if self.proxy is None or not self.out([unit]):
             return
-        reach, left, began = reach_of(unit), list(servers), time.monotonic()
+        left = self._servers(unit)
         while True:
+            reach = reach_of(unit)
             left = self.proxy.ready(left, reach) if left else []
             if not left and self.proxy.is_up(reach):
+                self._journal.forget(unit.name)
                 return
-            passed = time.monotonic() - began
-            if passed > self.health_s:
+            if not deadline.left_s:
                 raise DeadlineExceeded(
-                    f"{unit.name} is well, but {self.proxy} does not send it requests within {self.health_s:g} s",
+                    f"{unit.name} is well, but {self.proxy} does not send it requests within {deadline.seconds:g} s",
                     next_step="see the proxy's health check",
                 )
-            self._progress.say(f"{unit.name}: waiting until the proxy sends it requests", passed, self.health_s, "s")
+            self._progress.say(f"{unit.name}: waiting until the proxy sends it requests", deadline.passed_s, deadline.seconds, "s")
             time.sleep(_POLL_S)
 
-    def let_go(self, unit: Unit, servers: t.Sequence[str]) -> str:
-        """After a failure, or for a unit that was stopped: the proxy's own health check decides about it; says what could not be done."""
-        if self.proxy is None or not servers:
-            return ""
+    def releasable(self, units: t.Sequence[Unit]) -> t.List[Unit]:
+        """Those of them that run and may have requests: they are as they were then, or the proxy checks them itself.
+
+        Raises:
+            RunbookError: The proxy does not answer.
+        """
+        return [unit for unit in self.out(units) if unit.active and self._may_serve(unit)]
+
+    def let_go(self, units: t.Sequence[Unit]) -> t.List[str]:
+        """Let those that were taken out have requests again, where they are as they were then, or where the proxy checks them itself.
+
+        Returns:
+            What could not be done; a later run tries again.
+        """
+        return [told for unit in self.out(units) for told in [self._let_go(unit)] if told]
+
+    def _let_go(self, unit: Unit) -> str:
+        proxy, left = t.cast(Proxy, self.proxy), self._servers(unit)
         try:
-            if not self.proxy.is_checked(servers):
-                return f"{unit.name} stays out of {self.proxy}, which does not check it: {', '.join(servers)}"
-            left, began = list(servers), time.monotonic()
-            while left and time.monotonic() - began < _DEAD_WAIT_S:
-                left = self.proxy.ready(left, reach_of(unit) if unit.active else Reach())
-                time.sleep(_POLL_S if left else 0)
-            return f"{unit.name} stays drained in {self.proxy}: {', '.join(left)}" if left else ""
+            if not self._may_serve(unit):
+                return f"{unit.name} stays out of {proxy}, which does not check it: {', '.join(left)}"
+            reach, deadline = reach_of(unit) if unit.active else Reach(), Deadline(_DEAD_WAIT_S)
+            while True:
+                left = proxy.ready(left, reach)
+                if not left or not deadline.left_s:
+                    break
+                time.sleep(_POLL_S)
         except RunbookError as error:
-            return f"{unit.name} stays drained in {self.proxy}: {error.message}"
+            return f"{unit.name} stays drained in {proxy}: {error.message}"
+        self.touched = True
+        if left:
+            return f"{unit.name} stays drained in {proxy}: {', '.join(left)}"
+        self._journal.forget(unit.name)
+        return ""
+
+    def _servers(self, unit: Unit) -> t.List[str]:
+        return list(self._journal.read()[unit.name]["servers"])
+
+    def _may_serve(self, unit: Unit) -> bool:
+        is_as_it_was = unit.active and unit.get("InvocationID", "") == self._journal.read()[unit.name]["run"]
+        return is_as_it_was or t.cast(Proxy, self.proxy).is_checked(self._servers(unit))

@@ -6,28 +6,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ...errors import CommandFailed, RunbookError
 from ...progress import Progress
+from ..asked import replicas_asked
+from ..deadline import Deadline
+from ..journal import Journal
 from ..proxies import proxy_from
+from ..ready import require_sense, until_ready
 from ..state import RUNNING, Replica, State
 from .check import reload_and_check
-from .control import Waiting, cause, end_units, last_lines, require_root, start_units, systemctl
+from .control import Waiting, cause, end_units, last_lines, require_root, require_running, start_units, systemctl
 from .files import notes_on
-from .plan import Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
+from .plan import QUIET, RELEASE, WAIT, Move, apply_plan, require_units, restart_plan, scale_plan, start_plan, stop_plan
 from .proxy import InProxy, no_container
-from .ready import Ready
-from .state import OPTIONS as UNIT_OPTIONS
-from .state import Target, Unit, show, state_of, target_of, units_of
+from .ready import for_instances
+from .state import VERB_OPTIONS, Target, Unit, as_verb, show, state_of, target_of, units_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    **UNIT_OPTIONS,
+    **VERB_OPTIONS,
     "operation": {"type": "str", "choices": ["start", "stop", "restart", "apply", "scale", "wait"], "required": True},
     "way": {"type": "str", "default": "rolling"},
     "replica": {"type": "str", "default": ""},
-    "count": {"type": "int"},
+    "scale_to": {"type": "raw", "default": ""},
+    "replicas_named": {"type": "dict", "default": {}},
     "ready_checks": {"type": "list", "elements": "dict", "default": []},
     "proxy": {"type": "dict", "default": {}},
     "drain_timeout_s": {"type": "float", "default": 30.0},
@@ -35,6 +40,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "settle_s": {"type": "float", "default": 1.0},
 }
 """Described in plugins/modules/unit_replicas.py."""
+_BEHIND_PROXY = ("restart", "apply", "scale")
 
 
 @dataclass
@@ -45,8 +51,10 @@ class Work:
         target: Which units the service is.
         units: They, as they were before.
         waiting: How they are waited for.
-        ready: The checks that must pass.
+        health_s: Seconds within which they must be healthy, and have requests, once they are told to start.
+        checks: Those that must pass.
         proxy: The proxy in front of them.
+        progress: What is told meanwhile.
         done: Units with which it is over and well.
         changed: Whether anything was done.
     """
@@ -54,76 +62,74 @@ class Work:
     target: Target
     units: t.List[Unit]
     waiting: Waiting
-    ready: Ready
+    health_s: float
+    checks: t.Sequence[t.Mapping[str, t.Any]]
     proxy: InProxy
-    done: t.List[str]
+    progress: Progress
+    done: t.List[str] = field(default_factory=list)
     changed: bool = False
 
-    def instances(self, names: t.Sequence[str]) -> t.List[str]:
-        """The names of instances behind those of units."""
-        return [self.target.instance(name) for name in names] if self.target.is_template else []
-
-    def wait(self, names: t.Sequence[str], before: t.Sequence[Unit]) -> None:
-        """Wait until units run steadily and the ready checks pass."""
-        units = self.waiting.until_stable(names, before)
-        try:
-            self.ready.wait(self.instances(names), self.waiting.timeout_s, lambda: self.waiting.require_running(names))
-        except CommandFailed as error:
-            if "unready" not in error.facts:
-                raise
-            said = last_lines(units[0])
-            error.where, error.why = ", ".join(names), error.why + (f". It said last: {said}" if said else "")
-            raise
+    def checks_of(self, names: t.Sequence[str]) -> t.List[t.Dict[str, t.Any]]:
+        """The checks for these units."""
+        return for_instances(self.checks, [self.target.instance(name) for name in names] if self.target.is_template else [])
 
     def carry_out(self, move: Move) -> None:
         """Do one step.
 
         Raises:
-            RunbookError: It failed; the message is the cause.
+            RunbookError: It failed; the message is the cause. Units that were taken out of the proxy are in again where they can be.
         """
         before = show(move.units)
-        if move.verb == "stop":
-            self._stop(move, before)
-        elif move.verb == "restart" and len(before) == 1:
-            self._renew(move, before[0])
-        else:
-            if move.verb != "wait":
+        if move.verb == RELEASE:
+            self.proxy.notes += self.proxy.let_go(before)
+            return
+        try:
+            for unit in before if move.drains else ():
+                self.proxy.take_out(unit, needs_others=move.lasting or len(self.units) > 1)
+            if move.verb == "stop":
+                self._stop(move, before)
+            else:
                 self._start(move, before)
-            self.wait(move.units, before)
+        except RunbookError as error:
+            error.why = ". ".join(part for part in (error.why, *self._let_go(move)) if part)
+            raise
         self.done += move.units
 
-    def _renew(self, move: Move, before: Unit) -> None:
-        """Restart one unit, behind the proxy: the others have its requests meanwhile."""
-        servers = self.proxy.take_out(before, needs_others=len(self.units) > 1)
-        self.changed = self.changed or bool(servers)
-        try:
-            self._start(move, [before])
-            self.wait(move.units, [before])
-            self.proxy.bring_in(show(move.units)[0], servers)
-        except RunbookError as error:
-            left = self.proxy.let_go(show(move.units)[0], servers)
-            error.why = ". ".join(part for part in (error.why, left) if part)
-            raise
-
     def _stop(self, move: Move, before: t.Sequence[Unit]) -> None:
-        servers = {unit.name: self.proxy.take_out(unit, needs_others=True) for unit in before} if move.lasting else {}
-        end_units(before)
         self.changed = True
+        end_units(before)
         if move.lasting:
             systemctl("disable", "--quiet", "--", *move.units)
-        for unit in show(move.units) if any(servers.values()) else []:
-            left = self.proxy.let_go(unit, servers[unit.name])
-            self.proxy.notes += [left] if left else []
+        self.proxy.notes += self._let_go(move)
 
     def _start(self, move: Move, before: t.Sequence[Unit]) -> None:
-        failed = [unit.name for unit in before if unit.get("ActiveState") == "failed"]
-        if failed:
-            # One that ended too often is not started again before its failures are forgotten.
-            systemctl("reset-failed", "--", *failed)
-        if move.lasting:
-            systemctl("enable", "--quiet", "--", *move.units)
-        self.changed = True
-        start_units(move.verb, move.units, self.waiting.timeout_s)
+        deadline = Deadline(self.health_s)
+        if move.verb != WAIT:
+            self.changed = True
+            failed = [unit.name for unit in before if unit.get("ActiveState") == "failed"]
+            if failed:
+                # One that ended too often is not started again before its failures are forgotten.
+                systemctl("reset-failed", "--", *failed)
+            if move.lasting:
+                systemctl("enable", "--quiet", "--", *move.units)
+            start_units(move.verb, move.units, deadline)
+        units = self.waiting.until_stable(move.units, deadline, before)
+        try:
+            until_ready(self.checks_of(move.units), deadline, lambda: require_running(move.units), self.progress)
+        except CommandFailed as error:
+            if "unready" in error.facts:
+                said = last_lines(units[0])
+                error.where, error.why = ", ".join(move.units), error.why + (f". It said last: {said}" if said else "")
+            raise
+        for unit in self.proxy.out(units):
+            self.proxy.bring_in(unit, deadline)
+
+    def _let_go(self, move: Move) -> t.List[str]:
+        """Units may have become others since: they are looked at again where the proxy waits for them."""
+        try:
+            return self.proxy.let_go(show(move.units)) if self.proxy.proxy else []
+        except RunbookError as error:
+            return [error.message]
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -135,16 +141,13 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     """
     target = target_of(parameters["unit"], parameters["instances"])
     units = units_of(target)
-    progress = Progress(f"{parameters['operation']} of {target.unit}")
-    waiting = Waiting(parameters["health_timeout_s"], parameters["settle_s"], progress)
-    proxy = InProxy(proxy_from(parameters["proxy"], no_container), parameters["drain_timeout_s"], parameters["health_timeout_s"], progress)
-    work = Work(target, units, waiting, Ready(parameters["ready_checks"], progress), proxy, [])
-    work.ready.require_sense(work.instances([unit.name for unit in units]))
+    work = _work(parameters, target, units)
+    require_sense(work.checks_of([unit.name for unit in units]))
     moves = _plan(parameters, work)
     before = state_of(units)
-    changes = [move for move in moves if move.verb != "wait"]
+    changes = [move for move in moves if move.verb != WAIT]
     if changes:
-        proxy.require_answer()
+        work.proxy.require_answer()
     if changes and not check_mode:
         require_root()
     notes = notes_on(units)
@@ -152,39 +155,58 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         notes = reload_and_check(units, read_again=parameters["operation"] == "apply", check_mode=check_mode) or notes
     if check_mode:
         return _result(parameters, before, predicted(before, moves), moves, bool(changes), notes)
+    with work.proxy.held() if changes else contextlib.nullcontext():
+        after = _carry_out(parameters, work, moves)
+    notes += [*work.proxy.notes, *(note for note in notes_on(after) if changes and note not in notes)]
+    return _result(parameters, before, state_of(after), moves, bool(changes), notes)
+
+
+def _work(parameters: t.Mapping[str, t.Any], target: Target, units: t.List[Unit]) -> Work:
+    progress = Progress(f"{parameters['operation']} of {target.unit}")
+    journal = Journal.of(None, "systemd", target.unit)
+    options = parameters["proxy"] if parameters["operation"] in _BEHIND_PROXY else {}
+    proxy = InProxy(proxy_from(options, no_container), parameters["drain_timeout_s"], journal, progress)
+    waiting = Waiting(parameters["settle_s"], progress)
+    return Work(target, units, waiting, parameters["health_timeout_s"], parameters["ready_checks"], proxy, progress)
+
+
+def _carry_out(parameters: t.Mapping[str, t.Any], work: Work, moves: t.Sequence[Move]) -> t.List[Unit]:
+    """The units as they are after all moves."""
     for number, move in enumerate(moves):
-        progress.say(move.sentence, number, len(moves), "steps")
+        work.progress.say(move.sentence, number, len(moves), "steps")
         try:
             work.carry_out(move)
         except RunbookError as error:
             raise _failure(parameters, work, moves[number:], error) from error
-    after = units_of(target)
+    after = units_of(work.target)
     fallen = [unit for unit in after if unit.name in work.done and not unit.active and unit.name not in stopped_by(moves)]
     if fallen:
         raise _failure(parameters, work, moves[-1:], CommandFailed(f"{fallen[0].name} ended again", why=cause(fallen[0])))
-    notes += [*proxy.notes, *(note for note in notes_on(after) if work.changed and note not in notes)]
-    return _result(parameters, before, state_of(after), moves, work.changed, notes)
+    return after
 
 
 def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
     operation, target, units = parameters["operation"], work.target, work.units
     names = tuple(unit.name for unit in units)
-    if operation == "apply":
-        return apply_plan(target, units)
-    if operation == "restart":
-        return restart_plan(target, units, parameters["way"], parameters["replica"])
     if operation == "stop":
-        return stop_plan(units)
-    if operation == "scale":
-        if parameters["count"] is None:
-            return []
-        spare = show([target.of(one) for one in target.instances]) if target.instances else []
-        return scale_plan(target, units, parameters["count"], spare)
-    require_units(target, units)
-    moves = start_plan(target, units) if operation == "start" else []
-    started = {name for move in moves for name in move.units}
-    rest = tuple(name for name in names if name not in started)
-    return [*([Move("wait", rest)] if rest else []), *moves]
+        return stop_plan(target, units)
+    if operation in ("start", "wait"):
+        require_units(target, units)
+        moves = start_plan(target, units) if operation == "start" else []
+        started = {name for move in moves for name in move.units}
+        rest = tuple(name for name in names if name not in started)
+        return [*([Move(WAIT, rest)] if rest else []), *moves]
+    left = tuple(unit.name for unit in work.proxy.releasable(units))
+    moves = [Move(RELEASE, left)] if left else []
+    if operation == "apply":
+        return moves + apply_plan(target, units)
+    if operation == "restart":
+        return moves + restart_plan(target, units, parameters["way"], parameters["replica"])
+    count = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
+    if count is None:
+        return []
+    spare = show([target.of(one) for one in target.instances]) if target.instances else []
+    return moves + scale_plan(target, units, count, spare)
 
 
 def stopped_by(moves: t.Sequence[Move]) -> t.Set[str]:
@@ -202,7 +224,7 @@ def predicted(before: State, moves: t.Sequence[Move]) -> State:
                 replicas.pop(name, None)
             elif move.verb == "stop":
                 replicas[name] = replace(replicas[name], state="inactive", health="", started_at="", reason="")
-            elif move.verb != "wait":
+            elif move.verb not in QUIET:
                 known = replicas.get(name, Replica(name, RUNNING))
                 replicas[name] = replace(known, state=RUNNING, health="", exit_status=None, reason="")
     return State(len(replicas) or None, tuple(replicas.values()))
@@ -211,9 +233,10 @@ def predicted(before: State, moves: t.Sequence[Move]) -> State:
 def _result(
     parameters: t.Mapping[str, t.Any], before: State, after: State, moves: t.Sequence[Move], changed: bool, notes: t.Sequence[str]
 ) -> t.Dict[str, t.Any]:
-    steps = [move.sentence for move in moves if move.verb != "wait" or parameters["operation"] == "wait"]
+    steps = [move.sentence for move in moves if move.verb != WAIT or parameters["operation"] == WAIT]
     return {
         "changed": changed,
+        **as_verb(parameters["operation"], parameters),
         "before": before.as_dict(),
         "after": after.as_dict(),
         "steps": steps,
@@ -240,7 +263,7 @@ def _failure(parameters: t.Mapping[str, t.Any], work: Work, left: t.Sequence[Mov
         where=error.where,
         why=why,
         next_step=error.next_step or f"see journalctl --unit={left[0].units[0]}, mend the cause, then run this again",
-        changed=work.changed,
+        changed=work.changed or work.proxy.touched,
         facts={**error.facts, "done": work.done, "untouched": untouched, "after": state_of(units).as_dict()},
     )
 

@@ -30,6 +30,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "instances": {"type": "list", "elements": "str", "default": []},
 }
 """Of modules for services that systemd runs; described in plugins/modules/unit_replicas.py."""
+VERB_OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {**OPTIONS, "service": {"type": "str", "default": ""}}
+"""Of those that do a verb of the role service."""
 ALIVE = ("active", "reloading", "refreshing")
 _TIMEOUT_S = 30.0
 _ENDS = {"1": 0, "exited": 0, "2": 128, "killed": 128, "3": 128, "dumped": 128}
@@ -244,9 +246,19 @@ def units_of(target: Target) -> t.List[Unit]:
             where=", ".join(missing),
             next_step="correct service_systemd_unit, or install the unit's file and run systemctl daemon-reload",
         )
+    return remembered(target, units)
+
+
+def remembered(target: Target, units: t.Sequence[Unit]) -> t.List[Unit]:
+    """Those of units that the service has: of a template none that neither runs nor shall, unless it is named and none is enabled."""
     if target.is_template and (not target.instances or any(unit.enabled for unit in units)):
-        units = [unit for unit in units if not unit.forgotten]
-    return units
+        return [unit for unit in units if not unit.forgotten]
+    return list(units)
+
+
+def as_verb(verb: str, parameters: t.Mapping[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What results of verbs begin with."""
+    return {"verb": verb, "runtime": "systemd", "service": parameters["service"] or parameters["unit"]}
 
 
 def state_of(units: t.Sequence[Unit]) -> State:
