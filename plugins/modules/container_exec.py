@@ -13,7 +13,8 @@ short_description: Run a command in a container, bounded in time and output
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Runs a command in a container and returns the end of what it printed, without secrets.
+  - Runs a command in a container and returns the end of what it printed.
+  - Values of the container's variables whose names say that they are secret, and what looks like a secret, are masked in what is returned.
   - The command is ended in the container when its time is up, by the program C(timeout) there. Where the container has none, only the client
     is ended, and the command may run on in the container.
   - M(community.docker.docker_container_exec) has neither bound.
@@ -70,6 +71,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+replica:
+  description: The container.
+  returned: success
+  type: str
 stdout:
   description: The end of its output, without secrets.
   returned: success
@@ -78,7 +83,7 @@ stderr:
   description: The end of its error output, without secrets.
   returned: success
   type: str
-status:
+exit_status:
   description: Its exit status; null in check mode.
   returned: success
   type: int
@@ -90,6 +95,20 @@ cut:
   description: Whether it printed more than is returned.
   returned: success
   type: bool
+notes:
+  description: What a reader must know.
+  returned: success
+  type: list
+  elements: str
+steps:
+  description: What was done, or would be.
+  returned: success
+  type: list
+  elements: str
+conclusion:
+  description: One sentence.
+  returned: success
+  type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -66,7 +66,7 @@ state:
   description:
     - What runs, with C(wanted), C(running) and C(healthy) (numbers of replicas), C(is_well), C(conclusion) (one sentence), and C(replicas).
     - Each of these has C(name), C(state), C(health), C(image), C(started_at) (UTC, ISO 8601), C(restarts), C(exit_status), C(address), C(reason),
-      and C(limits) with C(memory_bytes) and C(cpus).
+      C(sentence) (name and state for a reader), and C(limits) with C(memory_bytes) and C(cpus).
   returned: success
   type: dict
 """

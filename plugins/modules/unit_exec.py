@@ -15,7 +15,7 @@ author: The sre.runbooks authors (@sre-runbooks)
 description:
   - The command gets the unit's user and group, its working folder, and its environment, that of its environment files included, and nothing of
     the environment of the account that runs this.
-  - It is an argument list; no shell sees it. It is ended at O(timeout_s), and of each of its outputs the first and the last 64 KiB are kept.
+  - It is an argument list; no shell sees it. It is ended at O(timeout_s), and of each of its outputs the last 64 KiB are kept.
   - Values of variables whose names say that they are secret, and what looks like a secret, are masked in what is returned.
   - The unit's other protections, such as C(ProtectSystem), its limits and its namespaces do not apply to the command.
 requirements:
@@ -74,11 +74,11 @@ folder:
   returned: success
   type: str
 stdout:
-  description: What it printed.
+  description: The end of what it printed.
   returned: success, not in check mode
   type: str
 stderr:
-  description: What it printed to standard error.
+  description: The end of what it printed to standard error.
   returned: success, not in check mode
   type: str
 exit_status:
@@ -89,6 +89,15 @@ duration_s:
   description: Seconds that it took.
   returned: success, not in check mode
   type: float
+cut:
+  description: Whether it printed more than is returned.
+  returned: success, not in check mode
+  type: bool
+notes:
+  description: What a reader must know.
+  returned: success
+  type: list
+  elements: str
 steps:
   description: What was done, or would be.
   returned: success

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from .errors import BadInput
 from .new_profile_files import content
+from .new_profile_runtimes import RUNTIMES
 
 ENVIRONMENTS = ("production", "staging", "development")
-RUNTIMES = ("compose", "kubernetes", "systemd")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 _EMAIL = re.compile(r"[^@\s{}]+@[^@\s{}]+\.[A-Za-z]{2,}")
 _HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]")
@@ -53,6 +53,8 @@ class Facts:
         title: Its name for readers.
         environment: production, staging or development.
         runtime: compose, kubernetes or systemd.
+        place: Folder of Compose, namespace of Kubernetes; empty for systemd.
+        workload: Service of Compose, Deployment of Kubernetes, unit of systemd.
         health_url: Address that answers 200 when the service is well.
         database: PostgreSQL; None for none.
         cache: Redis or Valkey; None for none.
@@ -64,6 +66,8 @@ class Facts:
     title: str
     environment: str
     runtime: str
+    place: str
+    workload: str
     health_url: str
     database: Server | None = None
     cache: Server | None = None
@@ -95,7 +99,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser], d
     parser.add_argument("--name", help="short name: lower-case letters, digits, underscores")
     parser.add_argument("--title", help="name for readers")
     parser.add_argument("--environment", choices=ENVIRONMENTS)
-    parser.add_argument("--runtime", choices=RUNTIMES, help="what runs the service")
+    parser.add_argument("--runtime", choices=tuple(RUNTIMES), help="what runs the service")
+    parser.add_argument("--place", help="where it runs: FOLDER:SERVICE of Compose, NAMESPACE/DEPLOYMENT of Kubernetes, UNIT of systemd")
     parser.add_argument("--health-url", metavar="URL", help="address that answers 200 when the service is well")
     parser.add_argument("--database", metavar="USER@HOST:PORT/NAME", help="PostgreSQL; none for none")
     parser.add_argument("--cache", metavar="HOST:PORT", help="Redis or Valkey; none for none")
@@ -139,7 +144,12 @@ def facts_of(options: argparse.Namespace, ask: Callable[[str, str], str] | None)
         raise BadInput(f"{name!r} is no short name of a service", next_step="use lower-case letters, digits and underscores: --name")
     title = fact(options.title, "Its name for readers", name.replace("_", " ").capitalize()) or name
     environment = _one_of(ENVIRONMENTS, fact(options.environment, f"Environment ({', '.join(ENVIRONMENTS)})", "production"), "environment")
-    runtime = _one_of(RUNTIMES, fact(options.runtime, f"What runs it ({', '.join(RUNTIMES)})", "compose"), "runtime")
+    runtime = _one_of(tuple(RUNTIMES), fact(options.runtime, f"What runs it ({', '.join(RUNTIMES)})", "compose"), "runtime")
+    question, default, form, *_written = RUNTIMES[runtime]
+    where = fact(options.place, question, default.format(name, name.replace("_", "-")))
+    place = re.fullmatch(form, where)
+    if place is None:
+        raise BadInput(f"{where!r} does not say where it runs", next_step=f"give {question[0].lower()}{question[1:]}: --place")
     health = _url(fact(options.health_url, "Address that answers 200 when it is well (http://host:port/health)", ""), "--health-url")
     database = fact(options.database, "PostgreSQL (user@host:port/database, or none)", "none")
     cache = fact(options.cache, "Redis or Valkey (host:port, or none)", "none")
@@ -152,6 +162,8 @@ def facts_of(options: argparse.Namespace, ask: Callable[[str, str], str] | None)
         title=title,
         environment=environment,
         runtime=runtime,
+        place=place[1],
+        workload=place[2],
         health_url=health,
         database=_server(database, 5432, "--database", with_database=True) if database else None,
         cache=_server(cache, 6379, "--cache") if cache else None,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from .new_profile_runtimes import RUNTIMES
+
 if TYPE_CHECKING:
     from .new_profile import Facts
 
@@ -59,6 +61,7 @@ service_name: {facts.name}
 service_title: {_text(facts.title)}
 service_environment: {facts.environment}
 service_runtime: {facts.runtime}
+{RUNTIMES[facts.runtime].variables % (_text(facts.place), _text(facts.workload))}
 service_url: {_text(facts.service_url)}
 service_endpoints:
   health: {_text("{{ service_url }}" + facts.health_path)}
@@ -95,15 +98,10 @@ service_objectives:
 
 
 def _logs(facts: Facts) -> str:
-    source = {
-        "compose": f"compose_service: {facts.name}, project_folder: /opt/{facts.name}",
-        "kubernetes": f"kubernetes_workload: {facts.name}",
-        "systemd": f"systemd_unit: {facts.name}",
-    }[facts.runtime]
     return f"""
 # Where it logs; `path: /var/log/...` for files.
 service_logs:
-  - {{name: service, title: Log of the service, {source}, format: auto}}
+  - {{name: service, title: Log of the service, {RUNTIMES[facts.runtime].log}, format: auto}}
 """
 
 
@@ -150,15 +148,10 @@ health_checks_service:
     weight: 0.5
     timeout_s: 5
 """
-    check = {
-        "compose": f"type: compose_service, service: {facts.name}, project_folder: /opt/{facts.name}",
-        "kubernetes": f"type: kubernetes_workload, workload: {facts.name}",
-        "systemd": f"type: systemd_unit, unit: {facts.name}",
-    }[facts.runtime]
     return (
         text
-        + f"""# What runs it; see whether the names are right, and add the line to health_checks then:
-#   - {{name: {facts.runtime}, component: service, {check}}}
+        + f"""# What runs it; add the line to health_checks once service_status says that the names are right:
+#   - {{name: {facts.runtime}, component: service, {RUNTIMES[facts.runtime].check}}}
 health_checks: "{{{{ health_checks_service }}}}"
 """
     )

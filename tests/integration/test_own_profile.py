@@ -99,8 +99,8 @@ class Trial:
         assert done.returncode == 0, done.stdout + done.stderr
         # Nothing here is a unit of systemd; the profile says what else runs it.
         path = self.inventory / "group_vars" / "all" / "service.yml"
-        text = path.read_text().replace("service_runtime: systemd\n", "").replace("systemd_unit: shop", f"path: {self.service.log_file}")
-        path.write_text(text)
+        text = path.read_text().replace('service_runtime: systemd\nservice_systemd_unit: "shop"\n', "")
+        path.write_text(text.replace('systemd_unit: "{{ service_systemd_unit }}"', f"path: {self.service.log_file}"))
 
     def change(self, file: str, **variables: t.Any) -> None:
         """Write variables into a file of the profile."""
@@ -163,7 +163,12 @@ def test_a_profile_is_written_passes_its_check_and_answers_health_questions(tria
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--database=none", "--cache=none"], ["--prometheus=http://127.0.0.1:9090", "--runtime=kubernetes"]]
+    "options",
+    [
+        [],
+        ["--database=none", "--cache=none", "--place=/srv/other:web"],
+        ["--prometheus=http://127.0.0.1:9090", "--runtime=kubernetes"],
+    ],
 )
 def test_every_profile_that_init_writes_passes_profile_check(trial: Trial, options: list[str]) -> None:
     base = ["--name=other", "--health-url=https://shop.org/health?deep=1", "--title=Quotes \" ' : # {x} 100%"]
@@ -189,6 +194,7 @@ def test_init_never_overwrites_and_says_what_is_wrong_with_a_fact(trial: Trial) 
         "--cache=cache:99999": "is no address of the form host:port",
         "--title={{ lookup('pipe', 'id') }}": "templates and control characters",
         "--contact=nobody": "is no email address",
+        "--place=shop app": "give unit of systemd: --place",
     }
     for option, said in wrong.items():
         facts = [fact for fact in trial.facts() if not fact.startswith(option.split("=")[0] + "=")]
@@ -216,6 +222,7 @@ def test_init_asks_in_a_terminal_for_what_is_not_given(trial: Trial) -> None:
     answers = {
         "Short name": "shop",
         "Environment": "",
+        "Unit of systemd": "web@.service",
         "Address that answers": f"http://127.0.0.1:{trial.service.port}/health",
         "PostgreSQL": "none",
         "Redis": "none",
@@ -237,6 +244,7 @@ def test_init_asks_in_a_terminal_for_what_is_not_given(trial: Trial) -> None:
     assert answers == {}
     service = yaml.safe_load((trial.inventory / "group_vars" / "all" / "service.yml").read_text())
     assert (service["service_name"], service["service_environment"]) == ("shop", "production")
+    assert (service["service_runtime"], service["service_systemd_unit"]) == ("systemd", "web@.service")
 
 
 def test_the_commands_of_the_documentation_work_as_they_are_written(trial: Trial) -> None:

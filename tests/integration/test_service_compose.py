@@ -162,7 +162,7 @@ def test_logs_are_shown_searched_and_followed_and_a_command_runs_where_the_servi
     assert len(last["lines"]) == 2
     assert any("connection refused" in line for line in followed["lines"])
     first = project.docker("inspect", "--format", "{{.Config.Hostname}}", project.replicas()[0])
-    assert (command["stdout"].strip(), "abc123" in command["stderr"], command["status"]) == (first, False, 0)
+    assert (command["stdout"].strip(), "abc123" in command["stderr"], command["exit_status"]) == (first, False, 0)
     recorded(runs, "service_exec", service_exec_command=["true"])
 
 
@@ -174,7 +174,7 @@ def test_a_command_is_bounded_in_time_and_output_and_ended_where_it_runs(project
         return command.operate({**defaults, "container": container, "argv": list(argv), **more}, check_mode=False)
 
     told = run("sh", "-c", "seq 100000; exit 3", statuses=[3], output_bytes=100)
-    assert (told["status"], told["cut"], told["stdout"].splitlines()[-1], len(told["stdout"]) <= 100) == (3, True, "100000", True)
+    assert (told["exit_status"], told["cut"], told["stdout"].splitlines()[-1], len(told["stdout"]) <= 100) == (3, True, "100000", True)
     began = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="did not end within 1 s"):
         run("sleep", "4321", timeout_s=1)

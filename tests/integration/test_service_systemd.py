@@ -242,9 +242,9 @@ def test_logs_are_the_journal_of_all_instances_searched_or_followed(hosts: Hosts
     done = hosts.run("service_logs", service_log_pattern="begins with blue", service_log_lines=2)
     result = hosts.result(done)
     assert len(result["lines"]) == 2
-    assert all("begins with blue" in line["text"] for line in result["lines"])
+    assert all("begins with blue" in line for line in result["lines"])
     followed = hosts.run("service_logs", service_log_follow_s=0.5, service_log_lines=3)
-    assert any("asked for /" in line["line"] for line in hosts.result(followed)["lines"])
+    assert any("asked for /" in line for line in hosts.result(followed)["lines"])
 
 
 def test_apply_restarts_those_that_run_with_former_files_and_stops_at_the_first_that_fails(host: Host) -> None:

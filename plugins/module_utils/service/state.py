@@ -104,7 +104,7 @@ class State:
 
     def as_dict(self) -> t.Dict[str, t.Any]:
         """For results of modules."""
-        replicas = [asdict(replica) for replica in self.replicas]
+        replicas = [{**asdict(replica), "sentence": replica.sentence} for replica in self.replicas]
         return {
             "wanted": self.wanted,
             "running": self.running,

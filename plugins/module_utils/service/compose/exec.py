@@ -6,21 +6,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-import threading
 import time
 import typing as t
 
 from ...checks.redaction import Redactor
-from ...command import Command, Place, end
-from ...errors import BadInput, CommandFailed, DeadlineExceeded
+from ...command import Command, Place, end, run
+from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from ..output import CUT_NOTE, KEPT_BYTES, Tail, mask_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "container": {"type": "str", "required": True},
     "argv": {"type": "list", "elements": "str", "required": True},
     "timeout_s": {"type": "float", "default": 60},
-    "output_bytes": {"type": "int", "default": 65536},
+    "output_bytes": {"type": "int", "default": KEPT_BYTES},
     "statuses": {"type": "list", "elements": "int", "default": [0]},
     "engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
 }
@@ -28,37 +29,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 _TIMED_OUT = (124, 137, 143)
 """Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
 _GRACE_S = 10.0
-
-
-class Tail:
-    """The last bytes that come from a stream."""
-
-    def __init__(self, stream: t.IO[bytes], most: int) -> None:
-        self.total, self._most, self._kept = 0, most, bytearray()
-        self._thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self._thread.start()
-
-    def _read(self, stream: t.IO[bytes]) -> None:
-        try:
-            while True:
-                block = stream.read1(65536) if hasattr(stream, "read1") else stream.read(65536)
-                if not block:
-                    return
-                self.total += len(block)
-                self._kept += block
-                if len(self._kept) > 2 * self._most + 65536:
-                    del self._kept[: -self._most]
-        except (OSError, ValueError):
-            return
-
-    def text(self) -> str:
-        """What was kept, from a whole line on, without secrets."""
-        self._thread.join(2)
-        kept = bytes(self._kept[-self._most :])
-        if self.total > len(kept):
-            first = kept.find(b"\n")
-            kept = kept[first + 1 :] if 0 <= first < len(kept) - 1 else kept
-        return Redactor().text(kept.decode(errors="replace"))
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -74,32 +44,46 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         raise BadInput("There is no command to run", next_step="give it as a list of words (service_exec_command)")
     if parameters["container"].startswith("-") or parameters["timeout_s"] <= 0:
         raise BadInput("The container or the time makes no sense", where=f"{parameters['container']}, {parameters['timeout_s']:g} s")
+    where = f"{argv[0]} in {parameters['container']}"
+    answer: t.Dict[str, t.Any] = {"changed": True, "replica": parameters["container"], "steps": [f"Run {where}"], "notes": []}
     if check_mode:
-        return {"changed": True, "stdout": "", "stderr": "", "status": None, "duration_s": None, "cut": False}
+        nothing = {"stdout": "", "stderr": "", "exit_status": None, "duration_s": None, "cut": False}
+        return {**answer, **nothing, "conclusion": "The command would run"}
     place = Place(container=parameters["container"], engine=parameters["engine"])
-    began = time.monotonic()
+    mask, began = _mask(place), time.monotonic()
     status, out, err = _run(argv, place, parameters)
     took = round(time.monotonic() - began, 1)
-    told = {
-        "stdout": out.text(),
-        "stderr": err.text(),
-        "status": status,
+    told: t.Dict[str, t.Any] = {
+        "stdout": out.text(mask),
+        "stderr": err.text(mask),
+        "exit_status": status,
         "duration_s": took,
-        "cut": out.total > parameters["output_bytes"] or err.total > parameters["output_bytes"],
+        "cut": out.cut or err.cut,
     }
     last = (told["stderr"] or told["stdout"]).strip()[-500:]
     if took >= parameters["timeout_s"] and status in (None, *_TIMED_OUT):
         raise DeadlineExceeded(
             f"The command did not end within {parameters['timeout_s']:g} s and was ended",
-            where=f"{argv[0]} in {place}",
+            where=where,
             why=last,
             next_step="give it more time (service_exec_timeout_s), or look at what it waits for",
             changed=True,
             facts=told,
         )
     if status not in parameters["statuses"]:
-        raise CommandFailed(f"The command ended with {status}", where=f"{argv[0]} in {place}", why=last, changed=True, facts=told)
-    return {"changed": True, **told}
+        raise CommandFailed(f"The command ended with {status}", where=where, why=last, changed=True, facts=told)
+    conclusion = f"The command ended with {status} after {took:g} s"
+    return {**answer, **told, "notes": [CUT_NOTE] if told["cut"] else [], "conclusion": conclusion}
+
+
+def _mask(place: Place) -> Redactor:
+    """Masks the secrets of the container's environment. One that cannot be looked at cannot run a command either, and that is told then."""
+    try:
+        said = run(Command([place.engine, "inspect", "--format", "{{json .Config.Env}}", "--", place.container], timeout_s=20))
+        variables = json.loads(said.stdout) or []
+    except (RunbookError, ValueError):
+        variables = []
+    return mask_of(dict(one.partition("=")[::2] for one in variables))
 
 
 def _run(argv: t.Sequence[str], place: Place, parameters: t.Mapping[str, t.Any]) -> t.Tuple[t.Optional[int], Tail, Tail]:

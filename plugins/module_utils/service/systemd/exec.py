@@ -11,13 +11,12 @@ import os
 import pwd
 import shutil
 import subprocess
-import threading
 import time
 import typing as t
 
-from ...checks.redaction import Redactor, is_secret_name
 from ...command import Command, Place, end
 from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
+from ..output import CUT_NOTE, Tail, mask_of
 from .environment import environment_of
 from .state import OPTIONS as UNIT_OPTIONS
 from .state import Target, Unit, target_of, units_of
@@ -29,37 +28,6 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "timeout_s": {"type": "float", "default": 60.0},
 }
 """Described in plugins/modules/unit_exec.py."""
-KEPT_BYTES = 64 * 1024
-"""How much of each stream is returned: so much of its beginning, and of its end."""
-
-
-class _Kept:
-    """Reads a stream to its end and keeps its beginning and its end."""
-
-    def __init__(self, stream: t.IO[bytes]) -> None:
-        self._stream, self.head, self.tail, self.dropped = stream, b"", b"", 0
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def _read(self) -> None:
-        try:
-            while True:
-                data = os.read(self._stream.fileno(), 65536)
-                if not data:
-                    return
-                room = KEPT_BYTES - len(self.head)
-                self.head += data[:room] if room > 0 else b""
-                self.tail += data[max(room, 0) :]
-                self.dropped += max(0, len(self.tail) - KEPT_BYTES)
-                self.tail = self.tail[-KEPT_BYTES:]
-        except (OSError, ValueError):
-            return
-
-    def text(self) -> str:
-        """What was kept."""
-        self._thread.join(2.0)
-        middle = f"\n... {self.dropped} bytes left out ...\n".encode() if self.dropped else b""
-        return (self.head + middle + self.tail).decode(errors="replace")
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -79,18 +47,18 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     argv, folder = [*as_user(unit), _tool("env"), "-u", "LC_ALL", "--", *command], folder_of(unit)
     who = unit.get("User") or "root"
     steps = [f"run {command[0]} as {who} in {folder}, with the environment of {unit.name}"]
-    answer: t.Dict[str, t.Any] = {"replica": unit.name, "user": who, "folder": folder, "steps": steps}
+    answer: t.Dict[str, t.Any] = {"replica": unit.name, "user": who, "folder": folder, "steps": steps, "notes": []}
     if check_mode:
         return {"changed": True, **answer, "conclusion": f"Would {steps[0]}"}
     variables = environment_of(unit)
     if "LC_ALL" in variables:
         argv = [*as_user(unit), *command]
-    mask = Redactor(value for name, value in variables.items() if is_secret_name(name) and len(value) > 1).text
     begun = time.monotonic()
-    status, out, err = _run(argv, folder, {**_identity(unit), **variables}, parameters["timeout_s"])
+    status, printed, complained = _run(argv, folder, {**_identity(unit), **variables}, parameters["timeout_s"])
     duration_s = round(time.monotonic() - begun, 3)
-    out, err = mask(out), mask(err)
-    said = {"stdout": out, "stderr": err, "exit_status": status, "duration_s": duration_s}
+    mask = mask_of(variables)
+    out, err, cut = printed.text(mask), complained.text(mask), printed.cut or complained.cut
+    said = {"stdout": out, "stderr": err, "exit_status": status, "duration_s": duration_s, "cut": cut}
     last = "; ".join(line.strip() for line in (err or out).strip().splitlines()[-4:])
     if status is None:
         raise DeadlineExceeded(
@@ -103,7 +71,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         )
     if status != 0:
         raise CommandFailed(f"{command[0]} ended with status {status}", where=unit.name, why=last, changed=True, facts={**answer, **said})
-    return {"changed": True, **answer, **said, "conclusion": f"{command[0]} ended with status 0 after {duration_s:g} s"}
+    notes = [CUT_NOTE] if cut else []
+    return {"changed": True, **answer, **said, "notes": notes, "conclusion": f"{command[0]} ended with status 0 after {duration_s:g} s"}
 
 
 def chosen(target: Target, units: t.Sequence[Unit], replica: str) -> Unit:
@@ -187,17 +156,13 @@ def _identity(unit: Unit) -> t.Dict[str, str]:
     return {"HOME": entry.pw_dir, "LOGNAME": entry.pw_name, "USER": entry.pw_name, "SHELL": entry.pw_shell}
 
 
-def _run(argv: t.Sequence[str], folder: str, environment: t.Mapping[str, str], timeout_s: float) -> t.Tuple[t.Optional[int], str, str]:
+def _run(argv: t.Sequence[str], folder: str, environment: t.Mapping[str, str], timeout_s: float) -> t.Tuple[t.Optional[int], Tail, Tail]:
     """Status (None when it was ended at its time limit), standard output and standard error."""
     process = Command(argv, secrets=environment, folder=folder, without=tuple(os.environ)).start(stderr=subprocess.PIPE)
-    out, err = _Kept(t.cast("t.IO[bytes]", process.stdout)), _Kept(t.cast("t.IO[bytes]", process.stderr))
+    out, err = (Tail(t.cast("t.IO[bytes]", stream)) for stream in (process.stdout, process.stderr))
     try:
-        status: t.Optional[int] = process.wait(timeout_s)
+        return process.wait(timeout_s), out, err
     except subprocess.TimeoutExpired:
-        status = None
+        return None, out, err
     finally:
-        if process.poll() is None:
-            end(process)
-    texts = out.text(), err.text()
-    end(process)
-    return (status, *texts)
+        end(process)

@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What a command prints, bounded: however much it is, the end of it is kept, without the service's secrets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import typing as t
+
+from ..checks.redaction import Redactor, is_secret_name
+
+KEPT_BYTES = 64 * 1024
+"""How much of the end of each stream is returned."""
+CUT_NOTE = "Only the end of what it printed is kept"
+
+
+class Tail:
+    """Reads a stream to its end in a thread of its own, also when the process has ended and its side is closed, and keeps the last bytes.
+
+    Attributes:
+        total: Bytes that came.
+    """
+
+    def __init__(self, stream: t.IO[bytes], most: int = KEPT_BYTES) -> None:
+        self.total, self._most, self._kept = 0, most, bytearray()
+        self._thread = threading.Thread(target=self._read, args=(os.dup(stream.fileno()),), daemon=True)
+        self._thread.start()
+
+    def _read(self, number: int) -> None:
+        try:
+            while True:
+                block = os.read(number, 65536)
+                if not block:
+                    return
+                self.total += len(block)
+                self._kept += block
+                if len(self._kept) > 2 * self._most + 65536:
+                    del self._kept[: -self._most]
+        except OSError:
+            return
+        finally:
+            os.close(number)
+
+    @property
+    def cut(self) -> bool:
+        """Whether more came than is kept."""
+        return self.total > self._most
+
+    def text(self, mask: Redactor) -> str:
+        """What was kept, masked; from a whole line on where it was cut, as half a secret is not known as one."""
+        self._thread.join(2)
+        kept = bytes(self._kept[-self._most :]) if self._most else b""
+        if self.cut:
+            first = kept.find(b"\n")
+            kept = kept[first + 1 :] if 0 <= first < len(kept) - 1 else kept
+        return mask.text(kept.decode(errors="replace"))
+
+
+def mask_of(environment: t.Mapping[str, str]) -> Redactor:
+    """Masks the values of the variables that are secret by their names, besides what looks like a secret."""
+    return Redactor(value for name, value in environment.items() if is_secret_name(name) and len(value) > 1)
