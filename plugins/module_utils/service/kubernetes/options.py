@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...errors import BadInput
@@ -47,7 +48,7 @@ def replicas_asked(asked: t.Any, named: t.Mapping[str, t.Any]) -> t.Optional[int
         return None
     value = named.get(str(asked).strip(), asked)
     text = str(value).strip()
-    if text.isdigit() and not isinstance(value, bool):
+    if re.fullmatch("[0-9]{1,9}", text) and not isinstance(value, bool):
         return int(text)
     known = ", ".join(f"{name} ({number})" for name, number in named.items()) or "no names"
     raise BadInput(
