@@ -125,9 +125,9 @@ class Controllers:
             )
         elif first is None and old:
             self._objects.delete(_key("pods", old[-1]))
-        present = [pod for pod in pods if pod]
+        present = [pod for pod in there.values() if not _ending(pod)]
         status = workload.setdefault("status", {})
-        updated = len(present) - len(old)
+        updated = sum(pod["metadata"]["labels"]["controller-revision-hash"] == revision for pod in present)
         status.update(observedGeneration=workload["metadata"]["generation"], replicas=len(there), updateRevision=revision)
         status.update(readyReplicas=sum(map(_ready, present)), updatedReplicas=updated)
         if (updated == wanted and sum(map(_ready, present)) == wanted) or "currentRevision" not in status:

@@ -86,9 +86,9 @@ def test_a_deletion_whose_answer_was_lost_is_not_made_again(service: KubernetesS
 
 
 def test_replicas_that_end_one_after_the_other_are_waited_for(service: KubernetesService, server: KubernetesServer) -> None:
-    _stateful_set(server, service, 6)
-    server.do(lambda objects: setattr(objects, "ending_s", 0.4))
-    assert service.operate("scale", scale_to=4, health_timeout_s=0.3, **SET)["after"]["running"] == 4
+    _stateful_set(server, service, 7)
+    server.do(lambda objects: setattr(objects, "ending_s", 0.5))
+    assert service.operate("scale", scale_to=5, health_timeout_s=0.3, **SET)["after"]["running"] == 5
     assert service.operate("stop", health_timeout_s=0.3, **SET)["after"]["running"] == 0
 
 
