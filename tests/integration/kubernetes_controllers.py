@@ -184,7 +184,9 @@ class Controllers:
             started = {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}
             status.update(state=started, ready=tag != "unready", started=True)
         ready = {"type": "Ready", "status": "True" if status["ready"] else "False"}
-        pod["status"] = {"phase": phase, "podIP": "10.1.0.7", "conditions": [ready], "containerStatuses": [status]}
+        state = {"state": {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}, "ready": True, "restartCount": 0}
+        others = [{"name": one["name"], "image": one["image"], **state} for one in pod["spec"]["containers"][1:]]
+        pod["status"] = {"phase": phase, "podIP": "10.1.0.7", "conditions": [ready], "containerStatuses": [status, *others]}
         self._objects.put(key, pod)
 
     def _is_broken(self, pod: Body) -> bool:

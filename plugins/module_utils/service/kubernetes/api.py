@@ -70,6 +70,9 @@ class Transport(t.Protocol):
     def lines(self, path: str, query: Query, timeout_s: float) -> t.Iterator[bytes]:
         """The lines of an answer that goes on, as they come; raises as `call` does."""
 
+    def command(self, namespace: str, pod: str, container: str, argv: t.Sequence[str]) -> t.Iterator[t.Tuple[int, bytes]]:
+        """What a command in a pod says, by channels, and nothing on channel 0 now and then; raises as `call` does."""
+
 
 class WatchEnded(Exception):
     """A watch cannot go on from where it was, or is not allowed; asking once more is the way out."""
@@ -166,6 +169,19 @@ class Api:
             raise WatchEnded(refused.said) from None
         except (NoConnection, ValueError) as error:
             raise WatchEnded(str(error)) from None
+
+    def command(self, pod: t.Mapping[str, t.Any], container: str, argv: t.Sequence[str]) -> t.Iterator[t.Tuple[int, bytes]]:
+        """Run a command in a container and yield what it says (channel, bytes), and nothing on channel 0 at least every second.
+
+        Raises:
+            RunbookError: It may not be run, or the pod cannot be reached.
+        """
+        namespace, name = str(pod["metadata"].get("namespace") or "default"), str(pod["metadata"]["name"])
+        self.requests += 1
+        try:
+            yield from self._transport.command(namespace, name, container, argv)
+        except (Refused, NoConnection) as failed:
+            raise self._error(failed, "GET", f"/api/v1/namespaces/{namespace}/pods/{name}/exec") from None
 
     def _asked(
         self,

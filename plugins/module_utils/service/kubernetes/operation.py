@@ -20,6 +20,7 @@ from .api import METADATA_ONLY, Api, Document, NotAllowed, NotThere
 from .changes import Changes
 from .client import connect
 from .configuration import applied
+from .exec import NOT_RUN, PodCommand, argv_of, chosen
 from .options import replicas_asked
 from .plan import Call, Plan, Step
 from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
@@ -29,6 +30,7 @@ _WORK = {
     "status": "Looking at {}",
     "back": "Putting {} back",
     "wait": "Waiting for {}",
+    "exec": "Running a command in {}",
     "start": "Starting {}",
     "stop": "Stopping {}",
     "restart": "Restarting {}",
@@ -89,6 +91,8 @@ class _Verb:
         workload.setdefault("kind", KINDS[str(self._parameters["workload_kind"]).lower()])
         pods = self._waiter.pods_of(workload)
         before = self._state(workload, pods)
+        if self._verb == "exec":
+            return self._exec(before, pods, check_mode)
         plan = self._plan(workload, pods)
         self._notes += plan.notes
         if check_mode:
@@ -100,6 +104,16 @@ class _Verb:
             workload = self._waiter.rollout(workload, set())
         after = before if not plan.steps and self._verb == "status" else self._state(workload, self._waiter.pods_of(workload))
         return self._result(before, after, plan, changes.back(plan.steps) if self._parameters["keep_back"] else ())
+
+    def _exec(self, before: State, pods: t.Sequence[Document], check_mode: bool) -> t.Dict[str, t.Any]:
+        """Run the command in a pod; it is taken for a change, as nobody knows what it does."""
+        parameters, argv = self._parameters, argv_of(self._parameters)
+        pod = chosen(pods, parameters["command_replica"], parameters["container"])
+        command = PodCommand(self._api, pod, parameters["container"], argv, parameters["command_timeout_s"], parameters["output_bytes"])
+        said = NOT_RUN if check_mode else command.run()
+        self._notes += ["Only the end of what it printed is kept."] * said["cut"]
+        conclusion = "The command would run" if check_mode else f"The command ended with {said['status']}"
+        return {**self._result(before, before, Plan((Step(command.where, ()),)), ()), **said, "conclusion": conclusion}
 
     def _waits(self, plan: Plan) -> bool:
         """Whether it waits even where all is set as wanted: an earlier run may have been ended before it had seen that all is well."""
