@@ -55,6 +55,20 @@ class Changes:
             done.append(step)
         return workload
 
+    def put_back(self, calls: t.Sequence[Call]) -> Document:
+        """Put back what an earlier verb has changed, wait until all is well, and return the workload as it is then.
+
+        Raises:
+            RunbookError: It could not be put back, or is not well; the message says which.
+        """
+        for call in calls:
+            self._call(call)
+        try:
+            return self._well_again()
+        except RunbookError as error:
+            _add(error, "the former configuration is back all the same")
+            raise
+
     def _step(self, step: Step) -> Document:
         for call in step.calls:
             self._call(call)
@@ -117,22 +131,23 @@ class Changes:
         else:
             changed = any(step.back for step in done)
             said = self._healthy_again(error) if changed else "nothing of its configuration was changed, so there is nothing to put back"
-        error.why = "; ".join(filter(None, (error.why, said)))
-        error.args = (error.message,)
+        _add(error, said)
         error.facts["went_back"] = said
 
     def _healthy_again(self, error: RunbookError) -> str:
         """Wait until the former configuration, which is back, runs, and say how that went."""
         said = "its former configuration is back"
         try:
-            now = self._released(self._api.get(self._paths.workload))
-            if replicas_wanted(now):
-                now = self._waiter.rollout(now, _uids(self._waiter.pods_of(now)))
+            now = self._well_again()
             state = state_of(now, self._waiter.pods_of(now), self._container)
         except RunbookError as failed:
             return f"{said}, but it was not seen healthy again: {_told(failed)}"
         error.changed = False
         return f"{said} ({state.conclusion[0].lower() + state.conclusion[1:]})"
+
+    def _well_again(self) -> Document:
+        now = self._released(self._api.get(self._paths.workload))
+        return self._waiter.rollout(now, _uids(self._waiter.pods_of(now))) if replicas_wanted(now) else now
 
     def _released(self, workload: Document) -> Document:
         """The workload, after the pods of another revision that are not ready are deleted: the controller of a StatefulSet waits for them.
@@ -152,6 +167,11 @@ class Changes:
 
 def _uids(pods: t.Iterable[Object]) -> t.Set[str]:
     return {str(part(pod, "metadata", "uid")) for pod in pods}
+
+
+def _add(error: RunbookError, said: str) -> None:
+    error.why = "; ".join(filter(None, (error.why, said)))
+    error.args = (error.message,)
 
 
 def _told(error: RunbookError) -> str:

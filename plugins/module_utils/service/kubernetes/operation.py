@@ -98,7 +98,9 @@ class _Verb:
         if check_mode:
             return self._result(before, self._predicted(before, plan), plan, ())
         changes = Changes(self._api, self._paths, self._waiter, workload, pods, self._parameters["container"])
-        if plan.steps:
+        if self._verb == "back":
+            workload = changes.put_back([call for step in plan.steps for call in step.calls])
+        elif plan.steps:
             workload = changes.carry_out(plan.steps)
         elif self._waits(plan) and not self._is_up(workload, before):
             workload = self._waiter.rollout(workload, set())
@@ -154,7 +156,7 @@ class _Verb:
             return applied(workload, pods, config_map, secret, self._now(workload))
         if self._verb == "back":
             calls = tuple(Call(**{name: one.get(name, "") for name in Call._fields}) for one in parameters["back"])
-            return Plan((Step("Put back what was there before", calls, (), "rollout"),) if calls else ())
+            return Plan((Step("Put back what was there before", calls),) if calls else ())
         return Plan()
 
     @staticmethod
