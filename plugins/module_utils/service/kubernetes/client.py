@@ -29,6 +29,9 @@ try:
 except (ImportError, SyntaxError, TypeError):  # a package that is too new for this Python fails in any of these ways
     kubernetes = None  # type: ignore[assignment]
 
+_CREDENTIALS = (("K8S_AUTH_API_KEY",), ("K8S_AUTH_USERNAME", "K8S_AUTH_PASSWORD"), ("K8S_AUTH_CERT_FILE", "K8S_AUTH_KEY_FILE"))
+"""What says, with K8S_AUTH_HOST, who asks whom, so that no kubeconfig is needed."""
+_SETTINGS = ("username", "password", "cert_file", "key_file", "ssl_ca_cert", "proxy", "no_proxy")
 _FALSE = ("0", "false", "no", "off")
 _CONNECT_S = 10.0
 _HANDSHAKE = re.compile(r"Handshake status (\d{3}) ([^-]*)")
@@ -150,10 +153,10 @@ def connect(kube_config: str = "", context: str = "") -> Client:
         )
     configuration = kubernetes.client.Configuration()
     account = f"context {context!r}" if context else "the current context"
-    if not kube_config and not context and os.environ.get("K8S_AUTH_HOST") and os.environ.get("K8S_AUTH_API_KEY"):
-        account = "the token in K8S_AUTH_API_KEY"
+    ways = [names for names in _CREDENTIALS if all(os.environ.get(name) for name in ("K8S_AUTH_HOST", *names))]
+    if not kube_config and not context and ways:
+        account = f"the account of {ways[0][0]}"
         configuration.host = os.environ["K8S_AUTH_HOST"].rstrip("/")
-        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
     else:
         file = kube_config or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or ""
         context = context or os.environ.get("K8S_AUTH_CONTEXT") or ""
@@ -174,18 +177,21 @@ def _load(configuration: t.Any, file: str, context: str) -> None:
             "The kubeconfig cannot be used",
             where=file or "~/.kube/config",
             why=str(error) or type(error).__name__,
-            next_step="correct service_kube_config and service_kube_context; `kubectl config get-contexts` lists what there is",
+            next_step="correct kube_config and kube_context; `kubectl config get-contexts` lists what there is",
         ) from None
 
 
 def _adjust(configuration: t.Any) -> None:
     """What the environment says besides, under the names of kubernetes.core."""
+    if os.environ.get("K8S_AUTH_API_KEY"):
+        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
     verify = os.environ.get("K8S_AUTH_VERIFY_SSL")
     if verify is not None:
         configuration.verify_ssl = verify.lower() not in _FALSE
-    for variable, name in (("K8S_AUTH_SSL_CA_CERT", "ssl_ca_cert"), ("K8S_AUTH_PROXY", "proxy")):
-        if os.environ.get(variable):
-            setattr(configuration, name, os.environ[variable])
+    for name in _SETTINGS:
+        value = os.environ.get(f"K8S_AUTH_{name.upper()}")
+        if value:
+            setattr(configuration, name, value)
 
 
 def _cause(error: BaseException) -> str:
