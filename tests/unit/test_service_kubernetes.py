@@ -14,11 +14,10 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.filter.service_kubernetes import service_kubernetes_state
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes import client
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import replicas_asked
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import Patience, progress_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import progress_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import Limits, scaled
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import (
@@ -28,7 +27,6 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.st
     state_of,
     trouble_of,
 )
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.undo import back_to, is_back, is_overtaken
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.values import cpu_quantity, memory_quantity, number_of
 
 Object = dict[str, t.Any]
@@ -173,20 +171,6 @@ def test_amounts_are_written_as_kubernetes_writes_them() -> None:
             cpu_quantity(wrong)
 
 
-def test_only_what_differs_is_put_back_and_only_where_it_is_as_it_was_left() -> None:
-    before, after = _workload(), _workload()
-    after["spec"]["template"]["metadata"]["annotations"] = {"example.org/a~b": "now"}
-    after["spec"]["template"]["spec"]["containers"][1]["image"] = "side:2"
-    patch = back_to(before, after)
-    assert [one["op"] for one in patch] == ["test", "remove", "test", "replace"]
-    assert {one["path"] for one in patch[2:]} == {"/spec/template/spec/containers/1/image"}
-    assert [one["value"] for one in patch[2:]] == ["side:2", "side:1"]
-    assert (is_back(patch, before), is_back(patch, after), is_overtaken(patch, after)) == (True, False, False)
-    after["spec"]["template"]["spec"]["containers"][1]["image"] = "side:3"
-    assert is_overtaken(patch, after)
-    assert back_to(before, before) == []
-
-
 @pytest.mark.parametrize(
     "statuses",
     [
@@ -200,15 +184,6 @@ def test_only_what_differs_is_put_back_and_only_where_it_is_as_it_was_left() -> 
 def test_a_workload_gets_on_when_it_comes_nearer_to_what_is_wanted(statuses: list[Object]) -> None:
     steps = [progress_of({**_workload(), "status": {"observedGeneration": 2, **status}}) for status in statuses]
     assert steps == sorted(set(steps))
-
-
-def test_patience_begins_anew_when_something_gets_on_and_is_longer_once() -> None:
-    moment = [0.0]
-    patience = Patience(lambda: moment[0], 100)
-    assert patience.left_s((1,)) == 100
-    moment[0] = 90
-    assert (patience.left_s((1,)), patience.left_s((2,))) == (10, 100)
-    assert (patience.longer(30), patience.left_s((2,)), patience.longer(30)) == (True, 130, False)
 
 
 def test_a_replica_that_has_lost_its_readiness_is_unhealthy_and_one_that_never_had_it_starts() -> None:
@@ -230,17 +205,6 @@ def test_other_digits_than_ours_are_no_numbers_of_replicas() -> None:
         with pytest.raises(BadInput, match="no number of replicas"):
             replicas_asked(odd, {})
     assert [replicas_asked(one, {"up": 5}) for one in ("", None, 0, "4", "up")] == [None, None, 0, 4, 5]
-
-
-@pytest.mark.parametrize("names", [("API_KEY",), ("USERNAME", "PASSWORD"), ("CERT_FILE", "KEY_FILE")])
-def test_the_variables_of_kubernetes_core_make_a_kubeconfig_needless(monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]) -> None:
-    monkeypatch.setattr(client, "Client", lambda configuration, account: (configuration, account))
-    for name in ("HOST", "NO_PROXY", *names):
-        monkeypatch.setenv(f"K8S_AUTH_{name}", name.lower())
-    configuration, account = t.cast("t.Any", client.connect())
-    assert (configuration.host, configuration.no_proxy, account) == ("host", "no_proxy", f"the account of K8S_AUTH_{names[0]}")
-    taken = {**vars(configuration), "api_key": configuration.api_key.get("authorization", "").replace("Bearer ", "")}
-    assert [taken[name.lower()] for name in names] == [name.lower() for name in names]
 
 
 def test_selectors_are_written_as_requests_want_them() -> None:
