@@ -34,7 +34,8 @@ def server() -> Iterator[KubernetesServer]:
 def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment `app` with three replicas, newly made."""
     server.do(lambda objects: objects.clear())
-    server.do(lambda objects: (setattr(objects, "ending_s", 0.1), objects.unfit_cpus.clear()))
+    server.do(lambda objects: setattr(objects, "ending_s", 0.1))
+    server.do(lambda objects: objects.unfit_cpus.clear())
     server.clear()
     server.create("configmaps", settings(LOG_LEVEL="info"))
     server.create("deployments", workload())

@@ -93,7 +93,13 @@ class PodCommand:
         # What ends it in the pod leaves time to say so.
         status = self._ended([*keeper, *self._argv], out, err, self._timeout_s + (_GRACE_S if keeper else 0))
         took = self._api.clock() - began
-        told = {"stdout": out.text(), "stderr": err.text(), "status": status, "duration_s": round(took, 1), "cut": out.is_cut or err.is_cut}
+        told: t.Dict[str, t.Any] = {
+            "stdout": out.text(),
+            "stderr": err.text(),
+            "status": status,
+            "duration_s": round(took, 1),
+            "cut": out.is_cut or err.is_cut,
+        }
         last = (told["stderr"] or told["stdout"]).strip()[-500:]
         if status is None or (took >= self._timeout_s and status in _TIMED_OUT):
             raise DeadlineExceeded(
