@@ -10,7 +10,7 @@ import re
 import typing as t
 from fractions import Fraction
 
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgtpe]?)(?:i?b|i)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,6})?)\s*([kmgtpe]?)(?:i?b|i)?", re.IGNORECASE)
 
 
 def bytes_of(given: t.Any) -> t.Optional[int]:
