@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_kubernetes
-short_description: Start, stop, restart, scale and limit a workload of Kubernetes, and wait until it is healthy
+short_description: Start, stop, restart, scale and limit a workload of Kubernetes, wait until it is healthy, and run commands in it
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
@@ -18,7 +18,7 @@ description:
   - A rollout counts as stuck when a new pod waits with ImagePullBackOff, InvalidImageName, CreateContainerConfigError or, after its second crash,
     CrashLoopBackOff, when the Deployment says that its deadline has passed, or when nothing gets on for O(health_timeout_s). The failure names the
     pod, its reason and its last log lines.
-  - Credentials come from O(kube_config), the environment variables C(K8S_AUTH_*) of M(kubernetes.core.k8s), C(KUBECONFIG), or the pod's service account.
+  - Credentials come from O(kube_config), environment variables C(K8S_AUTH_*) of M(kubernetes.core.k8s) (docs/service_kubernetes.md says which), C(KUBECONFIG), or the pod's service account.
 requirements:
   - kubernetes (Python package) >= 24.2
 extends_documentation_fragment:
@@ -31,7 +31,7 @@ attributes:
     details: What is done is in RV(steps), also in check mode.
   idempotent:
     support: partial
-    details: V(operation=restart) restarts each time; the others change nothing where all is as wanted.
+    details: V(operation=restart) restarts and V(operation=exec) runs each time; the others change nothing where all is as wanted.
 options:
   operation:
     description:
@@ -39,10 +39,10 @@ options:
       - V(stop) lets no replica run and remembers how many there were in the annotation C(sre.runbooks/replicas); V(start) brings as many back.
       - V(restart) restarts as O(restart_way) says, V(scale) goes to O(scale_to) and changes the limits of the autoscaler.
       - V(limits) gives the container other resources, V(apply) restarts the pods where O(config_map) or O(secret) have changed since they were started.
-      - V(back) puts O(back) back.
+      - V(back) puts O(back) back, V(exec) runs O(command) in a pod.
     type: str
     required: true
-    choices: [status, start, stop, restart, scale, limits, apply, wait, back]
+    choices: [status, start, stop, restart, scale, limits, apply, wait, back, exec]
   service:
     description: Name of the service for the result; by default O(workload_name).
     type: str
@@ -118,8 +118,27 @@ options:
     description: What a container may use, C(memory) and C(cpus), and what is set aside for it, C(memory_request) and C(cpu_request).
     type: dict
     default: {}
+  command:
+    description: The command for V(operation=exec), as a list of words; no shell reads it. With another exit status than 0 the module fails.
+    type: list
+    elements: str
+    default: []
+  command_replica:
+    description: The pod in which it runs; by default one that is well.
+    type: str
+    default: ""
+  command_timeout_s:
+    description:
+      - Seconds after which the command is ended, in the pod where the container has the program C(timeout). Without it only the connection
+        is ended, and the failure says that the command may go on.
+    type: float
+    default: 60
+  output_bytes:
+    description: How many bytes of each stream of the command are returned, the last ones, with secrets masked.
+    type: int
+    default: 65536
   keep_back:
-    description: Whether RV(back) is returned. It holds the template of the pods.
+    description: Whether RV(back) is returned. It holds only what was changed, not the template of the pods.
     type: bool
     default: false
   back:
@@ -129,7 +148,7 @@ options:
     default: []
 seealso:
   - module: kubernetes.core.k8s
-  - module: kubernetes.core.k8s_exec
+  - module: sre.runbooks.container_exec
 """
 
 EXAMPLES = r"""
@@ -153,6 +172,13 @@ EXAMPLES = r"""
     workload_kind: statefulset
     workload_name: worker
     limits: {memory: 2g, cpus: 1.0}
+
+- name: Ask one of the pods for its own view
+  sre.runbooks.service_kubernetes:
+    operation: exec
+    namespace: prod
+    workload_name: calendar-api
+    command: [python3, -m, calendar_api.check]
 """
 
 RETURN = r"""
@@ -193,6 +219,26 @@ notes:
   returned: success
   type: list
   elements: str
+stdout:
+  description: What the command wrote to its standard output, with secrets masked. RV(stderr) likewise. A failure has both in RV(ignore:error).
+  returned: V(operation=exec)
+  type: str
+stderr:
+  description: What it wrote to its standard error.
+  returned: V(operation=exec)
+  type: str
+exit_status:
+  description: Its exit status; null in check mode.
+  returned: V(operation=exec)
+  type: int
+duration_s:
+  description: How long it took, in seconds; null in check mode.
+  returned: V(operation=exec)
+  type: float
+cut:
+  description: Whether it printed more than is returned.
+  returned: V(operation=exec)
+  type: bool
 requests:
   description: How many requests were put to the API server.
   returned: success

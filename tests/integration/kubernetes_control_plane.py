@@ -141,7 +141,7 @@ class ControlPlane:
 
 
 class Kubelet:
-    """Says of pods that no node has taken that they run and are ready; those whose image is tagged `missing` cannot pull it."""
+    """Says of pods that no node has taken that they run and are ready; those tagged `missing`, or with 7 processors, cannot pull it."""
 
     def __init__(self, kubeconfig: str, namespace: str) -> None:
         self._api, self._pods = Api(connect(kubeconfig), json.loads), f"/api/v1/namespaces/{namespace}/pods"
@@ -168,7 +168,7 @@ class Kubelet:
 
 def _status(pod: dict[str, t.Any]) -> dict[str, t.Any]:
     container, moment = pod["spec"]["containers"][0], pod["metadata"]["creationTimestamp"]
-    missing = container["image"].endswith(":missing")
+    missing = container["image"].endswith(":missing") or container["resources"].get("limits", {}).get("cpu") == "7"
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{container["image"]}"'}}
     status = {"name": container["name"], "image": container["image"], "imageID": "", "ready": not missing, "restartCount": 0}
     status["state"] = waiting if missing else {"running": {"startedAt": moment}}

@@ -5,7 +5,8 @@
 """What the controllers and kubelets of Kubernetes do to workloads and pods, so that rollouts go on, or get stuck.
 
 How a pod fares is said by the tag of its image: `missing` cannot be pulled, `crashing` ends at once, `unready` is never ready; all others
-are ready after 0.15 s. A pod whose ConfigMap (by envFrom) has the key `broken` crashes too.
+are ready after 0.15 s. A pod whose ConfigMap (by envFrom) has the key `broken` crashes too, and one whose limit of processors is among
+`unfit_cpus`.
 """
 
 from __future__ import annotations
@@ -124,11 +125,9 @@ class Controllers:
             )
         elif first is None and old:
             self._objects.delete(_key("pods", old[-1]))
-        elif first is not None and pods[first] in old and not _ending(t.cast("Body", pods[first])):
-            self._objects.delete(_key("pods", t.cast("Body", pods[first])))
-        present = [pod for pod in pods if pod]
+        present = [pod for pod in there.values() if not _ending(pod)]
         status = workload.setdefault("status", {})
-        updated = len(present) - len(old)
+        updated = sum(pod["metadata"]["labels"]["controller-revision-hash"] == revision for pod in present)
         status.update(observedGeneration=workload["metadata"]["generation"], replicas=len(there), updateRevision=revision)
         status.update(readyReplicas=sum(map(_ready, present)), updatedReplicas=updated)
         if (updated == wanted and sum(map(_ready, present)) == wanted) or "currentRevision" not in status:
@@ -185,13 +184,16 @@ class Controllers:
             started = {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}
             status.update(state=started, ready=tag != "unready", started=True)
         ready = {"type": "Ready", "status": "True" if status["ready"] else "False"}
-        pod["status"] = {"phase": phase, "podIP": "10.1.0.7", "conditions": [ready], "containerStatuses": [status]}
+        state = {"state": {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}, "ready": True, "restartCount": 0}
+        others = [{"name": one["name"], "image": one["image"], **state} for one in pod["spec"]["containers"][1:]]
+        pod["status"] = {"phase": phase, "podIP": "10.1.0.7", "conditions": [ready], "containerStatuses": [status, *others]}
         self._objects.put(key, pod)
 
     def _is_broken(self, pod: Body) -> bool:
         sources = [one["configMapRef"]["name"] for one in pod["spec"]["containers"][0].get("envFrom", ()) if "configMapRef" in one]
         maps = [self._objects.get(("configmaps", pod["metadata"]["namespace"], name), {}) for name in sources]
-        return any("broken" in one.get("data", {}) for one in maps)
+        limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("cpu")
+        return limit in self._objects.unfit_cpus or any("broken" in one.get("data", {}) for one in maps)
 
     def _pods_of(self, owner: Body) -> list[Body]:
         return [pod for pod in self._all_pods(owner) if not _ending(pod)]

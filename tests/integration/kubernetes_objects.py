@@ -51,6 +51,7 @@ class Objects(dict[Key, Body]):
         changed: Set when something happens; a new one takes its place then.
         logs: Lines by pod.
         ending_s: Seconds that a deleted pod takes.
+        unfit_cpus: Limits of processors with which a pod crashes.
     """
 
     def __init__(self) -> None:
@@ -60,6 +61,7 @@ class Objects(dict[Key, Body]):
         self.changed = asyncio.Event()
         self.logs: dict[str, list[str]] = {}
         self.ending_s = 0.1
+        self.unfit_cpus: set[str] = set()
 
     def create(self, key: Key, document: Body) -> Body:
         """Add an object."""
@@ -116,6 +118,16 @@ class Objects(dict[Key, Body]):
         metadata["managedFields"] = [{"manager": "tests", "operation": "Update", "time": metadata.pop("changed_at", None) or now()}]
 
 
+class TestFailedError(Exception):
+    """A `test` of a JSON patch has failed, so nothing of it is applied."""
+
+    __test__ = False
+
+
+class UnknownFieldError(Exception):
+    """The API server does not select by this field."""
+
+
 def fits_labels(document: Body, selector: str) -> bool:
     """Whether an object's labels fit a selector of equalities."""
     labels = document["metadata"].get("labels") or {}
@@ -123,10 +135,19 @@ def fits_labels(document: Body, selector: str) -> bool:
 
 
 def fits_fields(document: Body, selector: str) -> bool:
-    """Whether an object has the name and the phase that a field selector asks for."""
-    known = {"metadata.name": document["metadata"]["name"], "status.phase": document.get("status", {}).get("phase")}
+    """Whether an object has what a field selector asks for.
+
+    Raises:
+        UnknownFieldError: Its kind has no such field to select by.
+    """
+    known = {"metadata.name": document["metadata"]["name"], "metadata.namespace": document["metadata"]["namespace"]}
+    if document["kind"] == "Pod":
+        known |= {"status.phase": document.get("status", {}).get("phase"), "spec.nodeName": document["spec"].get("nodeName", "")}
     terms = [term.replace("==", "=").split("=", 1) for term in selector.split(",") if term]
-    return all(known[name] == value for name, value in terms if name in known)
+    for name, _value in terms:
+        if name not in known:
+            raise UnknownFieldError(f"field label not supported: {name}")
+    return all(known[name] == value for name, value in terms)
 
 
 def patched(document: Body, patch: t.Any, kind: str) -> Body:
@@ -138,7 +159,10 @@ def patched(document: Body, patch: t.Any, kind: str) -> Body:
             place = changed
             for step in path:
                 place = place[int(step)] if isinstance(place, list) else place[step]
-            if operation["op"] == "remove":
+            if operation["op"] == "test":
+                if (place[int(last)] if isinstance(place, list) else place.get(last)) != operation["value"]:
+                    raise TestFailedError
+            elif operation["op"] == "remove":
                 del place[last]
             else:
                 place[last] = copy.deepcopy(operation["value"])

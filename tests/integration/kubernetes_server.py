@@ -25,7 +25,7 @@ import aiohttp.web
 import kmock
 import yaml
 
-from integration.kubernetes_objects import KINDS, Key, Objects, fits_fields, fits_labels, patched
+from integration.kubernetes_objects import KINDS, Key, Objects, TestFailedError, UnknownFieldError, fits_fields, fits_labels, patched
 
 Body = dict[str, t.Any]
 
@@ -41,6 +41,7 @@ class Fault:
         after: How many such requests are served first.
         message: What the Status object says.
         headers: Headers of the answer.
+        lost: Whether the request is served first, and only its answer is lost.
     """
 
     request: str
@@ -49,6 +50,7 @@ class Fault:
     after: int = 0
     message: str = "injected"
     headers: dict[str, str] = field(default_factory=dict)
+    lost: bool = False
 
 
 class Handler(kmock.KubernetesEmulator):
@@ -82,6 +84,7 @@ class KubernetesServer:
         faults: Answers that take the place of real ones.
         seen: `METHOD path?query` of all requests, in order.
         bodies: Their bodies.
+        accepted: Their headers `Accept`.
     """
 
     def __init__(self, port: int) -> None:
@@ -90,6 +93,7 @@ class KubernetesServer:
         self.faults: list[Fault] = []
         self.seen: list[str] = []
         self.bodies: list[t.Any] = []
+        self.accepted: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._ready, self._stop = threading.Event(), asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -148,6 +152,7 @@ class KubernetesServer:
         self.faults.clear()
         self.seen.clear()
         self.bodies.clear()
+        self.accepted.clear()
 
     def kubeconfig(self, path: Path) -> str:
         """A kubeconfig for it, written to `path`."""
@@ -167,19 +172,28 @@ class KubernetesServer:
         line = f"{request.method.value.upper()} {request.url.path}"
         self.seen.append(f"{line}?{request.url.query_string}".rstrip("?"))
         self.bodies.append(request.data)
+        self.accepted.append(request.headers.get("Accept", ""))
         for fault in self.faults:
             if fault.times and re.search(fault.request, line):
                 if fault.after:
                     fault.after -= 1
                     continue
                 fault.times -= 1
+                if fault.lost:
+                    await self._serve_one(request, rest)
                 return _status(fault.status, fault.message, fault.headers)
+        return await self._serve_one(request, rest)
+
+    async def _serve_one(self, request: t.Any, rest: t.Callable[[t.Any], t.Awaitable[t.Any]]) -> aiohttp.web.StreamResponse:
         plural = request.resource.plural if request.resource else None
         if plural not in KINDS:
             return t.cast("aiohttp.web.StreamResponse", await rest(request))
         key = (plural, request.namespace or "default", request.name)
         if request.name is None:
-            return await self._collection(request, plural)
+            try:
+                return await self._collection(request, plural)
+            except UnknownFieldError as error:
+                return _status(400, str(error))
         if request.subresource == "exec":
             return await _exec(request)
         if key not in self.objects:
@@ -200,6 +214,8 @@ class KubernetesServer:
             here = key[0] == plural and namespace in (None, key[1])
             return here and fits_labels(one, query.get("labelSelector", "")) and fits_fields(one, query.get("fieldSelector", ""))
 
+        if query.get("fieldSelector"):
+            fits_fields({"kind": KINDS[plural], "metadata": {"name": "", "namespace": ""}, "spec": {}}, query["fieldSelector"])
         if query.get("watch") in ("true", "1"):
             return await self._watch(request, wanted)
         group, version = request.resource.group, request.resource.version
@@ -266,12 +282,18 @@ class KubernetesServer:
             ):
                 return _status(409, "the object has been modified; please apply your changes to the latest version and try again")
             kind = "json" if "json-patch" in content else "merge" if "/merge-patch" in content else "strategic"
-            changed = patched(one, body, kind)
+            try:
+                changed = patched(one, body, kind)
+            except TestFailedError:
+                return _status(422, "the server rejected our request due to an error in our request")
             if request.params.get("dryRun"):
                 return aiohttp.web.json_response(changed)
             self.objects.put(key, changed)
         elif method == "PUT":
             self.objects.put(key, request.data)
+        elif "as=PartialObjectMetadata" in request.headers.get("Accept", ""):
+            metadata = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": one["metadata"]}
+            return aiohttp.web.json_response(metadata)
         return aiohttp.web.json_response(self.objects[key])
 
     def _log(self, request: t.Any, key: Key) -> aiohttp.web.StreamResponse:

@@ -27,7 +27,8 @@ TOOLS = Path(sys.executable).parent
 _PLAY = """- hosts: all
   gather_facts: false
   tasks:
-    - ansible.builtin.include_role: {{name: sre.runbooks.service, tasks_from: {verb}}}
+"""
+_ENTRY = """    - ansible.builtin.include_role: {{name: sre.runbooks.service, tasks_from: {verb}}}
     - ansible.builtin.copy:
         content: "{{{{ service_{verb}_result }}}}"
         dest: "{result}"
@@ -89,16 +90,16 @@ class KubernetesService:
 
     def entry(self, verb: str, *options: str, **variables: t.Any) -> dict[str, t.Any]:
         """Run an entry point of the role alone, and return its result; a failure has `message`."""
-        result = self.folder / f"{verb}.json"
-        result.unlink(missing_ok=True)
-        play = self.folder / f"{verb}.yml"
-        play.write_text(_PLAY.format(verb=verb, result=result))
+        return self.entries(verb, 1, *options, **variables)[0]
+
+    def entries(self, verb: str, times: int, *options: str, **variables: t.Any) -> list[dict[str, t.Any]]:
+        """Run an entry point so many times in one play, and return the results; where one fails there is only its `message`."""
+        play, results = self.folder / f"{verb}.yml", [self.folder / f"{verb}_{number}.json" for number in range(times)]
+        play.write_text(_PLAY + "".join(_ENTRY.format(verb=verb, result=result) for result in results))
         done = self.playbook(play, *options, **variables)
-        return (
-            t.cast("dict[str, t.Any]", json.loads(result.read_text()))
-            if done.status == 0
-            else {"message": done.message, "output": done.output}
-        )
+        if done.status != 0:
+            return [{"message": done.message, "output": done.output}]
+        return [json.loads(result.read_text()) for result in results]
 
     def record(self) -> dict[str, t.Any]:
         """The newest run record."""

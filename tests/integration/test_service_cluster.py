@@ -142,6 +142,25 @@ def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, ku
     assert service.operate("start", **options)["after"]["healthy"] == 4
 
 
+@pytest.mark.skipif(not os.environ.get(CONTROL_PLANE), reason=f"pods that get stuck by their limits are those of {CONTROL_PLANE} only")
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_limits_that_no_pod_bears_are_undone(service: KubernetesService, kubeconfigs: tuple[str, str], kind: str) -> None:
+    """The controller of a StatefulSet waits for the stuck pod even when its template is as before."""
+    name = f"new-{kind.lower()}"
+    made: dict[str, t.Any] = {**_deployment(name), "kind": kind}
+    made["spec"] |= {"serviceName": name} if kind == "StatefulSet" else {}
+    _kubectl(kubeconfigs[0], "create", "-f", "-", said=yaml.safe_dump(made))
+    options: dict[str, t.Any] = {"namespace": NAMESPACE, "workload_kind": kind, "workload_name": name, "health_timeout_s": 30.0}
+    service.operate("wait", **options)
+    with pytest.raises(RunbookError, match=r"ImagePullBackOff.*configuration is back \(3 of 3 replicas run\)"):
+        service.operate("limits", limits={"cpus": 7}, **options)
+    back = service.operate("limits", limits={"cpus": 1.5}, keep_back=True, **options)["back"]
+    assert service.operate("back", back=back, **options)["after"]["replicas"][0]["limits"]["cpus"] is None
+    service.operate("limits", limits={"cpus": 2}, **options)
+    with pytest.raises(RunbookError, match="others have changed the same meanwhile"):
+        service.operate("back", back=back, **options)
+
+
 def test_accounts_without_rights_or_with_old_credentials_are_told_so(
     service: KubernetesService, kubeconfigs: tuple[str, str], tmp_path: Path
 ) -> None:

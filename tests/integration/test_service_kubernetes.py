@@ -49,11 +49,20 @@ def _three_times(service: KubernetesService, server: KubernetesServer, verb: str
     checked = service.entry(verb, "--check", "--diff", **variables)
     assert picture(server) == before, "check mode changed something"
     assert not [line for line in server.seen if not line.startswith("GET ")]
-    done, again = service.entry(verb, **variables), service.entry(verb, **variables)
-    for result in (checked, done, again):
+    results = [checked, *service.entries(verb, 2, **variables)]
+    for result in results:
         assert "message" not in result, result["output"]
         assert {"changed", "verb", "runtime", "service", "before", "after", "steps", "conclusion", "notes"} == set(result)
-    return [checked, done, again]
+    return results
+
+
+def _three_calls(service: KubernetesService, server: KubernetesServer, verb: str, **options: t.Any) -> list[dict[str, t.Any]]:
+    """The same of the module's library alone."""
+    before = picture(server)
+    checked = service.operate(verb, check_mode=True, **options)
+    assert picture(server) == before, "check mode changed something"
+    assert not [line for line in server.seen if not line.startswith("GET ")]
+    return [checked, service.operate(verb, **options), service.operate(verb, **options)]
 
 
 def test_status_says_how_many_replicas_run_and_leaves_them_alone(service: KubernetesService, server: KubernetesServer) -> None:
@@ -98,7 +107,7 @@ def test_the_autoscaler_gets_other_limits_before_the_number_leaves_them(service:
     assert "default/app-scaler would undo it: it keeps between 2 and 4 replicas" in refused["message"]
     assert "service_scale_maximum=6" in refused["message"]
     server.clear()
-    checked, done, again = _three_times(service, server, "scale", service_scale_to=6, service_scale_maximum=8)
+    checked, done, again = _three_calls(service, server, "scale", scale_to=6, scale_maximum=8)
     assert (checked["changed"], done["changed"], again["changed"]) == (True, True, False)
     assert server.get("horizontalpodautoscalers", "app-scaler")["spec"]["maxReplicas"] == 8
     assert len(server.pods()) == 6
@@ -120,7 +129,7 @@ def test_what_was_stopped_comes_back_with_as_many_replicas(service: KubernetesSe
 
 def test_limits_are_given_to_the_container_once(service: KubernetesService, server: KubernetesServer) -> None:
     wanted = {"memory": "1g", "cpus": 1.5, "memory_request": "128m", "memory_swap": "2g"}
-    checked, done, again = _three_times(service, server, "limits", service_limits=wanted)
+    checked, done, again = _three_calls(service, server, "limits", limits=wanted)
     assert (checked["changed"], done["changed"], again["changed"]) == (True, True, False)
     container = server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"] == {"limits": {"memory": "1Gi", "cpu": "1500m"}, "requests": {"memory": "128Mi"}}
@@ -130,10 +139,10 @@ def test_limits_are_given_to_the_container_once(service: KubernetesService, serv
 
 def test_pods_are_restarted_only_where_their_configuration_has_changed(service: KubernetesService, server: KubernetesServer) -> None:
     untouched = service.entry("apply")
-    assert untouched["changed"] is False
+    assert (untouched["changed"], untouched["notes"]) == (False, [])
     server.change("configmaps", "app-settings", {"data": {"LOG_LEVEL": "debug"}})
     server.clear()
-    checked, done, again = _three_times(service, server, "apply")
+    checked, done, again = _three_calls(service, server, "apply", config_map="app-settings")
     assert (checked["changed"], done["changed"], again["changed"]) == (True, True, False)
     assert done["steps"] == ["Restart the pods with the changed configuration."]
 
@@ -147,11 +156,23 @@ def test_wait_ends_when_the_service_is_healthy_and_its_checks_pass(service: Kube
 
 
 def test_checks_that_do_not_pass_bring_the_former_configuration_back(service: KubernetesService, server: KubernetesServer) -> None:
+    container = {
+        **server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0],
+        "env": [{"name": "WORD", "value": "hunter4"}],
+    }
+    server.change("deployments", "app", {"spec": {"template": {"spec": {"containers": [container]}}}})
+    settle(server)
     before = server.get("deployments", "app")["spec"]
     closed = [{"name": "api", "type": "tcp", "host": "127.0.0.1", "port": free_ports(1)[0]}]
-    failed = service.entry("limits", service_limits={"cpus": 2}, service_ready_checks=closed, service_health_timeout_s=2)
+    failed = service.entry("limits", "-vvv", service_limits={"cpus": 2}, service_ready_checks=closed, service_health_timeout_s=2)
     assert "The former configuration is back" in failed["message"], failed
+    assert "hunter4" not in failed["output"], "the template of the pods was shown"
     assert server.get("deployments", "app")["spec"] == before
+    server.faults.append(Fault("PATCH .*/deployments/app", 403, times=-1, after=1, message="may not any more"))
+    failed = service.entry("limits", service_limits={"cpus": 2}, service_ready_checks=closed, service_health_timeout_s=2)
+    assert "1 of 1 checks did not pass" in failed["message"], failed
+    assert "Going back did not end well" in failed["message"]
+    assert "may not any more" in failed["message"]
 
 
 def test_logs_are_shown_and_searched(service: KubernetesService, server: KubernetesServer) -> None:

@@ -289,20 +289,30 @@ def test_what_cannot_be_done_is_refused_before_anything_is_changed(service: Kube
         ({"operation": "limits", "limits": {"disk": "1g"}}, "There is no limit 'disk'"),
         ({"operation": "status", "workload_name": "other"}, r'deployments.apps "other" not found'),
         ({"operation": "status", "workload_kind": "job"}, "There is no kind of workload 'job'"),
-        ({"operation": "apply", "config_map": "other"}, 'configmaps "other" not found'),
+        ({"operation": "apply", "config_map": "other"}, 'configmaps "other" not found.*correct service_kube_config_map'),
+        ({"operation": "scale", "scale_to": 4, "autoscaler": "other"}, "correct service_kube_autoscaler"),
+        ({"operation": "status", "workload_name": "app/status"}, "'app/status' is no name of Kubernetes.*service_kube_workload"),
+        ({"operation": "status", "namespace": "../kube-system"}, "is no name of Kubernetes.*service_kube_namespace"),
+        ({"operation": "scale", "scale_to": "²"}, "'²' is no number of replicas"),
+        ({"operation": "limits", "limits": {"cpus": 1}, "workload_name": "set", "workload_kind": "statefulset"}, "OnDelete"),
     ]
+    server.create("statefulsets", workload("StatefulSet", name="set", replicas=1, updateStrategy={"type": "OnDelete"}))
     for options, said in asked:
         assert re.search(said, _failure(service, **options).message)
     server.change("deployments", "app", {"spec": {"paused": True}})
     assert "is paused" in _failure(service, "restart").message
+    assert "is paused" in _failure(service, "limits", limits={"cpus": 1}).message
     assert not [line for line in server.seen if not line.startswith("GET")]
 
 
 def test_values_of_a_secret_are_never_asked_for(service: KubernetesService, server: KubernetesServer) -> None:
     server.create("secrets", {"metadata": {"name": "app-secret"}, "data": {"PASSWORD": "aHVudGVyMg=="}})
+    server.clear()
     assert "aHVudGVyMg" not in str(service.operate("apply", secret="app-secret", config_map="app-settings"))
     marked = _spec(server)["template"]["metadata"]["annotations"]["sre.runbooks/configuration"]
     assert marked.endswith(":" + server.get("secrets", "app-secret")["metadata"]["resourceVersion"])
     assert not service.operate("apply", secret="app-secret", config_map="app-settings")["changed"]
     server.change("secrets", "app-secret", {"data": {"PASSWORD": "b3RoZXI="}})
     assert service.operate("apply", secret="app-secret", config_map="app-settings")["changed"]
+    asked = [accepted for line, accepted in zip(server.seen, server.accepted, strict=True) if "/secrets" in line]
+    assert asked == ["application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"] * 3

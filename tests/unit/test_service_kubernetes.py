@@ -16,6 +16,8 @@ from ansible_collections.sre.runbooks.plugins.filter.service_kubernetes import s
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import replicas_asked
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import progress_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import Limits, scaled
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import (
@@ -159,7 +161,7 @@ def test_quantities_of_kubernetes_are_numbers(quantity: t.Any, number: float | N
 
 
 def test_amounts_are_written_as_kubernetes_writes_them() -> None:
-    written = {"2g": "2Gi", "512m": "512Mi", "1.5g": "1536Mi", "2Gi": "2Gi", "100k": "100Ki", "1000": "1000", "1GB": "1Gi"}
+    written = {"2g": "2Gi", "512m": "512Mi", "1.5g": "1536Mi", "2Gi": "2Gi", "100k": "100Ki", "1000": "1000", "1GB": "1Gi", "2gib": "2Gi"}
     assert {given: memory_quantity(given) for given in written} == written
     assert [cpu_quantity(one) for one in (1.0, "0.5", "250m", 2)] == ["1", "500m", "250m", "2"]
     for wrong in ("", "much", "-1g", "0"):
@@ -167,6 +169,42 @@ def test_amounts_are_written_as_kubernetes_writes_them() -> None:
             memory_quantity(wrong)
         with pytest.raises(BadInput):
             cpu_quantity(wrong)
+
+
+@pytest.mark.parametrize(
+    "statuses",
+    [
+        [{"replicas": number, "updatedReplicas": number, "readyReplicas": number} for number in (6, 5, 4, 3)],
+        [{"replicas": 3, "updatedReplicas": new, "readyReplicas": 3} for new in (0, 1, 2, 3)],
+        [{"replicas": 6, "updatedReplicas": 3, "readyReplicas": ready} for ready in (3, 4, 5)],
+        [{"replicas": 3 + old, "updatedReplicas": 3, "readyReplicas": 3} for old in (3, 2, 1, 0)],
+    ],
+    ids=["scaled down", "rolled", "new ones ready", "old ones gone"],
+)
+def test_a_workload_gets_on_when_it_comes_nearer_to_what_is_wanted(statuses: list[Object]) -> None:
+    steps = [progress_of({**_workload(), "status": {"observedGeneration": 2, **status}}) for status in statuses]
+    assert steps == sorted(set(steps))
+
+
+def test_a_replica_that_has_lost_its_readiness_is_unhealthy_and_one_that_never_had_it_starts() -> None:
+    lost, young = _pod(ready=False), _pod(ready=False)
+    lost["status"]["conditions"][0].update(lastTransitionTime="2026-11-22T07:00:00Z", message="containers with unready status: [main]")
+    young["status"]["conditions"][0].update(lastTransitionTime="2026-11-22T05:00:01Z", message="containers with unready status: [main]")
+    assert [replica_of(pod).health for pod in (lost, young)] == ["unhealthy", "starting"]
+    assert replica_of(lost).reason == "it has not been ready since 2026-11-22T07:00:00Z: containers with unready status: [main]"
+
+
+@pytest.mark.parametrize("spec", [{"updateStrategy": {"type": "OnDelete"}}, {"paused": True}])
+def test_limits_are_refused_where_no_pod_would_get_them(spec: Object) -> None:
+    with pytest.raises(BadInput, match=r"OnDelete|paused"):
+        limited(_workload("StatefulSet" if "updateStrategy" in spec else "Deployment", spec=spec), "", {"cpus": 1})
+
+
+def test_other_digits_than_ours_are_no_numbers_of_replicas() -> None:
+    for odd in ("²", "٣", True, "-1", "1e3"):
+        with pytest.raises(BadInput, match="no number of replicas"):
+            replicas_asked(odd, {})
+    assert [replicas_asked(one, {"up": 5}) for one in ("", None, 0, "4", "up")] == [None, None, 0, 4, 5]
 
 
 def test_selectors_are_written_as_requests_want_them() -> None:

@@ -63,6 +63,6 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "plan": lines,
         "removed": removed,
         "kept": kept,
-        "notes": [*api.notes, *notes],
+        "notes": notes,
         "diff": {"before": "".join(f"{line}\n" for line in lines), "after": ""},
     }

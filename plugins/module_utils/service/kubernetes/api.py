@@ -22,7 +22,17 @@ REQUEST_S = 30.0
 """Seconds within which one request must have succeeded, all its tries together."""
 _TRY_AGAIN = (409, 429, 500, 502, 503, 504)
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+CORRECT = "its name, the namespace or the context of the kubeconfig"
+"""What is to be corrected where an object is not there, when the caller does not name it more closely."""
 _ROLE = "ask those who run the cluster for the rights in docs/service_kubernetes.md"
+
+
+class NotThere(BadInput):
+    """The cluster does not have the object that was asked for (404)."""
+
+
+class NotAllowed(Unreachable):
+    """The account may not do it (403)."""
 
 
 class Refused(Exception):
@@ -60,6 +70,9 @@ class Transport(t.Protocol):
     def lines(self, path: str, query: Query, timeout_s: float) -> t.Iterator[bytes]:
         """The lines of an answer that goes on, as they come; raises as `call` does."""
 
+    def command(self, namespace: str, pod: str, container: str, argv: t.Sequence[str]) -> t.Iterator[t.Tuple[int, bytes]]:
+        """What a command in a pod says, by channels, and nothing on channel 0 now and then; raises as `call` does."""
+
 
 class WatchEnded(Exception):
     """A watch cannot go on from where it was, or is not allowed; asking once more is the way out."""
@@ -73,6 +86,10 @@ class Api:
         decode: Makes an object of a body.
         request_s: Seconds within which a request must have succeeded.
         clock, pause: The time, and how it is waited for; tests have their own.
+
+    Attributes:
+        changes: How many requests have changed something, or may have: those whose answer was lost are among them.
+        requests: How many there were, all tries included.
     """
 
     def __init__(
@@ -87,20 +104,25 @@ class Api:
         self.clock, self.pause = clock, pause
         self.changes = 0
         self.requests = 0
-        self.notes: t.List[str] = []
 
     @property
     def changed(self) -> bool:
-        """Whether a request has changed anything."""
+        """Whether a request has changed anything, or may have."""
         return self.changes > 0
 
-    def get(self, path: str, query: Query = (), accept: str = "application/json") -> Document:
+    def get(self, path: str, query: Query = (), accept: str = "application/json", correct: str = CORRECT) -> Document:
         """The object at `path`.
 
+        Args:
+            path, query: What is asked for.
+            accept: In which form.
+            correct: What the reader should correct where it is not there.
+
         Raises:
+            NotThere, NotAllowed: It is not there, or may not be seen.
             RunbookError: It cannot be had.
         """
-        return t.cast("Document", self._decode(self._asked("GET", path, query, None, "", accept)))
+        return t.cast("Document", self._decode(self._asked("GET", path, query, None, "", accept, correct=correct)))
 
     def items(self, path: str, selector: str = "", **query: str) -> t.Tuple[t.List[Document], str]:
         """The objects of a list, and its resource version, from which a watch can go on; raises as `get` does."""
@@ -113,9 +135,7 @@ class Api:
 
     def patch(self, path: str, body: t.Any, content_type: str, query: Query = ()) -> Document:
         """Change the object at `path` and return it as it is then; raises as `get` does."""
-        answer = self._asked("PATCH", path, query, body, content_type, "application/json")
-        self.changes += 1
-        return t.cast("Document", self._decode(answer))
+        return t.cast("Document", self._decode(self._asked("PATCH", path, query, body, content_type, "application/json")))
 
     def delete(self, path: str, body: t.Optional[Document] = None) -> bool:
         """Delete the object at `path`; false when it is gone already, or another of its name has come; raises as `get` does."""
@@ -123,7 +143,6 @@ class Api:
             self._asked("DELETE", path, (), body, "application/json", "application/json", final=(404, 409))
         except Refused:
             return False
-        self.changes += 1
         return True
 
     def watch(self, path: str, query: Query, timeout_s: float) -> t.Iterator[t.Tuple[str, Document]]:
@@ -151,31 +170,64 @@ class Api:
         except (NoConnection, ValueError) as error:
             raise WatchEnded(str(error)) from None
 
+    def command(self, pod: t.Mapping[str, t.Any], container: str, argv: t.Sequence[str]) -> t.Iterator[t.Tuple[int, bytes]]:
+        """Run a command in a container and yield what it says (channel, bytes), and nothing on channel 0 at least every second.
+
+        Raises:
+            RunbookError: It may not be run, or the pod cannot be reached.
+        """
+        namespace, name = str(pod["metadata"].get("namespace") or "default"), str(pod["metadata"]["name"])
+        self.requests += 1
+        try:
+            yield from self._transport.command(namespace, name, container, argv)
+        except (Refused, NoConnection) as failed:
+            raise self._error(failed, "GET", f"/api/v1/namespaces/{namespace}/pods/{name}/exec") from None
+
     def _asked(
-        self, method: str, path: str, query: Query, body: t.Any, content_type: str, accept: str, final: t.Sequence[int] = ()
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: t.Any,
+        content_type: str,
+        accept: str,
+        final: t.Sequence[int] = (),
+        correct: str = CORRECT,
     ) -> bytes:
-        """The answer, asked for again where that can help: after a conflict, when throttled, when the server or the connection fails."""
+        """The answer, asked for again where that can help: after a conflict, when throttled, when the server or the connection fails.
+
+        A refusal in `final` is raised as it is; after a try whose answer was lost it is what that try has left, and no failure.
+        """
         until, pause_s = self.clock() + self._request_s, _FIRST_PAUSE_S
+        lost = False
         while True:
             left = until - self.clock()
             self.requests += 1
             try:
-                return self._transport.call(method, path, query, body, content_type, accept, max(1.0, left))
+                answer = self._transport.call(method, path, query, body, content_type, accept, max(1.0, left))
+                self.changes += method != "GET"
+                return answer
             except Refused as refused:
                 if refused.status in final:
-                    raise
+                    if not lost:
+                        raise
+                    self.changes += 1
+                    return b""
                 failed: t.Union[Refused, NoConnection] = refused
                 again = refused.status in _TRY_AGAIN
                 wait_s = refused.retry_after_s
+                unknown = refused.status >= 500
             except NoConnection as gone:
-                failed, again, wait_s = gone, True, None
+                failed, again, wait_s, unknown = gone, True, None, True
+            lost = lost or (unknown and method != "GET")
             wait_s = random.uniform(pause_s / 2, pause_s) if wait_s is None else wait_s
             if not again or self.clock() + wait_s >= until:
-                raise self._error(failed, method, path)
+                self.changes += lost
+                raise self._error(failed, method, path, correct)
             self.pause(wait_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-    def _error(self, failed: t.Union[Refused, NoConnection], method: str, path: str) -> RunbookError:
+    def _error(self, failed: t.Union[Refused, NoConnection], method: str, path: str, correct: str = CORRECT) -> RunbookError:
         where = f"{method} {path} at {self._transport.server}"
         if isinstance(failed, NoConnection):
             return Unreachable(
@@ -184,6 +236,10 @@ class Api:
                 why=str(failed),
                 next_step="check that the cluster runs and can be reached from here, and the address in the kubeconfig",
                 changed=self.changed,
+            )
+        if failed.status == 404:
+            return NotThere(
+                "Kubernetes does not have it (404)", where=where, why=failed.said, next_step=f"correct {correct}", changed=self.changed
             )
         return _refusal(failed, where, self._transport.account, self.changed, self._request_s)
 
@@ -199,15 +255,7 @@ def _refusal(refused: Refused, where: str, account: str, changed: bool, request_
             changed=changed,
         )
     if status == 403:
-        return Unreachable(f"{account} may not do this in Kubernetes (403)", where=where, why=said, next_step=_ROLE, changed=changed)
-    if status == 404:
-        return BadInput(
-            "Kubernetes does not have it (404)",
-            where=where,
-            why=said,
-            next_step="correct service_kube_workload, service_kube_namespace or service_kube_context",
-            changed=changed,
-        )
+        return NotAllowed(f"{account} may not do this in Kubernetes (403)", where=where, why=said, next_step=_ROLE, changed=changed)
     if status in (429, 503):
         asked = f"; it wants to be asked again after {refused.retry_after_s:.0f} s" if refused.retry_after_s else ""
         return DeadlineExceeded(
@@ -225,5 +273,12 @@ def _refusal(refused: Refused, where: str, account: str, changed: bool, request_
             next_step="find out what else works on it (an operator, a pipeline, another person), then try again",
             changed=changed,
         )
-    what = "Kubernetes refuses the change" if status in (400, 422) else "Kubernetes could not do it"
-    return BadInput(f"{what} ({status})", where=where, why=said, next_step="correct what was asked for", changed=changed)
+    if status >= 500:
+        return Unreachable(
+            f"The API server failed ({status})",
+            where=where,
+            why=said,
+            next_step="try again later; `kubectl get --raw '/readyz?verbose'` says what is wrong with it",
+            changed=changed,
+        )
+    return BadInput(f"Kubernetes refuses it ({status})", where=where, why=said, next_step="correct what was asked for", changed=changed)

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 import typing as t
 
-from ...errors import BadInput, RunbookError
+from ...errors import BadInput
 from ...progress import Progress
 from ..asked import replicas_asked
 from ..state import State
 from . import plan as plans
 from . import scale as scales
-from .api import METADATA_ONLY, Api, Document
+from .api import METADATA_ONLY, Api, Document, NotAllowed, NotThere
+from .changes import Changes
 from .client import connect
 from .configuration import applied
+from .exec import NOT_RUN, PodCommand, argv_of, chosen
 from .plan import Call, Plan, Step
 from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
 from .wait import Paths, Waiter
@@ -27,6 +30,7 @@ _WORK = {
     "status": "Looking at {}",
     "back": "Putting {} back",
     "wait": "Waiting for {}",
+    "exec": "Running a command in {}",
     "start": "Starting {}",
     "stop": "Stopping {}",
     "restart": "Restarting {}",
@@ -34,6 +38,16 @@ _WORK = {
     "limits": "Setting the limits of {}",
     "apply": "Applying the configuration of {}",
 }
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAMED = {
+    "workload_name": "service_kube_workload",
+    "namespace": "service_kube_namespace",
+    "config_map": "service_kube_config_map",
+    "secret": "service_kube_secret",
+    "autoscaler": "service_kube_autoscaler",
+}
+"""Options that become parts of paths of the API, and the variables in which a profile has them."""
+_CORRECT = "service_kube_workload, service_kube_namespace or service_kube_context"
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool, api: t.Optional[Api] = None) -> t.Dict[str, t.Any]:
@@ -53,6 +67,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool, api: t.Optional
             f"There is no kind of workload {parameters['workload_kind']!r}" if kind not in KINDS else "The workload has no name",
             next_step="set service_kube_workload, such as {kind: deployment, name: app}",
         )
+    for option, variable in _NAMED.items():
+        if parameters[option] and not _NAME.fullmatch(parameters[option]):
+            raise BadInput(f"{parameters[option]!r} is no name of Kubernetes", next_step=f"correct {variable}")
     if api is None:
         api = Api(connect(parameters["kube_config"], parameters["kube_context"]), json.loads)
     return _Verb(parameters, api, Paths(parameters["namespace"], kind, parameters["workload_name"])).run(check_mode)
@@ -70,21 +87,39 @@ class _Verb:
 
     def run(self, check_mode: bool) -> t.Dict[str, t.Any]:
         """Do it."""
-        workload = self._api.get(self._paths.workload)
+        workload = self._api.get(self._paths.workload, correct=_CORRECT)
         workload.setdefault("kind", KINDS[str(self._parameters["workload_kind"]).lower()])
         pods = self._waiter.pods_of(workload)
         before = self._state(workload, pods)
+        if self._verb == "exec":
+            return self._exec(before, pods, check_mode)
         plan = self._plan(workload, pods)
         self._notes += plan.notes
         if check_mode:
-            return self._result(before, self._predicted(before, plan), plan)
-        known = {str(part(pod, "metadata", "uid")) for pod in pods}
-        if plan.steps:
-            workload = self._carry_out(workload, plan, known, pods)
-        elif self._verb in ("wait", "start", "apply") and not self._is_up(workload, before):
+            return self._result(before, self._predicted(before, plan), plan, ())
+        changes = Changes(self._api, self._paths, self._waiter, workload, pods, self._parameters["container"])
+        if self._verb == "back":
+            workload = changes.put_back([call for step in plan.steps for call in step.calls])
+        elif plan.steps:
+            workload = changes.carry_out(plan.steps)
+        elif self._waits(plan) and not self._is_up(workload, before):
             workload = self._waiter.rollout(workload, set())
         after = before if not plan.steps and self._verb == "status" else self._state(workload, self._waiter.pods_of(workload))
-        return self._result(before, after, plan)
+        return self._result(before, after, plan, changes.back(plan.steps) if self._parameters["keep_back"] else ())
+
+    def _exec(self, before: State, pods: t.Sequence[Document], check_mode: bool) -> t.Dict[str, t.Any]:
+        """Run the command in a pod; it is taken for a change, as nobody knows what it does."""
+        parameters, argv = self._parameters, argv_of(self._parameters)
+        pod = chosen(pods, parameters["command_replica"], parameters["container"])
+        command = PodCommand(self._api, pod, parameters["container"], argv, parameters["command_timeout_s"], parameters["output_bytes"])
+        said = NOT_RUN if check_mode else command.run()
+        self._notes += ["Only the end of what it printed is kept."] * said["cut"]
+        conclusion = "The command would run" if check_mode else f"The command ended with {said['status']}"
+        return {**self._result(before, before, Plan((Step(command.where, ()),)), ()), **said, "conclusion": conclusion}
+
+    def _waits(self, plan: Plan) -> bool:
+        """Whether it waits even where all is set as wanted: an earlier run may have been ended before it had seen that all is well."""
+        return self._verb in ("wait", "start", "apply", "limits") or (self._verb == "scale" and plan.wanted is not None)
 
     @staticmethod
     def _is_up(workload: Document, state: State) -> bool:
@@ -116,12 +151,12 @@ class _Verb:
             asked = number is not None or wanted != scales.Limits()
             return scales.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
         if self._verb == "apply":
-            config_map = self._named(self._paths.config_maps, parameters["config_map"], "application/json")
-            secret = self._named(self._paths.secrets, parameters["secret"], METADATA_ONLY)
+            config_map = self._named("config_map", self._paths.config_maps, "application/json")
+            secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
             return applied(workload, pods, config_map, secret, self._now(workload))
         if self._verb == "back":
             calls = tuple(Call(**{name: one.get(name, "") for name in Call._fields}) for one in parameters["back"])
-            return Plan((Step("Put back what was there before", calls, (), "rollout"),) if calls else ())
+            return Plan((Step("Put back what was there before", calls),) if calls else ())
         return Plan()
 
     @staticmethod
@@ -133,94 +168,26 @@ class _Verb:
             text = (now + datetime.timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return text
 
-    def _named(self, folder: str, name: str, accept: str) -> t.Optional[Document]:
-        return self._api.get(f"{folder}/{name}", accept=accept) if name else None
+    def _named(self, option: str, folder: str, accept: str = "application/json") -> t.Optional[Document]:
+        name = self._parameters[option]
+        return self._api.get(f"{folder}/{name}", accept=accept, correct=_NAMED[option]) if name else None
 
     def _autoscaler(self, workload: Document) -> t.Optional[Object]:
         """The autoscaler of the workload; where the account may not look, that is noted."""
-        if self._parameters["autoscaler"]:
-            found = self._api.get(f"{self._paths.autoscalers}/{self._parameters['autoscaler']}")
+        found = self._named("autoscaler", self._paths.autoscalers)
+        if found:
             return {"kind": "HorizontalPodAutoscaler", **found}
         try:
             there = self._api.items(self._paths.autoscalers)[0]
-        except RunbookError as error:
-            if "(403)" not in error.what and "(404)" not in error.what:
-                raise
+        except (NotAllowed, NotThere):
             self._notes.append("Whether a HorizontalPodAutoscaler scales it could not be seen; one would undo the change.")
             return None
         return scales.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
 
-    def _carry_out(self, workload: Document, plan: Plan, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
-        """Do the steps; where one fails, bring the former state back and say so."""
-        done: t.List[Step] = []
-        for step in plan.steps:
-            before = self._api.changes
-            try:
-                workload = self._step(workload, step, known, pods)
-            except RunbookError as error:
-                # What was refused has changed nothing; where no answer came, nobody knows.
-                if self._api.changes > before or "does not answer" in error.what:
-                    done.append(step)
-                if self._api.changed:
-                    self._go_back(workload, done, error)
-                raise
-            done.append(step)
-        return workload
-
-    def _step(self, workload: Document, step: Step, known: t.AbstractSet[str], pods: t.Sequence[Document]) -> Document:
-        for call in step.calls:
-            self._call(call, pods)
-        if not step.until:
-            return workload
-        if step.until == "replaced":
-            names = {call.name for call in step.calls}
-            deleted = {str(part(pod, "metadata", "uid")) for pod in pods if part(pod, "metadata", "name") in names}
-            self._waiter.replaced(workload, deleted)
-            return self._api.get(self._paths.workload)
-        workload = self._api.get(self._paths.workload)
-        if step.until == "gone":
-            self._waiter.gone(workload)
-            return workload
-        return self._waiter.rollout(workload, known)
-
-    def _call(self, call: Call, pods: t.Sequence[Document] = ()) -> None:
-        if call.target == "pod":
-            uid = next((part(pod, "metadata", "uid") for pod in pods if part(pod, "metadata", "name") == call.name), None)
-            self._api.delete(f"{self._paths.pods}/{call.name}", {"preconditions": {"uid": uid}} if uid else None)
-            return
-        paths = {"workload": self._paths.workload, "scale": self._paths.scale, "autoscaler": f"{self._paths.autoscalers}/{call.name}"}
-        self._api.patch(paths[call.target], call.body, call.content_type, [("fieldManager", call.manager or "sre-runbooks")])
-
-    def _go_back(self, workload: Document, done: t.Sequence[Step], error: RunbookError) -> None:
-        """Bring the state before the steps back, and tell it in `error`."""
-        calls = [call for step in reversed(done) for call in step.back]
-        if not calls:
-            self._add(error, "nothing of its configuration was changed, so there is nothing to put back")
-            return
-        try:
-            for call in calls:
-                self._call(call)
-            said = "its former configuration is back"
-            now = self._api.get(self._paths.workload)
-            if replicas_wanted(now):
-                now = self._waiter.rollout(now, set())
-            state = state_of(now, self._waiter.pods_of(now), self._parameters["container"])
-            said += f" ({state.conclusion[0].lower() + state.conclusion[1:]})"
-            error.changed = False
-        except RunbookError as failed:
-            said = f"its former configuration could not be brought back: {failed.what}" + (f": {failed.why}" if failed.why else "")
-        self._add(error, said)
-        error.facts["went_back"] = said
-
-    @staticmethod
-    def _add(error: RunbookError, said: str) -> None:
-        error.why = "; ".join(filter(None, (error.why, said)))
-        error.args = (error.message,)
-
     def _predicted(self, before: State, plan: Plan) -> State:
         return before if plan.wanted is None or not plan.steps else State(wanted=plan.wanted, replicas=before.replicas)
 
-    def _result(self, before: State, after: State, plan: Plan) -> t.Dict[str, t.Any]:
+    def _result(self, before: State, after: State, plan: Plan, back: t.Sequence[Call]) -> t.Dict[str, t.Any]:
         return {
             "changed": bool(plan.steps),
             "verb": self._verb,
@@ -232,5 +199,5 @@ class _Verb:
             "conclusion": f"{after.conclusion}.",
             "notes": list(self._notes),
             "requests": self._api.requests,
-            **({"back": [call._asdict() for step in reversed(plan.steps) for call in step.back]} if self._parameters["keep_back"] else {}),
+            **({"back": [call._asdict() for call in back]} if self._parameters["keep_back"] else {}),
         }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "back")
+VERBS = ("status", "start", "stop", "restart", "scale", "limits", "apply", "wait", "back", "exec")
 WAYS = ("rolling", "all", "one", "down_and_up", "to_zero_and_back")
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "operation": {"type": "str", "required": True, "choices": list(VERBS)},
@@ -30,6 +30,10 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "scale_minimum": {"type": "int", "default": 0},
     "scale_maximum": {"type": "int", "default": 0},
     "limits": {"type": "dict", "default": {}},
+    "command": {"type": "list", "elements": "str", "default": []},
+    "command_replica": {"type": "str", "default": ""},
+    "command_timeout_s": {"type": "float", "default": 60.0},
+    "output_bytes": {"type": "int", "default": 65536},
     "keep_back": {"type": "bool", "default": False},
     "back": {"type": "list", "elements": "dict", "default": []},
 }

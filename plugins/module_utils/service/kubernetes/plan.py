@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ...errors import BadInput
-from .api import JSON_PATCH, MERGE, STRATEGIC
+from .api import MERGE, STRATEGIC
 from .state import Object, container_name, is_present, name_of, part, replicas_wanted
 from .values import cpu_quantity, memory_quantity, number_of
 
@@ -25,7 +26,8 @@ class Call(t.NamedTuple):
     """A request that changes something.
 
     Attributes:
-        target: `workload`, `scale`, `autoscaler` or `pod`.
+        target: `workload`, `scale`, `autoscaler` or `pod`; `template` for the way back from a change of the pods' template, which is
+            known only when that is made.
         name: Name of the pod or autoscaler.
         body: What is sent; nothing for a pod, which is deleted.
         content_type: Kind of the patch.
@@ -37,6 +39,9 @@ class Call(t.NamedTuple):
     content_type: str = ""
     name: str = ""
     manager: str = ""
+
+
+TEMPLATE_BACK = Call("template")
 
 
 class Step(t.NamedTuple):
@@ -98,35 +103,34 @@ def restarted(workload: Object, way: str, pods: t.Sequence[Object], pod: str, no
 
 
 def _rollout_of_annotations(workload: Object, said: str, annotations: t.Mapping[str, str]) -> Step:
+    require_rolls_out(workload)
+    body = {"spec": {"template": {"metadata": {"annotations": dict(annotations)}}}}
+    return Step(said, (Call("workload", body, STRATEGIC, manager="kubectl-rollout"),), (TEMPLATE_BACK,), "rollout")
+
+
+def require_rolls_out(workload: Object) -> None:
+    """Raise BadInput for a workload that would not replace its pods by others of a new template."""
     strategy = part(workload, "spec", "updateStrategy" if workload.get("kind") != "Deployment" else "strategy")
     if strategy.get("type") == "OnDelete":
         raise BadInput(
-            f"{name_of(workload)} does not restart its pods by itself",
+            f"{name_of(workload)} does not replace its pods by itself",
             why="its updateStrategy is OnDelete",
-            next_step="restart one pod after the other: -e service_restart_way=one -e service_restart_replica=<pod>",
+            next_step="to restart, delete one pod after the other: -e service_restart_way=one -e service_restart_replica=<pod>",
         )
     if part(workload, "spec").get("paused") is True:
         raise BadInput(
             f"{name_of(workload)} is paused", why="a paused Deployment rolls out nothing", next_step="kubectl rollout resume, then again"
         )
-    body = {"spec": {"template": {"metadata": {"annotations": dict(annotations)}}}}
-    call = Call("workload", body, STRATEGIC, manager="kubectl-rollout")
-    return Step(said, (call,), template_back(workload), "rollout")
-
-
-def template_back(workload: Object) -> t.Tuple[Call, ...]:
-    """The request of `kubectl rollout undo`: the template of the pods as it is in `workload`."""
-    template = part(workload, "spec", "template")
-    return (Call("workload", [{"op": "replace", "path": "/spec/template", "value": template}], JSON_PATCH),)
 
 
 def remembered(workload: Object) -> t.Optional[int]:
     """How many replicas a stopped workload had, as its annotation says; None when it does not."""
     found = part(workload, "metadata", "annotations").get(REMEMBERED)
-    return int(found) if isinstance(found, str) and found.isdigit() and int(found) > 0 else None
+    return int(found) if isinstance(found, str) and re.fullmatch("[1-9][0-9]{0,8}", found) else None
 
 
-def _numbered(workload: Object, replicas: int, remember: t.Optional[int]) -> Call:
+def numbered(replicas: int, remember: t.Optional[int]) -> Call:
+    """The request for a number of replicas, with the number that is remembered meanwhile; None for none."""
     annotations = {REMEMBERED: None if remember is None else str(remember)}
     return Call("workload", {"metadata": {"annotations": annotations}, "spec": {"replicas": replicas}}, MERGE)
 
@@ -144,8 +148,8 @@ def stopped(workload: Object) -> Plan:
     if wanted == 0:
         return Plan()
     said = f"Remember that {wanted} replicas ran (annotation {REMEMBERED}), and let none run"
-    back = (_numbered(workload, wanted, remembered(workload)),)
-    return Plan((Step(said, (_numbered(workload, 0, wanted),), back, "gone"),), wanted=0)
+    back = (numbered(wanted, remembered(workload)),)
+    return Plan((Step(said, (numbered(0, wanted),), back, "gone"),), wanted=0)
 
 
 def started(workload: Object, normal: t.Optional[int]) -> Plan:
@@ -155,8 +159,8 @@ def started(workload: Object, normal: t.Optional[int]) -> Plan:
     number = remembered(workload) or normal or 1
     whose = "as many as ran before it was stopped" if remembered(workload) else "the normal number" if normal else "as nobody says how many"
     said = f"Let {number} {'replica' if number == 1 else 'replicas'} run, {whose}"
-    back = (_numbered(workload, 0, remembered(workload)),)
-    return Plan((Step(said, (_numbered(workload, number, None),), back, "rollout"),), wanted=number)
+    back = (numbered(0, remembered(workload)),)
+    return Plan((Step(said, (numbered(number, None),), back, "rollout"),), wanted=number)
 
 
 def _to_zero_and_back(workload: Object) -> Plan:
@@ -167,7 +171,7 @@ def _to_zero_and_back(workload: Object) -> Plan:
             return Plan(notes=("No replica is wanted, so none is restarted.",))
         return started(workload, None)
     down = stopped(workload).steps
-    up = Step(f"Let {wanted} replicas run again", (_numbered(workload, wanted, None),), (), "rollout")
+    up = Step(f"Let {wanted} replicas run again", (numbered(wanted, None),), (), "rollout")
     return Plan((*down, up), ("Between the two nothing serves.",))
 
 
@@ -214,6 +218,7 @@ def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> 
     if not changes:
         return Plan(notes=notes)
     told = ", ".join(f"{resource} {group[:-1]} {value}" for group, values in changes.items() for resource, value in values.items())
+    require_rolls_out(workload)
     body = {"spec": {"template": {"spec": {"containers": [{"name": name, "resources": changes}]}}}}
-    step = Step(f"Give the container {name} {told}", (Call("workload", body, STRATEGIC),), template_back(workload), "rollout")
+    step = Step(f"Give the container {name} {told}", (Call("workload", body, STRATEGIC),), (TEMPLATE_BACK,), "rollout")
     return Plan((step,), notes)

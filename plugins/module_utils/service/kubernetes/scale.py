@@ -11,7 +11,7 @@ import typing as t
 
 from ...errors import BadInput
 from .api import MERGE
-from .plan import Call, Plan, Step, has_replicas
+from .plan import Call, Plan, Step, has_replicas, numbered, remembered, stopped
 from .state import Object, name_of, part, replicas_wanted
 
 
@@ -32,7 +32,7 @@ def autoscaler_of(workload: Object, autoscalers: t.Iterable[Object]) -> t.Option
 
 
 def scaled(workload: Object, number: t.Optional[int], wanted: Limits, autoscaler: t.Optional[Object]) -> Plan:
-    """To a number of replicas, and an autoscaler to other limits.
+    """To a number of replicas, and an autoscaler to other limits. Scaled to 0 it is stopped: the number that ran is remembered.
 
     Raises:
         BadInput: The autoscaler would undo it, there is none, or the workload has no number of replicas.
@@ -53,11 +53,20 @@ def scaled(workload: Object, number: t.Optional[int], wanted: Limits, autoscaler
             next_step="leave service_scale_minimum and service_scale_maximum out, or create the autoscaler",
         )
     before = replicas_wanted(workload)
-    if number is not None and number != before:
-        said = f"Let {number} instead of {before} replicas run"
-        calls = [Call("scale", {"spec": {"replicas": number}}, MERGE)]
-        steps.append(Step(said, tuple(calls), (Call("scale", {"spec": {"replicas": before}}, MERGE),), "rollout"))
+    if number == 0:
+        steps += stopped(workload).steps
+    elif number is not None and number != before:
+        steps.append(Step(f"Let {number} instead of {before} replicas run", *_there_and_back(workload, before, number), "rollout"))
     return Plan(tuple(steps), tuple(notes), number)
+
+
+def _there_and_back(workload: Object, before: int, number: int) -> t.Tuple[t.Tuple[Call, ...], t.Tuple[Call, ...]]:
+    """The request for a number, and that for the one before; what is remembered of a stopped workload goes with the number."""
+    was = remembered(workload)
+    if was is not None:
+        return (numbered(number, None),), (numbered(before, was),)
+    there, back = (Call("scale", {"spec": {"replicas": some}}, MERGE) for some in (number, before))
+    return (there,), (back,)
 
 
 def limits_of(autoscaler: Object) -> Limits:

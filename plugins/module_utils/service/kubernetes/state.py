@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 
 from ...checks.kubernetes import counts_of
@@ -26,6 +27,8 @@ _HOPELESS = (
 )
 """Reasons for which a container waits that do not pass by themselves; a first failed pull (ErrImagePull) may."""
 _CRASHES = 2
+_STEADY_S = 10
+"""A pod that is not ready since so long after its container started was ready before: the kubelet notes the first state at once."""
 """A container that has crashed so often, and is held back for it, is not taken for one that waits for a neighbour."""
 
 
@@ -99,6 +102,11 @@ def rollout_of(workload: Object) -> Rollout:
     return Rollout(True, f"all {wanted} replicas are of the newest version and available")
 
 
+def is_observed(workload: Object) -> bool:
+    """Whether its controller has seen the newest change."""
+    return counts_of(workload).observed
+
+
 def _of_daemon_set(workload: Object, wanted: int, updated: int) -> Rollout:
     available = int(part(workload, "status", "numberAvailable") or 0)
     if updated < wanted:
@@ -153,6 +161,30 @@ def is_ending(pod: Object) -> bool:
     return bool(part(pod, "metadata", "deletionTimestamp"))
 
 
+def is_ready(pod: Object) -> bool:
+    """Whether a pod says that it is ready."""
+    return _readiness(pod).get("status") == "True"
+
+
+def _readiness(pod: Object) -> Object:
+    conditions = part(pod, "status", "conditions") or ()
+    return next((one for one in conditions if isinstance(one, t.Mapping) and one.get("type") == "Ready"), {})
+
+
+def _unready_since(pod: Object, started_at: str) -> str:
+    """The moment at which a pod that had been ready stopped being so; empty where it has not been ready since its container started."""
+    since = str(_readiness(pod).get("lastTransitionTime") or "")
+    try:
+        after_s = (_moment(since) - _moment(started_at)).total_seconds()
+    except ValueError:
+        return ""
+    return since if after_s >= _STEADY_S else ""
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+
+
 def container_name(pod_spec: Object, annotations: t.Any, wanted: str = "") -> str:
     """The container that is meant: `wanted`, the one that the annotation of kubectl names, or the first."""
     names = [str(one.get("name")) for one in pod_spec.get("containers") or ()]
@@ -168,29 +200,30 @@ def replica_of(pod: Object, container: str = "") -> Replica:
     now, last = part(status, "state"), part(status, "lastState", "terminated")
     runs = "running" in now
     ended = part(now, "terminated") or ({} if runs else last)
-    ready = any(one.get("type") == "Ready" and one.get("status") == "True" for one in part(pod, "status", "conditions") or ())
-    trouble = trouble_of(pod)
+    ready, started_at = is_ready(pod), str(part(now, "running", "startedAt") or "")
+    unready_since = "" if ready else _unready_since(pod, started_at)
+    lost = f"it has not been ready since {unready_since}: {_readiness(pod).get('message') or 'no reason is given'}" if unready_since else ""
     limits = part(spec, "resources", "limits")
     return Replica(
         name=str(part(pod, "metadata", "name") or "?"),
         state=RUNNING if runs else _state(pod, now),
-        health=_health(part(pod, "spec"), status, runs, ready),
+        health=_health(part(pod, "spec"), status, runs, ready, bool(unready_since)),
         image=str(status.get("image") or spec.get("image") or ""),
-        started_at=str(part(now, "running", "startedAt") or ""),
+        started_at=started_at,
         restarts=int(status.get("restartCount") or 0),
         exit_status=None if runs else ended.get("exitCode"),
         address=str(part(pod, "status", "podIP") or ""),
         limits={"memory_bytes": number_of(limits.get("memory")), "cpus": number_of(limits.get("cpu"))},
-        reason="" if ready else trouble.said or _last_end(last),
+        reason="" if ready else trouble_of(pod).said or lost or _last_end(last),
     )
 
 
-def _health(pod_spec: Object, status: Object, runs: bool, ready: bool) -> str:
+def _health(pod_spec: Object, status: Object, runs: bool, ready: bool, was_ready: bool) -> str:
     if not runs:
         return ""
     if ready:
         return "healthy" if any("readinessProbe" in one for one in pod_spec.get("containers") or ()) else ""
-    return "unhealthy" if status.get("started") and int(status.get("restartCount") or 0) else "starting"
+    return "unhealthy" if was_ready or (status.get("started") and int(status.get("restartCount") or 0)) else "starting"
 
 
 def _state(pod: Object, now: Object) -> str:

@@ -11,11 +11,11 @@ import typing as t
 from fractions import Fraction
 
 from ...errors import BadInput
+from ..sizes import bytes_of
 
 _BINARY = {"Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40, "Pi": 1 << 50, "Ei": 1 << 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _QUANTITY = re.compile(r"([+-]?[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([KMGTPE]i)|([eE][+-]?[0-9]{1,3})|([numkMGTPE]?))")
-_OF_DOCKER = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([bkmgt]?)b?", re.IGNORECASE)
 
 
 def number_of(quantity: t.Any) -> t.Optional[float]:
@@ -33,16 +33,12 @@ def number_of(quantity: t.Any) -> t.Optional[float]:
 
 
 def memory_quantity(given: t.Any) -> str:
-    """An amount of memory as Kubernetes writes it; `2g` and `512m` are meant as Docker means them, 2 GiB and 512 MiB.
+    """An amount of memory as Kubernetes writes it; `2g` and `512m` are meant as Docker means them.
 
     Raises:
         BadInput: It is no amount of memory.
     """
-    text = str(given).strip()
-    if re.fullmatch(r".*[KMGTPE]i", text) and number_of(text):
-        return text
-    found = _OF_DOCKER.fullmatch(text)
-    size = int(Fraction(found.group(1)) * (1 << 10 * " kmgt".index(found.group(2).lower().replace("b", "") or " "))) if found else 0
+    size = bytes_of(given) or 0
     if size <= 0:
         raise BadInput(f"{given!r} is no amount of memory", next_step="write it as 2g, 512m, 2Gi or in bytes")
     for unit in ("Gi", "Mi", "Ki"):

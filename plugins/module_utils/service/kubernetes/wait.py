@@ -12,7 +12,22 @@ from ...checks.redaction import Redactor
 from ...errors import DeadlineExceeded, RunbookError
 from ...progress import Progress
 from .api import Api, Document, WatchEnded
-from .state import Object, Trouble, is_present, name_of, part, replica_of, replicas_wanted, rollout_of, selector_of, trouble_of
+from .patience import Patience, grace_s, progress_of
+from .state import (
+    Object,
+    Trouble,
+    is_ending,
+    is_observed,
+    is_present,
+    is_ready,
+    name_of,
+    part,
+    replica_of,
+    replicas_wanted,
+    rollout_of,
+    selector_of,
+    trouble_of,
+)
 
 _WINDOWS_S = (1.0, 2.0, 4.0, 5.0)
 """Seconds of the watches, one after the other; between them the pods are looked at. The last goes on."""
@@ -33,9 +48,8 @@ class Paths:
         self.workloads = f"{apps}/{kind}s"
         self.workload = f"{self.workloads}/{name}"
         self.scale = f"{self.workload}/scale"
-        self.pods, self.events = f"{core}/pods", f"{core}/events"
+        self.pods = f"{core}/pods"
         self.config_maps, self.secrets = f"{core}/configmaps", f"{core}/secrets"
-        self.replica_sets = f"{apps}/replicasets"
         # Limits of autoscalers are in v1 as in v2, and v1 is in every version of Kubernetes.
         self.autoscalers = f"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers"
 
@@ -69,26 +83,31 @@ class Waiter:
             RolloutStuck: It does not get on; says why, by the pod in question.
             RunbookError: The API server cannot be asked any more.
         """
-        until, best, window = self._api.clock() + self._timeout_s, _progress(workload), 0
+        patience, window = Patience(self._api.clock, self._timeout_s), 0
         while True:
             judged = rollout_of(workload)
             if judged.finished:
                 return workload
             self._progress.say(judged.said)
-            if window and not judged.stuck:
-                self._see_to(workload, known)
             if judged.stuck:
                 raise self._stuck(workload, known, judged.stuck)
-            left = until - self._api.clock()
-            if left <= 0:
+            if window:
+                self._see_to(self.pods_of(workload), workload, known)
+            left = patience.left_s(progress_of(workload))
+            if left <= 0 and not (any(map(is_ending, self.pods_of(workload))) and patience.longer(grace_s(workload))):
                 raise self._stuck(workload, known, f"after {self._timeout_s:.0f} s without progress {judged.said}")
-            workload = self._next(workload, min(_WINDOWS_S[min(window, len(_WINDOWS_S) - 1)], max(left, 0.2)))
+            workload = self._next(workload, _window_s(window, left), _is_decided)
             window += 1
-            if _progress(workload) > best:
-                best, until = _progress(workload), self._api.clock() + self._timeout_s
 
-    def _next(self, workload: Document, seconds: float) -> Document:
-        """The workload after so many seconds, or as soon as its rollout has ended."""
+    def seen(self, workload: Document) -> Document:
+        """Wait until its controller has seen the newest change and return it as it is then; raises as `rollout` does."""
+        until = self._api.clock() + self._timeout_s
+        while not is_observed(workload) and self._api.clock() < until:
+            workload = self._next(workload, _window_s(0, until - self._api.clock()), is_observed)
+        return workload
+
+    def _next(self, workload: Document, seconds: float, enough: t.Callable[[Object], bool]) -> Document:
+        """The workload after so many seconds, or as soon as it is `enough`."""
         query = [("fieldSelector", f"metadata.name={part(workload, 'metadata', 'name')}")]
         version = part(workload, "metadata", "resourceVersion")
         if self._can_watch:
@@ -97,9 +116,8 @@ class Waiter:
                 for kind, seen in self._api.watch(self._paths.workloads, query, seconds):
                     if kind in ("ADDED", "MODIFIED"):
                         workload = seen
-                        judged = rollout_of(workload)
-                        self._progress.say(judged.said)
-                        if judged.finished or judged.stuck:
+                        self._progress.say(rollout_of(workload).said)
+                        if enough(workload):
                             return workload
                 return workload
             except WatchEnded:
@@ -107,9 +125,9 @@ class Waiter:
         self._api.pause(min(seconds, _POLL_S))
         return self._api.get(self._paths.workload)
 
-    def _see_to(self, workload: Object, known: t.AbstractSet[str]) -> None:
+    def _see_to(self, pods: t.Iterable[Object], workload: Object, known: t.AbstractSet[str]) -> None:
         """Raise RolloutStuck when a new pod cannot become ready."""
-        for pod in self.pods_of(workload):
+        for pod in pods:
             if _is_new(pod, known) and trouble_of(pod).hopeless:
                 raise self._stuck(workload, known, "", pod)
 
@@ -120,48 +138,58 @@ class Waiter:
             DeadlineExceeded: Some do not end.
             RunbookError: The API server cannot be asked any more.
         """
-        grace_s = float(part(workload, "spec", "template", "spec").get("terminationGracePeriodSeconds") or 0)
-        left = self._pods_until(workload, lambda pods: not pods, self._timeout_s + grace_s, "{} pods are still ending", set())
+        left = self._pods_until(workload, lambda pods: not pods, lambda pods: -len(pods), "{} pods are still ending", set())
         if left:
             names = ", ".join(str(part(pod, "metadata", "name")) for pod in left[:5])
             raise DeadlineExceeded(
                 f"{len(left)} pods of {name_of(workload)} do not end",
-                why=f"{names} are still there after {self._timeout_s + grace_s:.0f} s",
+                why=f"{names} are still there, and none has ended for {self._timeout_s + grace_s(workload):.0f} s",
                 next_step="see whether their nodes are reachable: kubectl describe pod",
                 changed=True,
             )
 
-    def replaced(self, workload: Object, deleted: t.AbstractSet[str]) -> None:
-        """Wait until the deleted pods (UIDs) have successors that are ready; raises as `rollout` does."""
+    def replaced(self, workload: Object, deleted: t.AbstractSet[str], known: t.AbstractSet[str]) -> None:
+        """Wait until the deleted pods have successors that are ready.
+
+        Args:
+            workload: Whose pods they are.
+            deleted: Their UIDs.
+            known: UIDs of all pods that there were before, as of `rollout`; raises as that does.
+        """
         wanted = replicas_wanted(workload)
 
-        def done(pods: t.Sequence[Object]) -> bool:
-            there = [pod for pod in pods if is_present(pod)]
-            gone = not any(part(pod, "metadata", "uid") in deleted for pod in there)
-            return gone and len(there) >= wanted and all(_is_ready(pod) for pod in there)
+        def there(pods: t.Sequence[Object]) -> t.List[Object]:
+            return [pod for pod in pods if is_present(pod) and part(pod, "metadata", "uid") not in deleted]
 
-        known = {str(part(pod, "metadata", "uid")) for pod in self.pods_of(workload)} | set(deleted)
-        left = self._pods_until(workload, done, self._timeout_s, "{} pods, not all of them ready", known - set(deleted))
+        def done(pods: t.Sequence[Object]) -> bool:
+            return len(there(pods)) >= wanted and all(map(is_ready, there(pods)))
+
+        left = self._pods_until(workload, done, lambda pods: sum(map(is_ready, there(pods))), "{} pods, not all of them ready", known)
         if left is not None:
-            raise self._stuck(workload, known, f"not all pods are ready after {self._timeout_s:.0f} s")
+            waited_s = self._timeout_s + grace_s(workload)
+            raise self._stuck(workload, known, f"not all pods are ready, and none has become so for {waited_s:.0f} s")
 
     def _pods_until(
-        self, workload: Object, done: t.Callable[[t.Sequence[Object]], bool], timeout_s: float, words: str, known: t.AbstractSet[str]
+        self,
+        workload: Object,
+        done: t.Callable[[t.Sequence[Object]], bool],
+        progress: t.Callable[[t.Sequence[Object]], int],
+        words: str,
+        known: t.AbstractSet[str],
     ) -> t.Optional[t.List[Document]]:
-        """Wait until `done` says so of the pods; None then, else those that are there when the time is up."""
-        until, window, selector = self._api.clock() + timeout_s, 0, selector_of(workload)
+        """Wait until `done` says so of the pods; None then, else those that are there when nothing has got on for too long."""
+        patience, window, selector = Patience(self._api.clock, self._timeout_s + grace_s(workload)), 0, selector_of(workload)
         while True:
             pods, version = self._api.items(self._paths.pods, selector)
             if done(pods):
                 return None
             self._progress.say(words.format(len(pods)))
-            for pod in pods if window else ():
-                if _is_new(pod, known) and trouble_of(pod).hopeless:
-                    raise self._stuck(workload, known, "", pod)
-            left = until - self._api.clock()
+            if window:
+                self._see_to(pods, workload, known)
+            left = patience.left_s((progress(pods),))
             if left <= 0:
                 return pods
-            self._pods_change(pods, done, version, selector, min(_WINDOWS_S[min(window, len(_WINDOWS_S) - 1)], max(left, 0.2)))
+            self._pods_change(pods, done, version, selector, _window_s(window, left))
             window += 1
 
     def _pods_change(
@@ -183,7 +211,7 @@ class Waiter:
 
     def _stuck(self, workload: Object, known: t.AbstractSet[str], why: str, pod: t.Optional[Object] = None) -> RolloutStuck:
         try:
-            pods = [pod] if pod else [one for one in self.pods_of(workload) if _is_new(one, known) and not _is_ready(one)]
+            pods = [pod] if pod else [one for one in self.pods_of(workload) if _is_new(one, known) and not is_ready(one)]
             told, next_step = self._of_pods(pods)
         except RunbookError as error:
             told, next_step = f"the pods could not be looked at: {error.what}", ""
@@ -232,17 +260,14 @@ def _next_step(trouble: Trouble) -> str:
     return ""
 
 
-def _progress(workload: Object) -> t.Tuple[int, ...]:
-    """What grows while a rollout gets on."""
-    status = part(workload, "status")
-    updated = int(status.get("updatedReplicas") or status.get("updatedNumberScheduled") or 0)
-    ready = int(status.get("readyReplicas") or status.get("numberReady") or 0)
-    return (int(status.get("observedGeneration") or 0), updated, ready)
+def _is_decided(workload: Object) -> bool:
+    judged = rollout_of(workload)
+    return judged.finished or bool(judged.stuck)
+
+
+def _window_s(number: int, left_s: float) -> float:
+    return min(_WINDOWS_S[min(number, len(_WINDOWS_S) - 1)], max(left_s, 0.2))
 
 
 def _is_new(pod: Object, known: t.AbstractSet[str]) -> bool:
     return is_present(pod) and part(pod, "metadata", "uid") not in known
-
-
-def _is_ready(pod: Object) -> bool:
-    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in part(pod, "status", "conditions") or ())

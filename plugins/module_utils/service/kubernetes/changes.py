@@ -1,0 +1,178 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Changes to a workload of Kubernetes, each with what is waited for then, and the way back when one fails."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ...errors import RunbookError
+from . import undo
+from .api import JSON_PATCH, Api, Document
+from .plan import TEMPLATE_BACK, Call, Step
+from .state import Object, is_present, is_ready, part, replicas_wanted, state_of
+from .wait import Paths, Waiter
+
+
+class Changes:
+    """The changes of one verb to one workload.
+
+    Args:
+        api: The API server.
+        paths: Where the workload is.
+        waiter: Who waits for it.
+        before: The workload before.
+        pods: Its pods before.
+        container: The container that matters.
+    """
+
+    def __init__(self, api: Api, paths: Paths, waiter: Waiter, before: Document, pods: t.Sequence[Document], container: str) -> None:
+        self._api, self._paths, self._waiter = api, paths, waiter
+        self._before, self._pods, self._container = before, pods, container
+        self._written: t.Optional[Document] = None
+
+    def carry_out(self, steps: t.Sequence[Step]) -> Document:
+        """Do the steps and return the workload as it is then; where one fails, bring the former state back and say so.
+
+        Raises:
+            RunbookError: One failed.
+        """
+        done: t.List[Step] = []
+        workload = self._before
+        for step in steps:
+            changes = self._api.changes
+            try:
+                workload = self._step(step)
+            except RunbookError as error:
+                # What was refused has changed nothing; where the answer was lost, it may have.
+                if self._api.changes > changes:
+                    done.append(step)
+                if self._api.changed:
+                    self._go_back(done, error)
+                raise
+            done.append(step)
+        return workload
+
+    def put_back(self, calls: t.Sequence[Call]) -> Document:
+        """Put back what an earlier verb has changed, wait until all is well, and return the workload as it is then.
+
+        Raises:
+            RunbookError: It could not be put back, or is not well; the message says which.
+        """
+        for call in calls:
+            self._call(call)
+        try:
+            return self._well_again()
+        except RunbookError as error:
+            _add(error, "the former configuration is back all the same")
+            raise
+
+    def _step(self, step: Step) -> Document:
+        for call in step.calls:
+            self._call(call)
+        if not step.until:
+            return self._before
+        known = _uids(self._pods)
+        if step.until == "replaced":
+            names = {call.name for call in step.calls}
+            deleted = _uids(pod for pod in self._pods if part(pod, "metadata", "name") in names)
+            self._waiter.replaced(self._before, deleted, known)
+        workload = self._api.get(self._paths.workload)
+        if step.until == "gone":
+            self._waiter.gone(workload)
+        return self._waiter.rollout(workload, known) if step.until == "rollout" else workload
+
+    def _call(self, call: Call) -> None:
+        if call.target == "pod":
+            self._delete(next(pod for pod in self._pods if part(pod, "metadata", "name") == call.name))
+            return
+        paths = {"workload": self._paths.workload, "scale": self._paths.scale, "autoscaler": f"{self._paths.autoscalers}/{call.name}"}
+        try:
+            answer = self._api.patch(paths[call.target], call.body, call.content_type, [("fieldManager", call.manager or "sre-runbooks")])
+        except RunbookError:
+            if call.content_type != JSON_PATCH or not self._is_settled(call.body):
+                raise
+            return
+        if call.target == "workload":
+            self._written = answer
+
+    def _delete(self, pod: Object) -> None:
+        """Delete this very pod; one that has come in its place meanwhile stays."""
+        metadata = part(pod, "metadata")
+        self._api.delete(f"{self._paths.pods}/{metadata['name']}", {"preconditions": {"uid": metadata["uid"]}})
+
+    def _is_settled(self, patch: undo.Patch) -> bool:
+        """Whether a patch that failed was applied all the same, by a try whose answer was lost; raises where others were faster."""
+        now = self._api.get(self._paths.workload)
+        if undo.is_back(patch, now):
+            return True
+        if undo.is_overtaken(patch, now):
+            raise RunbookError("others have changed the same meanwhile, and what they made of it was left")
+        return False
+
+    def back(self, steps: t.Sequence[Step]) -> t.List[Call]:
+        """The requests that bring back what there was before these steps."""
+        calls = [call for step in reversed(steps) for call in step.back]
+        if TEMPLATE_BACK not in calls:
+            return calls
+        patch = undo.back_to(self._before, self._written or self._api.get(self._paths.workload))
+        template = [Call("workload", patch, JSON_PATCH)] if patch else []
+        return [call for one in calls for call in (template if one == TEMPLATE_BACK else [one])]
+
+    def _go_back(self, done: t.Sequence[Step], error: RunbookError) -> None:
+        """Bring the state before the steps back, and tell it in `error`."""
+        try:
+            for call in self.back(done):
+                self._call(call)
+        except RunbookError as failed:
+            said = f"its former configuration could not be brought back: {_told(failed)}"
+        else:
+            changed = any(step.back for step in done)
+            said = self._healthy_again(error) if changed else "nothing of its configuration was changed, so there is nothing to put back"
+        _add(error, said)
+        error.facts["went_back"] = said
+
+    def _healthy_again(self, error: RunbookError) -> str:
+        """Wait until the former configuration, which is back, runs, and say how that went."""
+        said = "its former configuration is back"
+        try:
+            now = self._well_again()
+            state = state_of(now, self._waiter.pods_of(now), self._container)
+        except RunbookError as failed:
+            return f"{said}, but it was not seen healthy again: {_told(failed)}"
+        error.changed = False
+        return f"{said} ({state.conclusion[0].lower() + state.conclusion[1:]})"
+
+    def _well_again(self) -> Document:
+        now = self._released(self._api.get(self._paths.workload))
+        return self._waiter.rollout(now, _uids(self._waiter.pods_of(now))) if replicas_wanted(now) else now
+
+    def _released(self, workload: Document) -> Document:
+        """The workload, after the pods of another revision that are not ready are deleted: the controller of a StatefulSet waits for them.
+
+        See "Forced rollback" in the documentation of StatefulSets.
+        """
+        if workload.get("kind") != "StatefulSet":
+            return workload
+        workload = self._waiter.seen(workload)
+        newest = part(workload, "status").get("updateRevision")
+        for pod in self._waiter.pods_of(workload):
+            revision = part(pod, "metadata", "labels").get("controller-revision-hash")
+            if is_present(pod) and not is_ready(pod) and revision != newest:
+                self._delete(pod)
+        return workload
+
+
+def _uids(pods: t.Iterable[Object]) -> t.Set[str]:
+    return {str(part(pod, "metadata", "uid")) for pod in pods}
+
+
+def _add(error: RunbookError, said: str) -> None:
+    error.why = "; ".join(filter(None, (error.why, said)))
+    error.args = (error.message,)
+
+
+def _told(error: RunbookError) -> str:
+    return error.what + (f": {error.why}" if error.why else "")

@@ -1,0 +1,169 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""A command in a pod of a workload of Kubernetes, bounded in time and in what it may print."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ...checks.redaction import Redactor
+from ...errors import BadInput, CommandFailed, DeadlineExceeded, Unreachable
+from ...progress import Progress
+from ..state import RUNNING
+from .api import Api
+from .state import Object, container_name, is_present, part, replica_of
+
+STDOUT, STDERR, ENDED = 1, 2, 3
+"""Channels of the protocol v4.channel.k8s.io; what comes on the last one is a Status object."""
+_TIMED_OUT = (124, 137, 143)
+"""Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
+NOT_RUN: t.Mapping[str, t.Any] = {"stdout": "", "stderr": "", "exit_status": None, "duration_s": None, "cut": False}
+"""What a command has said that was not run."""
+_GRACE_S, _PROBE_S = 10.0, 20.0
+_KILL_AFTER_S = 5
+
+
+class Kept:
+    """The last bytes of a stream."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._kept, self.is_cut = most, b"", False
+
+    def add(self, data: bytes) -> None:
+        """Take what has come."""
+        self.is_cut = self.is_cut or len(self._kept) + len(data) > self._most
+        self._kept = (self._kept + data)[-self._most :]
+
+    def text(self) -> str:
+        """What was kept, from a whole line on, without secrets."""
+        kept = self._kept.split(b"\n", 1)[-1] if self.is_cut else self._kept
+        return Redactor().text((kept or self._kept).decode(errors="replace"))
+
+
+def chosen(pods: t.Sequence[Object], name: str, container: str) -> Object:
+    """The pod that is meant: the named one, else one that runs and is well.
+
+    Raises:
+        BadInput: There is none.
+    """
+    replicas = [(replica_of(pod, container), pod) for pod in pods if is_present(pod)]
+    fit = [(one.health, one.name, pod) for one, pod in replicas if (one.name == name if name else one.state == RUNNING)]
+    if not fit:
+        raise BadInput(
+            f"There is no pod {name!r} of the workload" if name else "No pod runs in which the command could run",
+            why="; ".join(one.sentence for one, _pod in replicas) or "it has no pod",
+            next_step="name one with service_exec_replica, or none for any that is well"
+            if name
+            else "start it, or see why it does not run",
+        )
+    return min(fit, key=lambda one: one[:2])[2]
+
+
+class PodCommand:
+    """A command in a container of a pod.
+
+    Args:
+        api: The API server.
+        pod: The pod.
+        container: The container; by default the one that kubectl takes.
+        argv: The command.
+        timeout_s: Seconds after which it is ended.
+        most: How many bytes of each stream are kept: the last.
+    """
+
+    def __init__(self, api: Api, pod: Object, container: str, argv: t.Sequence[str], timeout_s: float, most: int) -> None:
+        self._api, self._pod = api, pod
+        self._container = container_name(part(pod, "spec"), part(pod, "metadata", "annotations"), container)
+        self._argv, self._timeout_s, self._most = list(argv), timeout_s, most
+        self.where = f"{argv[0]} in pod {part(pod, 'metadata', 'name')}"
+
+    def run(self) -> t.Dict[str, t.Any]:
+        """Run it to its end and return what it said.
+
+        Raises:
+            CommandFailed: It could not be started, or ended with another status than 0.
+            DeadlineExceeded: It did not end in time.
+            RunbookError: The API server refuses it, or the connection broke.
+        """
+        out, err, began = Kept(self._most), Kept(self._most), self._api.clock()
+        keeper = ["timeout", "-k", str(_KILL_AFTER_S), str(max(1, round(self._timeout_s)))] if self._has_timeout() else []
+        # What ends it in the pod leaves time to say so.
+        status = self._ended([*keeper, *self._argv], out, err, self._timeout_s + (_GRACE_S if keeper else 0))
+        took = self._api.clock() - began
+        told: t.Dict[str, t.Any] = {
+            "stdout": out.text(),
+            "stderr": err.text(),
+            "exit_status": status,
+            "duration_s": round(took, 1),
+            "cut": out.is_cut or err.is_cut,
+        }
+        last = (told["stderr"] or told["stdout"]).strip()[-500:]
+        if status is None or (took >= self._timeout_s and status in _TIMED_OUT):
+            raise DeadlineExceeded(
+                f"The command did not end within {self._timeout_s:g} s" + (" and was ended" if keeper else ""),
+                where=self.where,
+                why="; ".join(filter(None, (last, "" if keeper else "the container has no program `timeout`, so it may go on there"))),
+                next_step="give it more time (service_exec_timeout_s), or look at what it waits for",
+                changed=True,
+                facts=told,
+            )
+        if status != 0:
+            raise CommandFailed(f"The command ended with {status}", where=self.where, why=last, changed=True, facts=told)
+        return told
+
+    def _has_timeout(self) -> bool:
+        """Whether the container has what ends a command there; a connection that ends leaves it running."""
+        try:
+            return self._ended(["timeout", "1", "true"], Kept(1), Kept(1), _PROBE_S) == 0
+        except CommandFailed:
+            return False
+
+    def _ended(self, argv: t.Sequence[str], out: Kept, err: Kept, seconds: float) -> t.Optional[int]:
+        """Its exit status; None when the time was up."""
+        until, progress, said = self._api.clock() + seconds, Progress(f"Running {self.where}"), b""
+        for channel, data in self._api.command(self._pod, self._container, argv):
+            progress.say("it runs")
+            if channel == ENDED:
+                said += data
+            elif channel in (STDOUT, STDERR):
+                (out if channel == STDOUT else err).add(data)
+            if self._api.clock() >= until:
+                return None
+        return self._status(said)
+
+    def _status(self, said: bytes) -> int:
+        try:
+            ended = json.loads(said)
+        except ValueError:
+            raise Unreachable(
+                "The connection to the pod broke before the command had ended",
+                where=self.where,
+                next_step="check that the pod and its node run; the command may have gone on",
+                changed=True,
+            ) from None
+        if part(ended, "status") == "Success":
+            return 0
+        codes = [one.get("message") for one in part(ended, "details", "causes") or () if one.get("reason") == "ExitCode"]
+        if codes and str(codes[0]).isdecimal():
+            return int(codes[0])
+        why = str(part(ended, "message") or "no reason is given")[:500]
+        raise CommandFailed("The command could not be run", where=self.where, why=why, next_step="see that the container has this program")
+
+
+def argv_of(parameters: t.Mapping[str, t.Any]) -> t.List[str]:
+    """The command that the options name.
+
+    Raises:
+        BadInput: There is none, or no time for it.
+    """
+    argv = [str(word) for word in parameters["command"]]
+    if not argv or not argv[0]:
+        raise BadInput(
+            "There is no command to run", next_step='give it as a list: -e {"service_exec_command": ["<program>", "<argument>"]}'
+        )
+    if parameters["command_timeout_s"] <= 0:
+        raise BadInput("The command gets no time", next_step="correct service_exec_timeout_s")
+    return argv

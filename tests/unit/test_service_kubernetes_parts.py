@@ -1,0 +1,54 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parts of the verbs on Kubernetes: the way back, patience, credentials."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes import client
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import Patience
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.undo import back_to, is_back, is_overtaken
+
+
+def _workload() -> dict[str, t.Any]:
+    containers = [{"name": "main", "image": "app:1"}, {"name": "side", "image": "side:1"}]
+    return {"kind": "Deployment", "spec": {"template": {"metadata": {}, "spec": {"containers": containers}}}}
+
+
+def test_only_what_differs_is_put_back_and_only_where_it_is_as_it_was_left() -> None:
+    before, after = _workload(), _workload()
+    after["spec"]["template"]["metadata"]["annotations"] = {"example.org/a~b": "now"}
+    after["spec"]["template"]["spec"]["containers"][1]["image"] = "side:2"
+    patch = back_to(before, after)
+    assert [one["op"] for one in patch] == ["test", "remove", "test", "replace"]
+    assert {one["path"] for one in patch[2:]} == {"/spec/template/spec/containers/1/image"}
+    assert [one["value"] for one in patch[2:]] == ["side:2", "side:1"]
+    assert (is_back(patch, before), is_back(patch, after), is_overtaken(patch, after)) == (True, False, False)
+    after["spec"]["template"]["spec"]["containers"][1]["image"] = "side:3"
+    assert is_overtaken(patch, after)
+    assert back_to(before, before) == []
+
+
+def test_patience_begins_anew_when_something_gets_on_and_is_longer_once() -> None:
+    moment = [0.0]
+    patience = Patience(lambda: moment[0], 100)
+    assert patience.left_s((1,)) == 100
+    moment[0] = 90
+    assert (patience.left_s((1,)), patience.left_s((2,))) == (10, 100)
+    assert (patience.longer(30), patience.left_s((2,)), patience.longer(30)) == (True, 130, False)
+
+
+@pytest.mark.parametrize("names", [("API_KEY",), ("USERNAME", "PASSWORD"), ("CERT_FILE", "KEY_FILE")])
+def test_the_variables_of_kubernetes_core_make_a_kubeconfig_needless(monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]) -> None:
+    monkeypatch.setattr(client, "Client", lambda configuration, account: (configuration, account))
+    for name in ("HOST", "NO_PROXY", *names):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", name.lower())
+    configuration, account = t.cast("t.Any", client.connect())
+    assert (configuration.host, configuration.no_proxy, account) == ("host", "no_proxy", f"the account of K8S_AUTH_{names[0]}")
+    taken = {**vars(configuration), "api_key": configuration.api_key.get("authorization", "").replace("Bearer ", "")}
+    assert [taken[name.lower()] for name in names] == [name.lower() for name in names]
