@@ -238,5 +238,6 @@ def test_one_that_writes_to_a_volume_is_tried_only_where_several_do_so_already()
     assert (why(data, 2), why(read_only, 1), why({}, 0)) == ("", "", "")
     assert "its ports are taken" in why({"network_mode": "host"}, 2)
     assert "already" in compose_rehearsal.why_not({}, [{}], [], only_when_outdated=True)
-    labelled = [{"Name": f"/{name}", "Config": {"Labels": {"com.docker.compose.config-hash": name}}} for name in "ab"]
-    assert compose_rehearsal.outdated_names(labelled, "a") == ["b"]
+    for networks, part in (({"front": {"ipv4_address": "10.1.1.1"}}, "10.1.1.1"), ({"front": None}, ""), (["front"], "")):
+        assert part in why({"networks": networks}, 2)
+        assert bool(why({"networks": networks}, 2)) == bool(part)
