@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose impor
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import (
     replicas as compose_replicas,
 )
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project, replicas_listed
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import replica_of, state_of, whole_state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import as_left, replica_of, state_of, whole_state_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 
 MIB = 1 << 20
@@ -225,6 +227,24 @@ def test_of_a_whole_project_what_has_done_its_work_is_not_waited_for_and_of_one_
     for state in (state_of([done, served]), whole_state_of([again, served]), whole_state_of([container("exited", ExitCode=1), served])):
         assert (state.is_well, info.is_hopeless(state)) == (False, True)
     assert not whole_state_of([done]).is_well, "something must run"
+
+
+def test_what_a_killed_run_has_left_beside_the_replicas_is_none_of_them(tmp_path: Path) -> None:
+    def one(name: str, status: str = "running", **state: t.Any) -> dict[str, t.Any]:
+        labels = {"com.docker.compose.project": "p", "com.docker.compose.service": "app"}
+        return {**container(status, **state), "Id": name, "Name": f"/{name}", "Config": {"Labels": labels}}
+
+    def names(*there: dict[str, t.Any]) -> list[tuple[str, bool]]:
+        return [(replica.name, replica.is_running) for replica in state_of(as_left(there, str(tmp_path))).replicas]
+
+    former, pattern = one("p-app-1.former", "exited"), one("p-app-3", "created", StartedAt="0001-01-01T00:00:00Z")
+    assert names(former, one("p-app-1"), one("p-app-2")) == [("p-app-1", True), ("p-app-2", True)], "the new one is well"
+    assert names(former, one("p-app-1", "created"), one("p-app-2")) == [("p-app-1", False), ("p-app-2", True)], "the former one comes back"
+    assert len(names(one("p-app-1"), pattern)) == 2, "it may be somebody's own"
+    journal = Journal.of(str(tmp_path), "p", "app")
+    with journal.held():
+        journal.note(pattern_beside=["p-app-1"])
+    assert names(one("p-app-1"), pattern) == [("p-app-1", True)]
 
 
 def test_one_that_writes_to_a_volume_is_tried_only_where_several_do_so_already() -> None:

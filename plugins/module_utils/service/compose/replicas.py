@@ -250,7 +250,7 @@ class Work:
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
-    """Bring the replicas to what `parameters`, valid for OPTIONS, ask for; nothing asked for, only what a killed run has left goes.
+    """Bring the replicas to what `parameters`, valid for OPTIONS, ask for; first, what a killed run has left is put right.
 
     Raises:
         BadInput: The parameters make no sense; nothing was changed.
