@@ -220,7 +220,7 @@ class Work:
         if self._check_mode:
             return before
         self._compose_all("restart", "--no-deps")
-        return self._wait(lambda: self.look(len(names)))
+        return self._wait(lambda: self.look(sum(not one.has_finished for one in before.replicas)))
 
     def _compose_all(self, *words: str) -> None:
         """Let Compose treat all replicas, in the order in which services depend on one another."""
