@@ -278,12 +278,16 @@ def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
     project: ComposeProject, runs: Runs, way: str, said: str
 ) -> None:
     first, second = project.replicas()
-    identity, started_at = project.picture()[first][:2]
+    before = project.picture()
     process = runs.begin_verb("restart", service_restart_way=way, service_health_timeout_s=15)
 
     def has_begun() -> bool:
-        now = project.picture().get(first, (identity, started_at, True))
-        return now[1] != started_at or not now[2] if way == "all" else now[0] != identity and now[2]
+        if way == "all":
+            now = project.picture()[first]
+            return now[1] != before[first][1] or not now[2]
+        named = [part for name in (first, second) for part in ("--filter", f"name=^{name}$")]
+        running = project.docker("ps", "--no-trunc", "--quiet", *named).split()
+        return len(running) == 2 and not {one[0] for one in before.values()} & set(running)
 
     until("the restart has begun", has_begun)
     project.docker("rm", "--force", second)
