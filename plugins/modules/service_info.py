@@ -15,7 +15,10 @@ author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Tells every replica of a service with its state, health, limits, and why it is not well.
   - With O(wait_s) it waits until all replicas run and are healthy, and fails where waiting does not help, for example because one has ended.
+  - Where nothing judges the health of a replica, it counts as healthy after it has gone on running for a second of the waiting.
   - The containers of Docker Compose are found by their labels, so that the state is told also when the Compose files cannot be read.
+  - What M(sre.runbooks.service_rolling_restart) has left beside the replicas when it was killed is no replica. Of a whole project a container
+    that has ended with status 0, and is not started again by the engine, has finished and is not waited for.
 requirements:
   - docker, for the runtime V(compose)
   - systemd 239 or later, for the runtime V(systemd)
@@ -23,6 +26,7 @@ extends_documentation_fragment:
   - sre.runbooks.attributes.reads
   - sre.runbooks.compose_service
   - sre.runbooks.unit
+  - sre.runbooks.state
 options:
   runtime:
     description: What runs the service.
@@ -66,7 +70,7 @@ state:
   description:
     - What runs, with C(wanted), C(running) and C(healthy) (numbers of replicas), C(is_well), C(conclusion) (one sentence), and C(replicas).
     - Each of these has C(name), C(state), C(health), C(image), C(started_at) (UTC, ISO 8601), C(restarts), C(exit_status), C(address), C(reason),
-      C(sentence) (name and state for a reader), and C(limits) with C(memory_bytes) and C(cpus).
+      C(has_finished), C(sentence) (name and state for a reader), and C(limits) with C(memory_bytes) and C(cpus).
   returned: success
   type: dict
 """

@@ -14,15 +14,17 @@ version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Reads the Compose files with their variables, sees that the image is on this host, and tells which replicas were made from another
-    configuration.
+    configuration or another image.
   - Starts one replica with the present configuration, waits until it is healthy, and removes it. It has no published ports and not the service's
     name, so no request reaches it. A mistake in the configuration is found before anything that serves is touched.
-  - A service that writes to a volume and runs as one replica is not tried, since two of it could ruin the volume; RV(why_not) says so.
+  - A service that writes to a volume and runs as one replica is not tried, since two of it could ruin the volume, nor one with an address of
+    its own; RV(why_not) says so.
 requirements:
   - docker with Docker Compose
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.compose_service
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
@@ -38,6 +40,10 @@ options:
     description: Seconds within which the replica must be healthy.
     type: float
     default: 100
+  stop_timeout_s:
+    description: Seconds that it has to end by itself when it was tried.
+    type: int
+    default: 10
   only_when_outdated:
     description: Whether it is tried only where at least one replica was made from another configuration.
     type: bool
@@ -61,7 +67,7 @@ image:
   returned: success
   type: str
 outdated:
-  description: Names of the replicas that were made from another configuration.
+  description: Names of the replicas that were made from another configuration, or from an image that has been replaced since.
   returned: success
   type: list
   elements: str
@@ -70,7 +76,7 @@ rehearsed:
   returned: success
   type: bool
 healthy_after_s:
-  description: Seconds until it was healthy and removed; null where none was tried.
+  description: Seconds until it was healthy; null where none was tried.
   returned: success
   type: float
 why_not:

@@ -11,8 +11,8 @@ short_description: Remove replicas of a Docker Compose service without losing a 
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
-  - Takes the replicas with the highest numbers out of the proxy, one after the other, waits until their requests have ended, stops and
-    removes them, until O(count_to_keep) are left. The servers of the proxy that led to them are ready for others then.
+  - Takes the replicas with the highest numbers out of the proxy, and stops and removes each when its requests have ended, side by side, so that
+    O(count_to_keep) are left. The servers of the proxy that led to them are ready for others then.
   - When none of those that would stay is well, nothing is removed.
   - What a run that was killed has left (a server that is drained, a container that is stopped or set aside) is put right first.
 extends_documentation_fragment:
@@ -33,6 +33,10 @@ options:
     description: How many replicas stay.
     type: int
     required: true
+  health_timeout_s:
+    description: Seconds within which those that stay must be well when others have gone.
+    type: float
+    default: 100.0
 seealso:
   - module: sre.runbooks.service_rolling_restart
 """
@@ -72,6 +76,14 @@ untouched:
   returned: success
   type: list
   elements: str
+before:
+  description: What ran before, as M(sre.runbooks.service_info) tells it.
+  returned: success
+  type: dict
+state:
+  description: What runs now, as M(sre.runbooks.service_info) tells it.
+  returned: success
+  type: dict
 diff:
   description: The steps.
   returned: success

@@ -9,28 +9,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_replicas_set
-short_description: Bring the replicas of a service of Docker Compose to what a list says
+short_description: Bring the replicas of a service of Docker Compose to what a list says, or all of them to what is asked for
 version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Takes a list of replicas as M(sre.runbooks.service_info) tells them. What has the state V(running) there runs afterwards and is healthy,
     what has another is stopped, what is not in the list is removed, and what is gone is made anew from the present Compose file.
-  - So a change that failed is undone with the list from before it, and a service is stopped with a list in which nothing runs.
+    So a change that failed is undone with the list from before it.
+  - Or it stops or restarts all that there are (O(all)), or makes and starts those that are missing from a number (O(count)).
     M(community.docker.docker_compose_v2) with the state V(stopped) would first make containers anew whose configuration has changed, and
     does as many as the Compose file says.
+  - What a rolling action that was killed has left (a server that is drained, a container that is stopped or set aside) is put right first. When
+    nothing is asked for, this is all that is done.
   - An engine that is just starting again is waited for.
 requirements:
   - docker with Docker Compose
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.compose_service
+  - sre.runbooks.service_rolling
+  - sre.runbooks.state
 attributes:
   check_mode:
     support: full
   diff_mode:
     support: none
   idempotent:
-    support: full
+    support: partial
+    details: A restart is always one.
 options:
   replicas:
     description:
@@ -38,15 +44,17 @@ options:
       - Those with a C(health) other than V(healthy) are not waited for.
     type: list
     elements: dict
-    required: true
+  all:
+    description: What is done with all replicas at once, of all services of the project where no O(service) is named.
+    type: str
+    choices: [restarted, stopped]
+  count:
+    description: How many replicas of the service run at least; those that are too many are left for M(sre.runbooks.service_replicas_remove).
+    type: int
   health_timeout_s:
     description: Seconds within which the engine must answer and what shall run must be healthy.
     type: float
     default: 100
-  stop_timeout_s:
-    description: Seconds that a replica has to end by itself.
-    type: int
-    default: 10
 seealso:
   - module: sre.runbooks.service_info
 """
@@ -57,6 +65,18 @@ EXAMPLES = r"""
     project_folder: /opt/paralegal
     service: app
     replicas: "{{ before.state.replicas }}"
+
+- name: Stop all replicas, and keep their containers
+  sre.runbooks.service_replicas_set:
+    project_folder: /opt/paralegal
+    service: app
+    all: stopped
+
+- name: Let five replicas run
+  sre.runbooks.service_replicas_set:
+    project_folder: /opt/paralegal
+    service: app
+    count: 5
 """
 
 RETURN = r"""
@@ -65,6 +85,15 @@ steps:
   returned: success
   type: list
   elements: str
+notes:
+  description: What the reader should know.
+  returned: success
+  type: list
+  elements: str
+before:
+  description: What ran before, as M(sre.runbooks.service_info) tells it.
+  returned: success
+  type: dict
 state:
   description: What runs now, as M(sre.runbooks.service_info) tells it.
   returned: success

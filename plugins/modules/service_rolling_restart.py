@@ -103,6 +103,14 @@ untouched:
   returned: success
   type: list
   elements: str
+before:
+  description: What ran before, as M(sre.runbooks.service_info) tells it.
+  returned: success
+  type: dict
+state:
+  description: What runs now, as M(sre.runbooks.service_info) tells it.
+  returned: success
+  type: dict
 diff:
   description: The steps.
   returned: success

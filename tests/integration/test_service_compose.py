@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import typing as t
 from collections.abc import Iterator
@@ -15,11 +20,13 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits, rolling
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
 
+OPERATION = Path(__file__).with_name("rolling_operation.py")
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -85,6 +92,7 @@ def test_a_stopped_service_starts_again_with_as_many_replicas_as_there_were(proj
     recorded(runs, "service_stop")
     assert (project.replicas(running=True), project.replicas()) == ([], list(before))
     stopped = project.picture()
+    project.set_environment(COLOUR="green")
     (start,) = runs.verbs("start", check=True)
     assert (start["changed"], project.picture()) == (True, stopped)
     stop, start = runs.verbs("stop", "start")
@@ -93,7 +101,52 @@ def test_a_stopped_service_starts_again_with_as_many_replicas_as_there_were(proj
     now = project.picture()
     recorded(runs, "service_start")
     assert project.picture() == now, "what runs is left as it is"
-    assert {name: one[0] for name, one in now.items()} == {name: one[0] for name, one in before.items()}
+    assert {name: one[0] for name, one in now.items()} == {name: one[0] for name, one in before.items()}, "also with other settings by now"
+
+
+def test_all_services_of_a_project_stop_start_and_restart_also_where_one_has_done_its_work(project: ComposeProject, runs: Runs) -> None:
+    once = {"image": "${IMAGE}", "command": ["true"], "pull_policy": "never"}
+    (project.folder / "once.yaml").write_text(json.dumps({"services": {"once": once}}))
+    runs.variables.update(service_compose_service="", service_compose_files=["compose.yaml", "once.yaml"], service_proxy={})
+    start, again, stop, anew, restart = runs.verbs("start", "start", "stop", "start", ("restart", {"service_restart_way": "all"}))
+    assert [one["conclusion"] for one in (start, anew, restart)] == [conclusion(3)] * 3, "the replicas and the proxy"
+    assert (start["changed"], stop["changed"], stop["after"]["running"], anew["changed"]) == (True, True, 0, True)
+    assert any(one["has_finished"] for one in again["after"]["replicas"])
+    assert "a number of 0 or more" in runs.refused("scale", service_scale_to=-3)
+    project.docker("rm", "--force", f"{project.name}-once-1")
+    project.wait_up(2)
+
+
+def test_what_a_killed_run_has_left_keeps_no_verb_from_its_work(project: ComposeProject, runs: Runs, tmp_path: Path) -> None:
+    before, (first, second) = project.picture(), project.replicas()
+    project.set_environment(COLOUR="green")
+    named = {"project_folder": str(project.folder), "environment_file": project.environment_file, "service": project.service}
+    order = {**{name: option.get("default") for name, option in rolling.OPTIONS.items()}, **named, "way": "recreate"}
+    (tmp_path / "order").write_text(json.dumps({**order, "proxy": runs.variables["service_proxy"]}))
+    environment = {**runs.environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.Popen([sys.executable, str(OPERATION), "rolling", str(tmp_path / "order")], env=environment, start_new_session=True)
+    try:
+        until("the first is set aside", lambda: {first, f"{first}.former"} <= set(project.replicas()) or run.poll() is not None)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    assert f"{first}.former" in project.replicas()
+    status, applied, again = runs.verbs("status", "apply", "apply")
+    assert [one["name"] for one in status["after"]["replicas"]] == [first, second]
+    assert (applied["changed"], again["changed"], again["conclusion"]) == (True, False, conclusion(2))
+    assert "An interrupted run" in applied["steps"][0]
+    now = project.picture()
+    assert (list(now), {now[name][0] for name in now} & {before[name][0] for name in before}) == ([first, second], set())
+    for step in ("start", "restart", ("restart", {"service_restart_way": "all"}), ("scale", {"service_scale_to": 3})):
+        if step == "start":
+            runs.verb("stop")
+        Journal.of(str(runs.folder / "state"), project.name, project.service).note(pattern_beside=[one[0] for one in now.values()])
+        project.compose("up", "--no-start", "--no-deps", "--no-recreate", "--scale", "app=3", "app")
+        (told,) = runs.verbs(step)
+        assert told["conclusion"] == conclusion(3 if told["verb"] == "scale" else 2), step
+        assert "is removed" in told["steps"][0], step
+        assert len(project.replicas()) == (3 if told["verb"] == "scale" else 2)
+    runs.verb("scale", service_scale_to=2)
 
 
 def test_scaling_shows_adds_and_removes_replicas_without_touching_the_others(project: ComposeProject, runs: Runs) -> None:
@@ -218,14 +271,28 @@ def test_a_missing_image_is_found_before_anything_is_taken_down(project: Compose
     assert project.picture() == before
 
 
-def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(project: ComposeProject, runs: Runs) -> None:
+@pytest.mark.parametrize(
+    ("way", "said"), [("all", "As before"), ("down_and_up", "As many as before, made anew from the present configuration")]
+)
+def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
+    project: ComposeProject, runs: Runs, way: str, said: str
+) -> None:
     first, second = project.replicas()
-    started_at = project.picture()[first][1]
-    process = runs.begin_verb("restart", service_restart_way="all", service_health_timeout_s=15)
-    until("the restart has begun", lambda: project.picture()[first][1] != started_at or not project.picture()[first][2])
+    before = project.picture()
+    process = runs.begin_verb("restart", service_restart_way=way, service_health_timeout_s=15)
+
+    def has_begun() -> bool:
+        if way == "all":
+            now = project.picture()[first]
+            return now[1] != before[first][1] or not now[2]
+        named = [part for name in (first, second) for part in ("--filter", f"name=^{name}$")]
+        running = project.docker("ps", "--no-trunc", "--quiet", *named).split()
+        return len(running) == 2 and not {one[0] for one in before.values()} & set(running)
+
+    until("the restart has begun", has_begun)
     project.docker("rm", "--force", second)
     message = refusal(process)
     assert second in message or "1 of 2 replicas" in message
-    assert f"As before: {conclusion(2)}" in message
+    assert f"{said}: {conclusion(2)}" in message
     assert "anew, which was gone" in message
     assert len(project.healthy()) == 2

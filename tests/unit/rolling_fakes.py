@@ -69,6 +69,15 @@ class FakeEngine:
         """Names of those that run."""
         return {one["Name"].lstrip("/") for one in self.containers.values() if one["State"]["Status"] == "running"}
 
+    def another(self) -> t.Self:
+        return self
+
+    def __enter__(self) -> t.Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
     def log(self, _container: str, _lines: int = 10) -> list[str]:
         return ["the last word"]
 
@@ -131,10 +140,12 @@ class FakeProxy:
         drained: Servers that get no requests.
         held: Addresses that somebody else keeps from requests.
         left: Requests at a server that has been drained; one ends with each question.
+        keeps: Whether it has not noticed that a replica is gone.
     """
 
-    def __init__(self, engine: FakeEngine, left: int = 0, never_up: bool = False) -> None:
+    def __init__(self, engine: FakeEngine, left: int = 0, never_up: bool = False, keeps: bool = False) -> None:
         self._engine, self.drained, self.held, self.left, self.never_up = engine, set[str](), set[str](), left, never_up
+        self.keeps = keeps
         self.calls: list[str] = []
 
     def __str__(self) -> str:
@@ -160,6 +171,8 @@ class FakeProxy:
         return self.left
 
     def ready(self, servers: Sequence[str], reach: Reach) -> list[str]:
+        if self.keeps:
+            return list(servers)
         self.calls += [f"ready {one}" for one in servers]
         self.drained -= set(servers)
         self._engine.watch()

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import rolling_turn
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine, _frames
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling import planned_repairs, put_right
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repairs import planned_repairs, put_right
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits, Unwell
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_plan import (
     Wanted,
@@ -33,7 +34,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
-from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import inside, proxy_from
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, Killed, container, inspected
 
@@ -223,15 +224,84 @@ def test_whatever_change_a_run_is_killed_after_the_next_one_puts_it_right(tmp_pa
         is_well = not bad or "new" in engine.hashes()
         next_one = turns(engine, proxy, folder)
         planned = planned_repairs([parse(one) for one in engine.containers.values()], Journal(str(folder), "shop", "app").read())
-        assert put_right(next_one, "shop", "app") == bool(planned) == bool(next_one.steps), at
+        put_right(next_one, "shop", "app")
+        assert bool(planned) == bool(next_one.steps), at
         assert {one["Name"].lstrip("/") for one in engine.containers.values()} == {"shop-app-1", "shop-app-2"}, at
         assert (proxy.drained, "shop-app-2" in proxy.serving()) == (set(), True), at
         assert not is_well or proxy.serving() == {"shop-app-1", "shop-app-2"}, at
         assert not list(folder.glob("*.json")), at
-        assert not put_right(turns(engine, proxy, folder), "shop", "app"), (
-            "it is put right once, and what is ill keeps nobody from the next run"
-        )
+        again = turns(engine, proxy, folder)
+        put_right(again, "shop", "app")
+        assert not again.steps, "it is put right once, and what is ill keeps nobody from the next run"
     assert at >= (4 if way == "restart" else 6)
+
+
+def test_replicas_that_go_are_drained_and_stopped_side_by_side_while_those_that_stay_serve(tmp_path: Path) -> None:
+    engine = FakeEngine([inspected(number) for number in (1, 2, 3, 4)])
+    proxy, fewest = FakeProxy(engine, left=6), [4]
+    engine.watch = lambda: fewest.append(len(proxy.serving()))
+    action = turns(engine, proxy, tmp_path, drain_s=5.0)
+    remove_all(make_removal([container(number) for number in (1, 2, 3, 4)], 2), action)
+    assert (engine.running(), min(fewest), proxy.drained) == ({"shop-app-1", "shop-app-2"}, 2, set())
+    assert action.steps == ["shop-app-4 was stopped and removed", "shop-app-3 was stopped and removed"]
+    assert max(proxy.calls.index(f"drain 10.0.0.{number}") for number in (3, 4)) < 2, "both are drained before either is ready for others"
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_a_removal_that_was_killed_is_put_right_and_one_that_fails_leaves_the_replica_serving(tmp_path: Path) -> None:
+    at, ended = 0, False
+    while not ended:
+        at += 1
+        engine = FakeEngine([inspected(1), inspected(2)])
+        proxy, left, folder = FakeProxy(engine), iter(range(at)), tmp_path / str(at)
+        folder.mkdir()
+
+        def die(left: t.Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Killed
+
+        engine.watch = die
+        try:
+            remove_all(make_removal([container(1), container(2)], 1), turns(engine, proxy, folder))
+            ended = True
+        except Killed:
+            pass
+        engine.watch = lambda: None
+        next_one = turns(engine, proxy, folder)
+        planned = planned_repairs([parse(one) for one in engine.containers.values()], Journal(str(folder), "shop", "app").read())
+        there = put_right(next_one, "shop", "app")
+        assert bool(planned) == bool(next_one.steps) == (not ended), at
+        assert {one.name for one in there} == engine.running() == proxy.serving(), at
+        assert (proxy.drained, list(folder.glob("*.json"))) == (set(), []), at
+    assert at >= 4
+
+    class Refusing(FakeEngine):
+        def ask(self, method: str, path: str, query: t.Any = None, body: t.Any = None, timeout_s: float = 0) -> t.Any:
+            if method == "DELETE":
+                raise CommandFailed("the engine refuses", facts={"status": 500})
+            return super().ask(method, path, query, body, timeout_s)
+
+    engine.__class__ = Refusing
+    engine.containers = {one["Id"]: one for one in (inspected(1), inspected(2))}
+    with pytest.raises(RunbookError, match="shop-app-2 could not be removed"):
+        remove_all(make_removal([container(1), container(2)], 1), turns(engine, proxy, tmp_path))
+    assert (engine.running(), proxy.drained) == ({"shop-app-1", "shop-app-2"}, set())
+
+
+def test_a_server_that_the_proxy_does_not_let_go_is_asked_for_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
+    engine = FakeEngine([inspected(1), inspected(2)])
+    proxy = FakeProxy(engine, keeps=True)
+    first = turns(engine, proxy, tmp_path)
+    repairs.release_gone(first, ["10.0.0.2"], 0)
+    assert "10.0.0.2 drained until the next run" in first.notes[0]
+    second = turns(engine, proxy, tmp_path)
+    put_right(second, "shop", "app")
+    assert (second.steps, len(second.notes), second.journal.read()) == ([], 1, {"left": ["10.0.0.2"]})
+    proxy.keeps = False
+    third = turns(engine, proxy, tmp_path)
+    put_right(third, "shop", "app")
+    assert (third.steps, third.notes, list(tmp_path.glob("*.json"))) == ([], [], [])
 
 
 def test_the_steps_of_a_turn_have_their_order_and_each_is_noted_before_it_is_done(tmp_path: Path) -> None:
@@ -332,6 +402,19 @@ def test_what_compose_itself_puts_into_containers_and_a_fixed_name_keep_from_ren
     assert [word for word in ("container_name", "configs settings", "secrets token") if not any(word in one for one in found)] == []
     assert not any("file" in one.split() or "other" in one for one in found)
     assert obstacles(project, "plain") == []
+
+
+def test_links_on_the_way_to_a_socket_in_a_container_stay_in_its_file_system(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "run" / "haproxy").mkdir(parents=True)
+    (root / "var").mkdir()
+    (root / "var" / "run").symlink_to("/run")
+    (root / "run" / "up").symlink_to("../../../../run/haproxy")
+    (root / "run" / "round").symlink_to("round")
+    for path in ("/run/haproxy/s", "/var/run/haproxy/s", "/run/up/s", "var/run/./up/../haproxy/s", "/../run/haproxy/s"):
+        assert inside(str(root), path) == f"{root}/run/haproxy/s", path
+    with pytest.raises(BadInput, match="circle"):
+        inside(str(root), "/run/round/s")
 
 
 SERVERS = """1

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import time
 import typing as t
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,8 +25,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose impor
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import (
     replicas as compose_replicas,
 )
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project, replicas_listed
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import replica_of, state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import as_left, replica_of, state_of, whole_state_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 
 MIB = 1 << 20
@@ -72,8 +76,18 @@ def test_memory_is_never_set_above_memory_with_swap(memory: int, swap: int, want
     after = limits.target("app-1", before, asked)
     assert after.memory <= after.memory_swap
     assert limits.target("app-1", after, asked) == after, "a second run changes nothing"
-    words = limits.update_words(after, 2)
-    assert [word.split("=")[0] for word in words] == ["--memory", "--memory-swap", "--cpus"], "the engine refuses one without the other"
+    words = [word.split("=")[0] for word in limits.update_words(after, before, 2)]
+    assert words == ([] if after == before else ["--memory", "--memory-swap"]), "the engine refuses one without the other"
+
+
+def test_only_limits_that_change_are_given_and_processors_as_the_container_has_them() -> None:
+    free, quota = limits.present(host()), limits.present(host(CpuQuota=50_000, CpuPeriod=200_000))
+    asked = limits.Wanted(nano_cpus=1_500_000_000)
+    assert limits.update_words(limits.target("a", free, asked), free, 2) == ["--cpus=1.5"]
+    assert limits.update_words(free, limits.target("a", free, asked), 2) == ["--cpus=2"], "all of the host are no limit"
+    assert limits.update_words(limits.target("a", quota, asked), quota, 2) == ["--cpu-quota=300000"]
+    assert limits.update_words(quota, limits.target("a", quota, asked), 2) == ["--cpu-quota=50000"]
+    assert limits.update_words(limits.target("a", free, limits.Wanted(memory=64 * MIB)), free, 2)[0] == f"--memory={64 * MIB}"
 
 
 def test_limits_that_make_no_sense_are_refused_before_anything_is_asked() -> None:
@@ -141,6 +155,8 @@ def container(status: str = "running", health: str = "", **state: t.Any) -> dict
 def test_a_replica_says_in_the_engines_words_why_it_is_not_well() -> None:
     well = replica_of(container(health="healthy"))
     assert (well.name, well.is_well, well.started_at, well.limits["cpus"]) == ("p-app-1", True, "2026-11-22T05:23:01Z", 1.5)
+    unlimited = {**container(), "HostConfig": {"Memory": limits.UNLIMITED, "CpuQuota": 50_000}}
+    assert replica_of(unlimited).limits == {"memory_bytes": None, "cpus": 0.5}
     killed = replica_of(container("exited", OOMKilled=True, ExitCode=137))
     assert (killed.exit_status, killed.started_at, "more memory than its limit" in killed.reason) == (137, "", True)
     ill = container(health="unhealthy")
@@ -164,7 +180,7 @@ def test_waiting_ends_early_when_it_cannot_help_and_late_when_it_might() -> None
     with pytest.raises(DeadlineExceeded, match=r"within 0.4 s"):
         info.wait_until_well(lambda: State(1, (Replica("a", RUNNING, "starting"),)), 0.4)
     answers: t.Iterator[State | Exception] = iter(
-        [CommandFailed("the engine does not answer"), replicas({"a": "restarting"}), replicas({"a": RUNNING})]
+        [CommandFailed("the engine does not answer"), replicas({"a": "restarting"}), State(None, (Replica("a", RUNNING, "healthy"),))]
     )
 
     def read() -> State:
@@ -174,6 +190,61 @@ def test_waiting_ends_early_when_it_cannot_help_and_late_when_it_might() -> None
         return answer
 
     assert info.wait_until_well(read, 30).is_well
+
+
+def told_in_turn(*states: State) -> t.Callable[[], State]:
+    """Each state once, the last one ever after."""
+    left = list(states)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_what_has_no_health_check_must_go_on_running_and_a_health_check_that_fails_from_the_start_is_not_waited_for() -> None:
+    def one(started_at: str, restarts: int = 0, health: str = "") -> State:
+        return State(1, (Replica("a", RUNNING, health, started_at=started_at, restarts=restarts),))
+
+    with pytest.raises(CommandFailed, match="a is exited"):
+        info.wait_until_well(told_in_turn(one("1"), replicas({"a": "exited"})), 30)
+    began = time.monotonic()
+    assert info.wait_until_well(told_in_turn(one("1"), one("1", 1)), 2).replicas[0].restarts == 1
+    assert time.monotonic() - began >= info.SETTLE_S
+    counts = itertools.count()
+    with pytest.raises(DeadlineExceeded, match="but not for 1 s"):
+        info.wait_until_well(lambda: one("1", next(counts)), 0.1)
+    began = time.monotonic()
+    assert info.wait_until_well(lambda: one("1", health="healthy"), 30).is_well
+    assert time.monotonic() - began < info.SETTLE_S / 2, "a health check is enough"
+    with pytest.raises(CommandFailed, match="a is unhealthy"):
+        info.wait_until_well(told_in_turn(one("1", health="starting"), one("1", health="unhealthy")), 30)
+    ill = (one("1", health=health) for health in ("unhealthy", "unhealthy", "unhealthy", "healthy"))
+    assert info.wait_until_well(lambda: next(ill), 30).is_well, "who was ill before the waiting may get well"
+
+
+def test_of_a_whole_project_what_has_done_its_work_is_not_waited_for_and_of_one_service_it_is() -> None:
+    done, served = container("exited", ExitCode=0), container(health="healthy")
+    again = {**done, "HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    whole = whole_state_of([done, served])
+    assert (whole.is_well, info.is_hopeless(whole), whole.conclusion) == (True, False, "1 of 1 replicas runs and is healthy")
+    for state in (state_of([done, served]), whole_state_of([again, served]), whole_state_of([container("exited", ExitCode=1), served])):
+        assert (state.is_well, info.is_hopeless(state)) == (False, True)
+    assert not whole_state_of([done]).is_well, "something must run"
+
+
+def test_what_a_killed_run_has_left_beside_the_replicas_is_none_of_them(tmp_path: Path) -> None:
+    def one(name: str, status: str = "running", **state: t.Any) -> dict[str, t.Any]:
+        labels = {"com.docker.compose.project": "p", "com.docker.compose.service": "app"}
+        return {**container(status, **state), "Id": name, "Name": f"/{name}", "Config": {"Labels": labels}}
+
+    def names(*there: dict[str, t.Any]) -> list[tuple[str, bool]]:
+        return [(replica.name, replica.is_running) for replica in state_of(as_left(there, str(tmp_path))).replicas]
+
+    former, pattern = one("p-app-1.former", "exited"), one("p-app-3", "created", StartedAt="0001-01-01T00:00:00Z")
+    assert names(former, one("p-app-1"), one("p-app-2")) == [("p-app-1", True), ("p-app-2", True)], "the new one is well"
+    assert names(former, one("p-app-1", "created"), one("p-app-2")) == [("p-app-1", False), ("p-app-2", True)], "the former one comes back"
+    assert len(names(one("p-app-1"), pattern)) == 2, "it may be somebody's own"
+    journal = Journal.of(str(tmp_path), "p", "app")
+    with journal.held():
+        journal.note(pattern_beside=["p-app-1"])
+    assert names(one("p-app-1"), pattern) == [("p-app-1", True)]
 
 
 def test_one_that_writes_to_a_volume_is_tried_only_where_several_do_so_already() -> None:
@@ -187,5 +258,6 @@ def test_one_that_writes_to_a_volume_is_tried_only_where_several_do_so_already()
     assert (why(data, 2), why(read_only, 1), why({}, 0)) == ("", "", "")
     assert "its ports are taken" in why({"network_mode": "host"}, 2)
     assert "already" in compose_rehearsal.why_not({}, [{}], [], only_when_outdated=True)
-    labelled = [{"Name": f"/{name}", "Config": {"Labels": {"com.docker.compose.config-hash": name}}} for name in "ab"]
-    assert compose_rehearsal.outdated_names(labelled, "a") == ["b"]
+    for networks, part in (({"front": {"ipv4_address": "10.1.1.1"}}, "10.1.1.1"), ({"front": None}, ""), (["front"], "")):
+        assert part in why({"networks": networks}, 2)
+        assert bool(why({"networks": networks}, 2)) == bool(part)

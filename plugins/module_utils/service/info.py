@@ -25,6 +25,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "wait_s": {"type": "float", "default": 0},
 }
 """Described in plugins/modules/service_info.py."""
+SETTLE_S = 1.0
+"""Seconds that a replica without a health check must go on running to count as well; as `service_systemd_settle_s` is."""
 _INTERVAL_S = 0.3
 _ENDED = ("exited", "dead", "failed", "inactive")
 """States that a runtime does not leave by itself."""
@@ -45,32 +47,42 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
 
 
 def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "Waiting until the service is healthy") -> State:
-    """Read the state until it is well.
+    """Read the state until it is well, and stays so for SETTLE_S seconds where no health check says so.
 
     Raises:
-        CommandFailed: Something of it has ended and nobody starts it again, or nothing of it is there; or the runtime gives no answer.
+        CommandFailed: Something of it has ended and nobody starts it again, its health check has failed from its start on, or nothing of
+            it is there; or the runtime gives no answer.
         DeadlineExceeded: It did not become well within `timeout_s` seconds; the facts hold the state.
     """
     progress, give_up, was_hopeless = Progress(what), time.monotonic() + timeout_s, False
+    starting: t.Set[str] = set()
+    runs: t.Optional[t.List[t.Tuple[str, str, int]]] = None
+    since = 0.0
     while True:
-        is_late = time.monotonic() >= give_up
+        now = time.monotonic()
         try:
             state = read()
         except (CommandFailed, DeadlineExceeded):
             # The engine may be starting again.
-            if is_late:
+            if now >= give_up:
                 raise
         else:
-            if state.is_well:
+            unjudged = [(one.name, one.started_at, one.restarts) for one in state.replicas if one.is_running and not one.health]
+            if unjudged != runs:
+                runs, since = unjudged, now
+            if state.is_well and (not unjudged or now - since >= SETTLE_S):
                 return state
             facts = {"state": state.as_dict()}
-            if is_hopeless(state):
-                if was_hopeless:
-                    raise CommandFailed("The service does not become healthy", why=state.conclusion, facts=facts)
-                was_hopeless = True
-            else:
-                was_hopeless = False
-            if is_late:
+            has_failed = any(one.name in starting and one.health == "unhealthy" for one in state.replicas)
+            starting |= {one.name for one in state.replicas if one.health == "starting"}
+            hopeless = not state.is_well and (has_failed or is_hopeless(state))
+            if hopeless and was_hopeless:
+                raise CommandFailed("The service does not become healthy", why=state.conclusion, facts=facts)
+            was_hopeless = hopeless
+            if state.is_well and now >= give_up + SETTLE_S:
+                why = f"{state.conclusion}, but not for {SETTLE_S:g} s without a new start"
+                raise DeadlineExceeded(f"The service does not go on running within {timeout_s:g} s", why=why, facts=facts)
+            if not state.is_well and now >= give_up:
                 raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=state.conclusion, facts=facts)
             progress.say(state.conclusion, state.healthy, max(len(state.replicas), state.wanted or 0) + 0.5, "replicas")
         time.sleep(_INTERVAL_S)
@@ -80,4 +92,4 @@ def is_hopeless(state: State) -> bool:
     """Whether waiting cannot help: nothing is there, too few are, or one has ended for good."""
     if len(state.replicas) < max(state.wanted or 0, 1):
         return True
-    return any(replica.state in _ENDED for replica in state.replicas)
+    return any(replica.state in _ENDED and not replica.has_finished for replica in state.replicas)

@@ -21,6 +21,8 @@ PROXY_OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "container": {"type": "str"},
 }
 """The suboptions of `proxy`; all empty means that there is none."""
+_MOST_LINKS = 40
+"""As many as the kernel follows: path_resolution(7)."""
 
 
 def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callable[[str], t.Tuple[str, int]]) -> t.Optional[Proxy]:
@@ -55,8 +57,33 @@ def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callabl
     path = str(given["socket"])
     if "container" in given:
         # The file system of a process of this host, container or not: proc(5), /proc/pid/root.
-        path = os.path.join("/proc", str(address_of(given["container"])[1]), "root", path.lstrip("/"))
+        path = inside(os.path.join("/proc", str(address_of(given["container"])[1]), "root"), path)
     return HAProxy(Runtime(path=path), given["backend"])
+
+
+def inside(root: str, path: str) -> str:
+    """Where `path` of the file system below `root` is: its links are followed there; the kernel would follow an absolute one from `/`.
+
+    Raises:
+        BadInput: Its links lead round in a circle.
+    """
+    left, at, links = path.split("/")[::-1], t.cast("t.List[str]", []), 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            at = at[:-1]
+        elif part not in ("", "."):
+            try:
+                target = os.readlink(os.path.join(root, *at, part))
+            except OSError:  # no link, or not there
+                at.append(part)
+                continue
+            links += 1
+            if links > _MOST_LINKS:
+                raise BadInput("The path of the proxy's socket has links in a circle", where=path, next_step="correct service_proxy")
+            at = [] if target.startswith("/") else at
+            left += target.split("/")[::-1]
+    return os.path.join(root, *at)
 
 
 def _address(text: str, needs_host: bool) -> t.Tuple[str, int]:

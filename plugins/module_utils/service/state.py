@@ -29,6 +29,7 @@ class Replica:
         address: Where it is reached inside the runtime's network; empty where that is not known.
         limits: `memory_bytes` and `cpus` that it may use at most; null for no limit.
         reason: Why it is not well, in the runtime's own words; empty when it is.
+        has_finished: Whether it is one that does its work once, and has done it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Replica:
     address: str = ""
     limits: t.Mapping[str, t.Optional[float]] = field(default_factory=dict)
     reason: str = ""
+    has_finished: bool = False
 
     @property
     def is_running(self) -> bool:
@@ -87,19 +89,19 @@ class State:
     @property
     def is_well(self) -> bool:
         """Whether as many replicas as wanted are well, at least one, and none that exists is not."""
-        return self.healthy > 0 and self.healthy >= (self.wanted or 1) and self.healthy == len(self.replicas)
+        return self.healthy >= (self.wanted or 1) and all(replica.is_well or replica.has_finished for replica in self.replicas)
 
     @property
     def conclusion(self) -> str:
         """One plain sentence."""
         if not self.replicas and not self.wanted:
             return "Nothing of it runs"
-        of = max(len(self.replicas), self.wanted or 0)
+        of = max(sum(not replica.has_finished for replica in self.replicas), self.wanted or 0)
         judged = any(replica.health for replica in self.replicas)
         one = self.healthy == 1
         said = f"{self.healthy} of {of} replicas {'runs' if one else 'run'}"
         said += (" and is healthy" if one else " and are healthy") if judged else ""
-        unwell = [replica.sentence for replica in self.replicas if not replica.is_well]
+        unwell = [replica.sentence for replica in self.replicas if not (replica.is_well or replica.has_finished)]
         return said + (f"; {'; '.join(unwell[:5])}" if unwell else "") + (f"; {len(unwell) - 5} more" if len(unwell) > 5 else "")
 
     def as_dict(self) -> t.Dict[str, t.Any]:

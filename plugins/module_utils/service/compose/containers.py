@@ -72,6 +72,12 @@ class Container:
         return self.name.endswith(FORMER)
 
     @property
+    def belongs_to(self) -> t.Tuple[str, str]:
+        """Names of its project and its service."""
+        labels = (self.details.get("Config") or {}).get("Labels") or {}
+        return str(labels.get(f"{LABEL}project") or ""), str(labels.get(f"{LABEL}service") or "")
+
+    @property
     def status(self) -> t.Mapping[str, t.Any]:
         """State as the engine tells it."""
         return t.cast(t.Mapping[str, t.Any], self.details.get("State") or {})

@@ -42,6 +42,10 @@ class Engine:
         self._process: t.Optional["subprocess.Popen[bytes]"] = None
         self._said: t.Optional[t.IO[bytes]] = None
 
+    def another(self) -> "Engine":
+        """One of the same, for another thread."""
+        return Engine(self._command)
+
     def __enter__(self) -> "Engine":
         return self
 

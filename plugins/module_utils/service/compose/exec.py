@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import time
 import typing as t
@@ -37,7 +38,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     Raises:
         BadInput: There is no command.
         CommandFailed: It ended with another status than those allowed.
-        DeadlineExceeded: It did not end in time; it was ended in the container.
+        DeadlineExceeded: It did not end in time; it was ended in the container, where that has the program `timeout`.
     """
     argv = [str(word) for word in parameters["argv"]]
     if not argv or not argv[0]:
@@ -51,7 +52,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         return {**answer, **nothing, "conclusion": "The command would run"}
     place = Place(container=parameters["container"], engine=parameters["engine"])
     mask, began = _mask(place), time.monotonic()
-    status, out, err = _run(argv, place, parameters)
+    keeper = _keeper(place, parameters["timeout_s"])
+    status, out, err = _run([*keeper, *argv], place, parameters)
     took = round(time.monotonic() - began, 1)
     told: t.Dict[str, t.Any] = {
         "stdout": out.text(mask),
@@ -63,7 +65,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     last = (told["stderr"] or told["stdout"]).strip()[-500:]
     if took >= parameters["timeout_s"] and status in (None, *_TIMED_OUT):
         raise DeadlineExceeded(
-            f"The command did not end within {parameters['timeout_s']:g} s and was ended",
+            f"The command did not end within {parameters['timeout_s']:g} s"
+            + (" and was ended" if keeper else "; it may run on there, since the container has no program `timeout` that could end it"),
             where=where,
             why=last,
             next_step="give it more time (service_exec_timeout_s), or look at what it waits for",
@@ -87,11 +90,9 @@ def _mask(place: Place) -> Redactor:
 
 
 def _run(argv: t.Sequence[str], place: Place, parameters: t.Mapping[str, t.Any]) -> t.Tuple[t.Optional[int], Tail, Tail]:
-    timeout_s = parameters["timeout_s"]
-    bounded = [*_keeper(place, timeout_s), *argv]
-    process = Command(bounded, place).start(stderr=subprocess.PIPE)
+    process = Command(argv, place).start(stderr=subprocess.PIPE)
     out, err = (Tail(t.cast("t.IO[bytes]", stream), parameters["output_bytes"]) for stream in (process.stdout, process.stderr))
-    progress, give_up = Progress(f"Running {argv[0]} in {place}"), time.monotonic() + timeout_s + _GRACE_S
+    progress, give_up = Progress(f"Running {parameters['argv'][0]} in {place}"), time.monotonic() + parameters["timeout_s"] + _GRACE_S
     try:
         while process.poll() is None and time.monotonic() < give_up:
             progress.say("It runs", lambda: float(out.total + err.total), None, "bytes")
@@ -110,4 +111,4 @@ def _keeper(place: Place, timeout_s: float) -> t.List[str]:
         has_timeout = False
     finally:
         end(probe)
-    return ["timeout", "-k", "5", str(max(1, round(timeout_s)))] if has_timeout else []
+    return ["timeout", "-k", "5", str(math.ceil(timeout_s))] if has_timeout else []

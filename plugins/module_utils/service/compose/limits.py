@@ -88,13 +88,13 @@ def _set(changing: t.Sequence[str], before: t.Mapping[str, Limits], after: t.Map
     try:
         for name in changing:
             tried.append(name)
-            docker("update", *update_words(after[name], host_cpus), "--", name, timeout_s=_DEADLINE_S)
+            docker("update", *update_words(after[name], before[name], host_cpus), "--", name, timeout_s=_DEADLINE_S)
         now = {name: present(json.loads(docker("inspect", "--type", "container", name).stdout)[0]) for name in changing}
         differing = [name for name in changing if now[name][:2] != after[name][:2]]
         if differing:
             raise CommandFailed("The engine took the limits and did not set them", where=", ".join(differing))
     except RunbookError as error:
-        left = _put_back(tried, before, host_cpus)
+        left = _put_back(tried, before, after, host_cpus)
         back = "all replicas have their former limits" if not left else f"{', '.join(left)} could not be given the former limits again"
         raise CommandFailed(
             f"A replica did not take the limits; {back}",
@@ -105,12 +105,13 @@ def _set(changing: t.Sequence[str], before: t.Mapping[str, Limits], after: t.Map
         ) from error
 
 
-def _put_back(tried: t.Sequence[str], before: t.Mapping[str, Limits], host_cpus: int) -> t.List[str]:
+def _put_back(tried: t.Sequence[str], before: t.Mapping[str, Limits], after: t.Mapping[str, Limits], host_cpus: int) -> t.List[str]:
     """Give former limits; returns the containers that did not take them. One that is gone has none to be given."""
     left = []
     for name in tried:
         try:
-            done = docker("update", *update_words(before[name], host_cpus), "--", name, timeout_s=_DEADLINE_S, check=False)
+            words = update_words(before[name], after[name], host_cpus)
+            done = docker("update", *words, "--", name, timeout_s=_DEADLINE_S, check=False)
         except RunbookError:
             left.append(name)
         else:

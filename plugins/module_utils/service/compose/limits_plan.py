@@ -26,11 +26,16 @@ _SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE
 
 
 class Limits(t.NamedTuple):
-    """Limits of a container; UNLIMITED stands for none, `nano_cpus` 0 for all processors."""
+    """Limits of a container; UNLIMITED stands for none, `nano_cpus` 0 for all processors.
+
+    Where the processors are limited by a quota (`--cpu-quota`), `cpu_period` is its period in microseconds, else 0: the engine takes
+    `--cpus` only without one.
+    """
 
     memory: int = UNLIMITED
     memory_swap: int = UNLIMITED
     nano_cpus: int = 0
+    cpu_period: int = 0
 
     def shown(self) -> t.Dict[str, t.Any]:
         """For results: `memory_bytes`, `memory_swap_bytes` and `cpus`, null for no limit."""
@@ -98,7 +103,9 @@ def present(container: t.Mapping[str, t.Any]) -> Limits:
     host = container.get("HostConfig") or {}
     memory, swap, nano = (int(host.get(name) or 0) for name in ("Memory", "MemorySwap", "NanoCpus"))
     quota, period = int(host.get("CpuQuota") or 0), int(host.get("CpuPeriod") or 0) or 100_000
-    return Limits(_known(memory), _known(swap), nano or (quota * BILLION // period if quota > 0 else 0))
+    if nano or quota <= 0:
+        return Limits(_known(memory), _known(swap), nano)
+    return Limits(_known(memory), _known(swap), quota * BILLION // period, period)
 
 
 def _known(number: int) -> int:
@@ -119,7 +126,7 @@ def target(name: str, before: Limits, wanted: Wanted) -> Limits:
             where=f"{name}: memory {shown_size(memory)}, memory with swap {shown_size(swap)}",
             next_step=f"name memory_swap too, for example {shown_size(memory)} for no swap",
         )
-    return Limits(memory, swap, before.nano_cpus if wanted.nano_cpus is None else wanted.nano_cpus)
+    return before._replace(memory=memory, memory_swap=swap, nano_cpus=before.nano_cpus if wanted.nano_cpus is None else wanted.nano_cpus)
 
 
 def check_use(name: str, after: Limits, used_bytes: t.Optional[int]) -> None:
@@ -136,10 +143,17 @@ def check_use(name: str, after: Limits, used_bytes: t.Optional[int]) -> None:
         )
 
 
-def update_words(limits: Limits, host_cpus: int) -> t.List[str]:
-    """The options of `docker update` that give a container these limits; all processors are no limit."""
-    cpus = (limits.nano_cpus or host_cpus * BILLION) / BILLION
-    return [f"--memory={limits.memory}", f"--memory-swap={limits.memory_swap}", f"--cpus={cpus:.9f}".rstrip("0").rstrip(".")]
+def update_words(limits: Limits, other: Limits, host_cpus: int) -> t.List[str]:
+    """The options of `docker update` that give a container `limits` where they differ from `other`; all processors are no limit."""
+    words = []
+    if limits[:2] != other[:2]:
+        words += [f"--memory={limits.memory}", f"--memory-swap={limits.memory_swap}"]
+    if limits.nano_cpus != other.nano_cpus and limits.cpu_period:
+        words.append(f"--cpu-quota={limits.nano_cpus * limits.cpu_period // BILLION}")
+    elif limits.nano_cpus != other.nano_cpus:
+        cpus = (limits.nano_cpus or host_cpus * BILLION) / BILLION
+        words.append(f"--cpus={cpus:.9f}".rstrip("0").rstrip("."))
+    return words
 
 
 def compose_lines(service: str, limits: Limits) -> t.List[str]:

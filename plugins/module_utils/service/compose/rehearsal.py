@@ -19,18 +19,23 @@ from ...command import run
 from ...errors import BadInput, CommandFailed, RunbookError
 from ..info import wait_until_well
 from ..state import State
+from .containers import parse
+from .engine import Engine
+from .project import DEADLINE_S, Project, containers_of, docker, project_of
 from .project import OPTIONS as PROJECT_OPTIONS
-from .project import Project, containers_of, docker, project_of
-from .state import shown, state_of
+from .rolling_project import wanted_of
+from .state import as_left, shown, state_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **PROJECT_OPTIONS,
+    "state_folder": {"type": "path"},
+    "stop_timeout_s": {"type": "int", "default": 10},
     "health_timeout_s": {"type": "float", "default": 100},
     "only_when_outdated": {"type": "bool", "default": False},
 }
 """Described in plugins/modules/service_rehearsal.py."""
 _START_S = 300.0
-_HASH = "com.docker.compose.config-hash"
+_ADDRESSES = ("ipv4_address", "ipv6_address")
 _LAST_LINES = 5
 
 
@@ -46,13 +51,14 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         raise BadInput("A service is needed", where=project.where, next_step="name it (service_compose_service)")
     service = service_definition(project)
     image = check_image(project, service)
-    containers = containers_of(project)
-    wanted_hash = _wanted_hash(project)
-    outdated = outdated_names(containers, wanted_hash)
+    containers = [parse(one) for one in as_left(containers_of(project), parameters["state_folder"])]
+    with Engine() as engine:
+        wanted = wanted_of(engine, project, containers)
+    outdated = [one.name for one in containers if not wanted.is_met_by(one)]
     reason = why_not(service, containers, outdated, only_when_outdated=parameters["only_when_outdated"])
     took_s = None
     if not reason and not check_mode:
-        took_s = _try(project, parameters["health_timeout_s"])
+        took_s = _try(project, parameters["health_timeout_s"], parameters["stop_timeout_s"])
     return {
         "changed": False,
         "image": image,
@@ -85,22 +91,18 @@ def check_image(project: Project, service: t.Mapping[str, t.Any]) -> str:
 
     Raises:
         BadInput: It is not.
+        CommandFailed: The engine does not say.
     """
     image = str(service.get("image") or "")
-    if image and docker("image", "inspect", "--format", "{{.Id}}", "--", image, check=False).status != 0:
+    done = docker("image", "inspect", "--format", "{{.Id}}", "--", image, check=False) if image else None
+    if done is not None and done.status != 0:
+        if "no such" not in done.stderr.lower():
+            raise CommandFailed("The image of the service cannot be looked at", where=image, why=shown(done.stderr))
         step = f"fetch it (docker pull {image})" + (
             ", or build it (docker compose build)" if service.get("build") else ", or correct its name"
         )
         raise BadInput("The image of the service is not on this host", where=f"{image}, {project.where}", next_step=step)
     return image
-
-
-def outdated_names(containers: t.Sequence[t.Mapping[str, t.Any]], wanted_hash: str) -> t.List[str]:
-    """Names of the replicas that were made from another configuration than the present one."""
-    if not wanted_hash:
-        return []
-    labels = {str(one.get("Name") or "").lstrip("/"): ((one.get("Config") or {}).get("Labels") or {}) for one in containers}
-    return [name for name, known in labels.items() if known.get(_HASH) != wanted_hash]
 
 
 def why_not(service: t.Mapping[str, t.Any], containers: t.Sequence[t.Any], outdated: t.Sequence[str], *, only_when_outdated: bool) -> str:
@@ -119,17 +121,15 @@ def why_not(service: t.Mapping[str, t.Any], containers: t.Sequence[t.Any], outda
         return f"it writes to {writes[0].get('source')} and runs as one replica, which must be the only one"
     if str(service.get("network_mode") or "").startswith(("host", "container:", "service:")):
         return f"its network is {service['network_mode']}, where its ports are taken"
+    networks = service.get("networks")
+    fixed = [one for one in (networks.values() if isinstance(networks, dict) else ()) if one and set(one) & set(_ADDRESSES)]
+    if fixed:
+        return f"its address is given ({next(fixed[0][name] for name in _ADDRESSES if name in fixed[0])}), and taken"
     return ""
 
 
-def _wanted_hash(project: Project) -> str:
-    done = run(project.compose("config", "--hash", project.service), check=False)
-    words = done.stdout.split()
-    return words[-1] if done.status == 0 and len(words) == 2 else ""
-
-
-def _try(project: Project, timeout_s: float) -> float:
-    """Start a replica of its own, wait until it is healthy, remove it; returns the seconds it took."""
+def _try(project: Project, timeout_s: float, stop_timeout_s: int) -> float:
+    """Start a replica of its own, wait until it is healthy, let it end, remove it; returns the seconds until it was healthy."""
     # Always the same name, so that what a killed run has left is removed by the next.
     name = f"sre-runbooks-rehearsal-{hashlib.sha256(repr(project).encode()).hexdigest()[:12]}"
     docker("rm", "--force", "--volumes", "--", name, check=False)
@@ -138,6 +138,9 @@ def _try(project: Project, timeout_s: float) -> float:
         words = ("run", "--detach", "--no-deps", "--no-TTY", "--name", name, project.service)
         run(project.compose(*words, timeout_s=_START_S))
         wait_until_well(lambda: _state(name), timeout_s, "Waiting until a replica with the present configuration is healthy")
+        took_s = time.monotonic() - began
+        # It may have begun work that it must bring to an end.
+        docker("stop", "--time", str(stop_timeout_s), name, timeout_s=DEADLINE_S + stop_timeout_s, check=False)
     except RunbookError as error:
         said = docker("logs", "--tail", str(_LAST_LINES), name, check=False)
         last = shown(said.stdout + said.stderr)
@@ -150,7 +153,7 @@ def _try(project: Project, timeout_s: float) -> float:
         ) from None
     finally:
         docker("rm", "--force", "--volumes", "--", name, check=False)
-    return round(time.monotonic() - began, 1)
+    return round(took_s, 1)
 
 
 def _state(name: str) -> State:

@@ -2,32 +2,51 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""The operation of the module service_replicas_set: the replicas of a Compose service become what a list says, such as one of before."""
+"""The operation of the module service_replicas_set: the replicas become what a list says, or all what is asked for."""
 
 from __future__ import annotations
 
 import time
 import typing as t
+from functools import partial
 
-from ...command import run
-from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
+from ...errors import BadInput, CommandFailed, DeadlineExceeded
 from ...progress import Progress
 from ..info import wait_until_well
+from ..proxies import proxy_from
 from ..state import RUNNING, State
-from .containers import FORMER
-from .project import OPTIONS as PROJECT_OPTIONS
+from .containers import address_of, parse
+from .engine import Engine
+from .journal import Journal
 from .project import Project, containers_of, docker, project_of
-from .state import state_of
+from .repairs import planned_repairs, put_right
+from .rolling_model import owning_up
+from .rolling_project import OPTIONS as ROLLING_OPTIONS
+from .rolling_project import call, limits_of
+from .rolling_turn import Turns
+from .state import as_left, state_of, whole_state_of
 
+STOPPED, RESTARTED = "stopped", "restarted"
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
-    **PROJECT_OPTIONS,
-    "replicas": {"type": "list", "elements": "dict", "required": True},
+    **ROLLING_OPTIONS,
+    "replicas": {"type": "list", "elements": "dict"},
+    "all": {"type": "str", "choices": [RESTARTED, STOPPED]},
+    "count": {"type": "int"},
     "health_timeout_s": {"type": "float", "default": 100},
-    "stop_timeout_s": {"type": "int", "default": 10},
 }
 """Described in plugins/modules/service_replicas_set.py."""
 _GRACE_S = 30.0
+_MAKE_S = 300.0
 _ALIVE = (RUNNING, "paused", "restarting")
+_SAID = {
+    "remove": "Removed {}",
+    "unpause": "Let {} go on, which was paused",
+    "start": "Started {}",
+    "stop": "Stopped {}",
+    "gone": "Made {} anew, which was gone",
+}
+"""What is done with the names of each part of a plan."""
+Found = t.List[t.Dict[str, t.Any]]
 
 
 class Plan(t.NamedTuple):
@@ -39,17 +58,14 @@ class Plan(t.NamedTuple):
     stop: t.List[str]
     gone: t.List[str]
 
+    def only(self, *fields: str) -> t.List[str]:
+        """Sentences for the reader, of these parts."""
+        return [_SAID[name].format(", ".join(getattr(self, name))) for name in fields if getattr(self, name)]
+
     @property
     def steps(self) -> t.List[str]:
         """Sentences for the reader."""
-        said = (
-            ("Removed {}", self.remove),
-            ("Let {} go on, which was paused", self.unpause),
-            ("Started {}", self.start),
-            ("Stopped {}", self.stop),
-            ("Made {} anew, which was gone", self.gone),
-        )
-        return [sentence.format(", ".join(names)) for sentence, names in said if names]
+        return self.only(*_SAID)
 
 
 def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
@@ -60,8 +76,7 @@ def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
     was_running = {str(one["name"]): one.get("state") == RUNNING for one in before}
     state = {replica.name: replica.state for replica in now.replicas}
     gone = sorted((name for name in was_running if name not in state), key=lambda name: not was_running[name])
-    # One that service_rolling_restart has set aside is its own to bring back.
-    new = [name for name in state if name not in was_running and not name.endswith(FORMER)]
+    new = [name for name in state if name not in was_running]
     shall_run = {
         **{name: ran for name, ran in was_running.items() if name in state},
         **{name: was_running[old] for name, old in zip(new, gone)},
@@ -75,73 +90,197 @@ def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
     )
 
 
+class Work:
+    """Work on the replicas of a service, or of all services of a project.
+
+    Attributes:
+        project: Which.
+        steps: What was done, or would be, in sentences.
+        notes: What the reader should know.
+    """
+
+    def __init__(self, project: Project, parameters: t.Mapping[str, t.Any], check_mode: bool) -> None:
+        self.project, self._parameters, self._check_mode = project, parameters, check_mode
+        self._give_up = time.monotonic() + parameters["health_timeout_s"]
+        self.steps: t.List[str] = []
+        self.notes: t.List[str] = []
+
+    def look(self, wanted: t.Optional[int] = None, found: t.Optional[Found] = None) -> State:
+        """What there is, or of what was `found`, without what a killed run has left beside it."""
+        kept = as_left(containers_of(self.project) if found is None else found, self._parameters["state_folder"])
+        return (state_of if self.project.service else whole_state_of)(kept, wanted)
+
+    def look_once_it_answers(self) -> Found:
+        """The engine may be starting again; it is asked until it answers."""
+        progress = Progress("Waiting until the engine answers")
+        while True:
+            try:
+                return containers_of(self.project)
+            except (CommandFailed, DeadlineExceeded) as error:
+                if time.monotonic() >= self._give_up:
+                    raise
+                progress.say(error.what, 0, 1)
+                time.sleep(0.5)
+
+    def put_right(self, found: Found) -> None:
+        """Put right what a killed rolling action has left of any of the services."""
+        groups: t.Dict[t.Tuple[str, str], Found] = {}
+        for one in found:
+            groups.setdefault(parse(one).belongs_to, []).append(one)
+        for names, several in groups.items():
+            journal = Journal.of(self._parameters["state_folder"], *names)
+            planned = planned_repairs([parse(one) for one in several], journal.read())
+            if self._check_mode or not (planned or journal.read()):
+                self.steps += planned
+                continue
+            with Engine() as engine:
+                proxy = proxy_from(self._parameters["proxy"], partial(address_of, engine))
+                turns = Turns(engine, proxy, journal, limits_of(self._parameters), Progress("Putting right what a run has left"))
+                turns.steps, turns.notes = self.steps, self.notes
+                with journal.held():
+                    put_right(turns, *names)
+
+    def bring(self, now: State, before: t.Sequence[t.Mapping[str, t.Any]]) -> State:
+        """Let the replicas that there are `now` be what the list says."""
+        wanted = plan(before, now)
+        if self._check_mode:
+            self.steps += wanted.steps
+            return now
+        self._carry_out(wanted, before)
+        ran = [one for one in before if one.get("state") == RUNNING]
+        # Who was ill before may be ill now.
+        ill = {str(one["name"]) for one in ran if one.get("health") not in ("", "healthy")}
+        others = ill | {str(one["name"]) for one in before if one.get("state") != RUNNING}
+
+        def those() -> State:
+            return State(len(ran) - len(ill), tuple(one for one in self.look().replicas if one.name not in others))
+
+        if len(ran) > len(ill):
+            self._wait(those, "Waiting until what ran before is healthy again")
+        return self.look()
+
+    def _carry_out(self, wanted: Plan, before: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        if wanted.remove:
+            docker("rm", "--force", "--volumes", "--", *wanted.remove, timeout_s=_GRACE_S + self._parameters["stop_timeout_s"])
+            self.steps += wanted.only("remove")
+        if wanted.unpause:
+            docker("unpause", *wanted.unpause)
+            self.steps += wanted.only("unpause")
+        if wanted.start:
+            docker("start", *wanted.start, timeout_s=_GRACE_S)
+            self.steps += wanted.only("start")
+        if wanted.gone and not self.project.service:
+            step = "start the project (playbook service_start)"
+            raise CommandFailed("Containers of the project are gone that were there before", where=", ".join(wanted.gone), next_step=step)
+        if wanted.gone:
+            self._make(len(before))
+            self.steps += wanted.only("gone")
+            # Compose starts every container of the service when it makes one anew.
+            wanted = wanted._replace(stop=sorted({*wanted.stop, *plan(before, self.look()).stop}))
+        self._stop(wanted.stop)
+
+    def _make(self, count: int) -> None:
+        words = ("up", "--detach", "--no-deps", "--no-recreate", "--scale", f"{self.project.service}={count}", self.project.service)
+        call(self.project, *words, timeout_s=_MAKE_S)
+
+    def _stop(self, names: t.Sequence[str]) -> None:
+        if names:
+            stop_s = self._parameters["stop_timeout_s"]
+            docker("stop", "--time", str(stop_s), *names, timeout_s=_GRACE_S + stop_s * len(names))
+            self.steps.append(f"Stopped {', '.join(names)}")
+
+    def _wait(self, read: t.Callable[[], State], what: str = "Waiting until the service is healthy") -> State:
+        return wait_until_well(read, max(1.0, self._give_up - time.monotonic()), what)
+
+    def stop(self, before: State) -> State:
+        """Stop all that there are at this moment."""
+        alive = [one.name for one in before.replicas if one.state in _ALIVE]
+        if not alive:
+            return before
+        if self._check_mode or not self.project.service:
+            self.steps.append(f"Stopped {', '.join(alive)}")
+        if self._check_mode:
+            return before
+        if self.project.service:
+            self._stop(alive)
+        else:
+            self._compose_all("stop")
+        return self.look()
+
+    def restart(self, before: State) -> State:
+        """Restart all at once, and wait until they are well.
+
+        Raises:
+            BadInput: There is none.
+        """
+        names = [one.name for one in before.replicas]
+        if not names:
+            raise BadInput("The service has no replica", where=self.project.where, next_step="start it first (playbook service_start)")
+        self.steps.append(f"Restarted {', '.join(names)}")
+        if self._check_mode:
+            return before
+        self._compose_all("restart", "--no-deps")
+        return self._wait(lambda: self.look(sum(not one.has_finished for one in before.replicas)))
+
+    def _compose_all(self, *words: str) -> None:
+        """Let Compose treat all replicas, in the order in which services depend on one another."""
+        stop_s = self._parameters["stop_timeout_s"]
+        services = [self.project.service] if self.project.service else []
+        call(self.project, *words, "--timeout", str(stop_s), *services, timeout_s=_MAKE_S + 2 * stop_s)
+
+    def fill_up(self, before: State, count: int) -> State:
+        """Make and start those that are missing from a number, and wait until all are well; those that are too many are left.
+
+        Raises:
+            BadInput: The number makes no sense.
+        """
+        if count < 0 or not self.project.service:
+            raise BadInput(f"There cannot be {count} replicas", where=self.project.where, next_step="name one service, and 0 or more")
+        missing, idle = count - len(before.replicas), [one.name for one in before.replicas if one.state not in _ALIVE]
+        if missing < 0 or count == 0 or (missing == 0 and before.is_well):
+            return before
+        said = [f"Replicas: {len(before.replicas)} -> {count}"] if missing else []
+        said += [f"Started {', '.join(idle)}"] if idle else []
+        self.steps += said
+        if self._check_mode:
+            return before
+        if said:
+            self._make(count)
+        return self._wait(lambda: self.look(count))
+
+
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
-    """Bring the replicas of `parameters`, valid for OPTIONS, back.
+    """Bring the replicas to what `parameters`, valid for OPTIONS, ask for; first, what a killed run has left is put right.
 
     Raises:
-        BadInput: The parameters name no service; nothing was changed.
-        RunbookError: The engine does not answer, or not all could be brought back; the message says what runs now.
+        BadInput: The parameters make no sense; nothing was changed.
+        RunbookError: The engine does not answer, or not all could be done; the facts hold the state `before`.
     """
-    project, before = project_of(parameters), parameters["replicas"]
-    if not project.service or any("name" not in one for one in before):
-        raise BadInput("A service and the names of its replicas are needed", where=project.where)
-    give_up = time.monotonic() + parameters["health_timeout_s"]
-    wanted = plan(before, _state_once_it_answers(project, give_up))
-    changed = any(wanted)
-    if changed and not check_mode:
-        _carry_out(project, wanted, before, parameters["stop_timeout_s"])
-    state = state_of(containers_of(project))
-    if not check_mode and any(one.get("state") == RUNNING for one in before):
-        state = _wait(project, before, max(1.0, give_up - time.monotonic()))
-    return {"changed": changed, "steps": wanted.steps, "state": state.as_dict(), "conclusion": state.conclusion}
-
-
-def _state_once_it_answers(project: Project, give_up: float) -> State:
-    """The engine may be starting again; it is asked until it answers."""
-    progress = Progress("Waiting until the engine answers")
-    while True:
-        try:
-            return state_of(containers_of(project))
-        except (CommandFailed, DeadlineExceeded) as error:
-            if time.monotonic() >= give_up:
-                raise
-            progress.say(error.what, 0, 1)
-            time.sleep(0.5)
-
-
-def _carry_out(project: Project, wanted: Plan, before: t.Sequence[t.Mapping[str, t.Any]], stop_timeout_s: int) -> None:
-    patience_s = _GRACE_S + stop_timeout_s
-    if wanted.remove:
-        docker("rm", "--force", "--volumes", "--", *wanted.remove, timeout_s=patience_s)
-    if wanted.unpause:
-        docker("unpause", *wanted.unpause)
-    if wanted.start:
-        docker("start", *wanted.start, timeout_s=patience_s)
-    if wanted.gone:
-        scale = f"{project.service}={len(before)}"
-        run(project.compose("up", "--detach", "--no-deps", "--no-recreate", "--scale", scale, project.service, timeout_s=300))
-    stop = list(wanted.stop)
-    if wanted.gone:
-        # Compose starts every container of the service when it makes one anew.
-        stop += plan(before, state_of(containers_of(project))).stop
-    if stop:
-        docker("stop", "--time", str(stop_timeout_s), *sorted(set(stop)), timeout_s=patience_s + stop_timeout_s * len(stop))
-
-
-def _wait(project: Project, before: t.Sequence[t.Mapping[str, t.Any]], timeout_s: float) -> State:
-    """Wait for those that ran before; who was ill then may be ill now."""
-    ran = [one for one in before if one.get("state") == RUNNING]
-    ill = {str(one["name"]) for one in ran if one.get("health") not in ("", "healthy")}
-    others = ill | {str(one["name"]) for one in before if one.get("state") != RUNNING}
-
-    def those() -> State:
-        found = state_of(containers_of(project)).replicas
-        return State(len(ran) - len(ill), tuple(one for one in found if one.name not in others))
-
-    if len(ran) > len(ill):
-        try:
-            wait_until_well(those, timeout_s, "Waiting until what ran before is healthy again")
-        except RunbookError as error:
-            error.changed = True
-            raise
-    return state_of(containers_of(project))
+    project, replicas = project_of(parameters), parameters["replicas"]
+    if sum(parameters[name] is not None for name in ("replicas", "all", "count")) > 1:
+        raise BadInput("Only one of replicas, all and count can be asked for", where=project.where)
+    if any("name" not in one for one in replicas or ()):
+        raise BadInput("The names of the replicas are needed", where=project.where)
+    work = Work(project, parameters, check_mode)
+    found = work.look_once_it_answers()
+    state = before = work.look(found=found)
+    with owning_up(lambda: bool(work.steps), {"before": before.as_dict()}):
+        work.put_right(found)
+        if work.steps and not check_mode:
+            state = work.look()
+        if replicas is not None:
+            state = work.bring(state, replicas)
+        elif parameters["all"] == STOPPED:
+            state = work.stop(state)
+        elif parameters["all"] == RESTARTED:
+            state = work.restart(state)
+        elif parameters["count"] is not None:
+            state = work.fill_up(state, parameters["count"])
+    return {
+        "changed": bool(work.steps),
+        "steps": work.steps,
+        "notes": work.notes,
+        "before": before.as_dict(),
+        "state": state.as_dict(),
+        "conclusion": state.conclusion,
+    }

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import typing as t
 from dataclasses import dataclass
 
 from ...errors import RunbookError
 
 TURN = ("replica", "servers", "former")
 """What the journal holds of a turn."""
+SIDE_BY_SIDE = "side_by_side"
+"""Under which the journal holds the turns, `replica` and `servers` of each, that are taken at the same time."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,17 @@ class Limits:
     stop_s: int
     health_s: float = 100.0
     settle_s: float = 5.0
+
+
+@contextlib.contextmanager
+def owning_up(has_changed: t.Callable[[], bool], facts: t.Mapping[str, t.Any]) -> t.Iterator[None]:
+    """Let each error say whether anything had been changed before it, and carry `facts` beside its own."""
+    try:
+        yield
+    except RunbookError as error:
+        error.changed = error.changed or has_changed()
+        error.facts = {**facts, **error.facts}
+        raise
 
 
 class Unwell(RunbookError):

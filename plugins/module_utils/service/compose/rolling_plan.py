@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...errors import BadInput
 from .containers import FORMER, Container
+from .rolling_model import SIDE_BY_SIDE
 
 RESTART, RECREATE = "restart", "recreate"
 LONE = "it is the only replica: nothing serves from its stop until it is well again"
@@ -94,7 +95,7 @@ def make_plan(
         BadInput: There is no replica, or none of such a name.
     """
     names = [one.name for one in containers]
-    missing = [name for name in only if name not in names]
+    missing = [name or "without a name" for name in only if name not in names]
     if not containers:
         raise BadInput("The service has no replica", next_step="start it first (playbook service_start)")
     if missing:
@@ -164,11 +165,13 @@ class Repair(t.NamedTuple):
         act: `finish` (its successor is well: the former goes), `go_back` (the successor goes, the former comes back), `start`, `open`
             (it only gets requests again).
         sentence: The same for a reader.
+        servers: Servers of the proxy that were drained for it.
     """
 
     name: str
     act: str
     sentence: str
+    servers: t.Tuple[str, ...] = ()
 
 
 def make_repair(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.Optional[Repair]:
@@ -182,17 +185,30 @@ def make_repair(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any])
     former = next((one for one in containers if one.is_former), None)
     if former is not None:
         name = former.name[: -len(FORMER)]
-        successor = by_name.get(name)
+        successor, servers = by_name.get(name), tuple(noted.get("servers") or ())
         if successor is not None and successor.is_well:
-            return Repair(name, "finish", f"An interrupted run had renewed {name}, which is well: the container before it is removed")
-        return Repair(name, "go_back", f"An interrupted run had not brought {name} to an end: the container before it comes back")
-    name = str(noted.get("replica") or "")
+            said = f"An interrupted run had renewed {name}, which is well: the container before it is removed"
+            return Repair(name, "finish", said, servers)
+        return Repair(name, "go_back", f"An interrupted run had not brought {name} to an end: the container before it comes back", servers)
+    return _repair_of_turn(by_name, noted)
+
+
+def _repair_of_turn(by_name: t.Mapping[str, Container], turn: t.Mapping[str, t.Any]) -> t.Optional[Repair]:
+    name, servers = str(turn.get("replica") or ""), tuple(turn.get("servers") or ())
     found = by_name.get(name)
     if found is not None and not found.is_running:
-        return Repair(name, "start", f"An interrupted run had stopped {name}: it is started")
-    if noted.get("servers"):
-        return Repair(name, "open", f"An interrupted run had taken {name or 'a replica'} out of the proxy: it gets requests again")
-    return None
+        return Repair(name, "start", f"An interrupted run had stopped {name}: it is started", servers)
+    if not servers:
+        return None
+    then = "it gets requests again" if found or not name else "its place is free for others"
+    return Repair(name, "open", f"An interrupted run had taken {name or 'a replica'} out of the proxy: {then}", servers)
+
+
+def make_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Repair]:
+    """Decide what is done about the replica that a killed run was at (`make_repair`), and about those that it treated side by side."""
+    by_name = {one.name: one for one in containers}
+    several = [_repair_of_turn(by_name, turn) for turn in noted.get(SIDE_BY_SIDE) or ()]
+    return [repair for repair in (make_repair(containers, noted), *several) if repair is not None]
 
 
 def left_pattern(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.Optional[Container]:
@@ -210,4 +226,9 @@ def as_repaired(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any])
     kept = [one for one in containers if one is not pattern and not (goes_back and repair and one.name == repair.name)]
     if not goes_back:
         return [one for one in kept if not one.is_former]
-    return [replace(one, name=one.name[: -len(FORMER)]) if one.is_former else one for one in kept]
+    return [_with_its_name(one) if one.is_former else one for one in kept]
+
+
+def _with_its_name(former: Container) -> Container:
+    name = former.name[: -len(FORMER)]
+    return replace(former, name=name, details={**former.details, "Name": f"/{name}"})

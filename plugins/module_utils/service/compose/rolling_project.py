@@ -10,11 +10,16 @@ import typing as t
 
 from ...command import run
 from ...errors import BadInput, CommandFailed, RunbookError
+from ..info import wait_until_well
 from ..proxies import PROXY_OPTIONS
+from ..state import State
 from .containers import LABEL, Container, of_service, parse
-from .engine import Engine
+from .engine import Engine, NoSuchContainer
 from .project import OPTIONS as SERVICE_OPTIONS
 from .project import Project, containers_of, project_of
+from .rolling_model import Limits
+from .rolling_plan import Wanted
+from .state import state_of
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
     **SERVICE_OPTIONS,
@@ -42,6 +47,12 @@ def service_of(parameters: t.Mapping[str, t.Any]) -> Project:
         if parameters[name] < 0:
             raise BadInput(f"{name} is below 0", where=str(parameters[name]), next_step="name 0 or more seconds")
     return project
+
+
+def limits_of(parameters: t.Mapping[str, t.Any]) -> Limits:
+    """The times that the parameters name."""
+    named = {key: parameters[name] for key, name in (("health_s", "health_timeout_s"), ("settle_s", "settle_s")) if name in parameters}
+    return Limits(parameters["drain_timeout_s"], parameters["stop_timeout_s"], **named)
 
 
 def replicas_of(project: Project) -> t.Tuple[str, t.List[Container]]:
@@ -87,6 +98,35 @@ def config_hash(project: Project) -> str:
     if len(words) != 2 or words[0] != project.service:
         raise RunbookError("Docker Compose does not tell the hash of the service", where=project.where, why=" ".join(words)[:200])
     return words[1]
+
+
+def wanted_of(engine: Engine, project: Project, containers: t.Sequence[Container]) -> Wanted:
+    """What the service's containers would be made from now.
+
+    Raises:
+        RunbookError: Compose or the engine does not tell it.
+    """
+    found = {}
+    for name in {str((one.details.get("Config") or {}).get("Image") or "") for one in containers} - {""}:
+        try:
+            found[name] = str(engine.ask("GET", f"/images/{name}/json")["Id"])
+        except NoSuchContainer:  # 404: no such image
+            pass
+    return Wanted(config_hash(project), found)
+
+
+def state_after(engine: Engine, name: str, project: Project, count: int, wait_s: float) -> State:
+    """What runs when all turns have ended; `wait_s` seconds above 0 are those within which all must be well.
+
+    Raises:
+        CommandFailed, DeadlineExceeded: A replica that was well has not stayed so.
+    """
+
+    def read() -> State:
+        return state_of([one.details for one in of_service(engine, name, project.service)], count)
+
+    state = read()
+    return state if state.is_well or wait_s <= 0 else wait_until_well(read, wait_s)
 
 
 def create_one_more(engine: Engine, project: Project, name: str) -> t.Tuple[t.List[Container], t.Optional[CommandFailed]]:

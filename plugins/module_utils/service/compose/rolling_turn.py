@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from ...errors import CommandFailed, DeadlineExceeded, RunbookError
@@ -53,6 +54,12 @@ class Turns:
     notes: t.List[str] = field(default_factory=list)
     touched: bool = False
 
+    @contextlib.contextmanager
+    def beside(self) -> t.Iterator["Turns"]:
+        """The same with a connection of its own to the engine, for a thread."""
+        with self.engine.another() as engine:
+            yield replace(self, engine=engine)
+
     def servers_of(self, container: Container) -> t.List[str]:
         """The servers of the proxy that lead to a replica and are to be drained."""
         if self.proxy is None or not container.is_running:
@@ -74,12 +81,16 @@ class Turns:
         if self.proxy is None or not servers:
             return
         if needs_others:
-            self._wait_for_others(self.proxy, servers, container)
+            self.wait_for_others(servers, container.name)
         self.journal.note(servers=list(servers))
         self.touched = True
         self.proxy.drain(servers)
+        self.wait_drained(container, servers)
+
+    def wait_drained(self, container: Container, servers: t.Sequence[str]) -> None:
+        """Wait for the end of the requests at a replica whose servers are drained."""
         began, quiet = time.monotonic(), 0
-        while quiet < 2:
+        while self.proxy is not None and servers and quiet < 2:
             left, passed = self.proxy.in_flight(servers), time.monotonic() - began
             quiet = 0 if left else quiet + 1
             if left and passed > self.limits.drain_s:
@@ -91,14 +102,19 @@ class Turns:
             self.progress.say(f"{container.name}: {left} requests in flight", passed, self.limits.drain_s, "s")
             time.sleep(_DRAIN_POLL_S)
 
-    def _wait_for_others(self, proxy: Proxy, servers: t.Sequence[str], container: Container) -> None:
+    def wait_for_others(self, servers: t.Sequence[str], name: str) -> None:
+        """See that another server of the proxy is up beside those of a replica, or several.
+
+        Raises:
+            RunbookError: None is.
+        """
         began = time.monotonic()
-        while not proxy.others_up(servers):
+        while self.proxy is not None and not self.proxy.others_up(servers):
             if time.monotonic() - began > _OTHERS_WAIT_S:
                 raise RunbookError(
-                    f"No other server of {proxy} is up beside that of {container.name}",
+                    f"No other server of {self.proxy} is up beside that of {name}",
                     why="taking it out would leave nobody to serve",
-                    next_step="bring the other replicas up first, or restart all at once (service_restart_way=all)",
+                    next_step="bring the other replicas up first",
                 )
             time.sleep(_POLL_S)
 

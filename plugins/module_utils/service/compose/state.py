@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ...checks.redaction import Redactor, clip
 from ..state import RUNNING, Replica, State
+from .containers import Container, parse
+from .journal import Journal
+from .limits_plan import present
 from .project import OPTIONS as PROJECT_OPTIONS
 from .project import containers_of, project_of
+from .rolling_plan import as_repaired
 
-OPTIONS = PROJECT_OPTIONS
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {**PROJECT_OPTIONS, "state_folder": {"type": "path"}}
 _REASON_CHARACTERS = 300
-_BILLION = 1_000_000_000
 
 
 def read(parameters: t.Mapping[str, t.Any]) -> State:
@@ -25,7 +29,33 @@ def read(parameters: t.Mapping[str, t.Any]) -> State:
         BadInput: They name none.
         CommandFailed, ToolMissing, DeadlineExceeded: The engine does not answer.
     """
-    return state_of(containers_of(project_of(parameters)), parameters.get("wanted"))
+    project = project_of(parameters)
+    found = as_left(containers_of(project), parameters.get("state_folder"))
+    return (state_of if project.service else whole_state_of)(found, parameters.get("wanted"))
+
+
+def as_left(containers: t.Sequence[t.Mapping[str, t.Any]], state_folder: t.Optional[str]) -> t.List[t.Mapping[str, t.Any]]:
+    """Replicas without what a rolling action that was killed has left beside them: as they are once that is put right."""
+    groups: t.Dict[t.Tuple[str, str], t.List[Container]] = {}
+    for one in map(parse, containers):
+        groups.setdefault(one.belongs_to, []).append(one)
+    read = {names: as_repaired(several, Journal.of(state_folder, *names).read()) for names, several in groups.items()}
+    return [one.details for several in read.values() for one in several]
+
+
+def whole_state_of(containers: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Optional[int] = None) -> State:
+    """The state of all services of a project: some do their work once, and end."""
+    replicas = state_of(containers).replicas
+    finished = [
+        one.exit_status == 0 and one.state == "exited" and restart_policy(container) in ("", "no", "on-failure")
+        for one, container in zip(replicas, containers)
+    ]
+    return State(wanted, tuple(replace(one, has_finished=has) for one, has in zip(replicas, finished)))
+
+
+def restart_policy(container: t.Mapping[str, t.Any]) -> str:
+    """When the engine starts a container again by itself."""
+    return str(((container.get("HostConfig") or {}).get("RestartPolicy") or {}).get("Name") or "")
 
 
 def state_of(containers: t.Sequence[t.Mapping[str, t.Any]], wanted: t.Optional[int] = None) -> State:
@@ -50,17 +80,9 @@ def replica_of(container: t.Mapping[str, t.Any]) -> Replica:
         restarts=int(container.get("RestartCount") or 0),
         exit_status=int(state.get("ExitCode") or 0) if status in ("exited", "dead", "restarting") else None,
         address=_address(container),
-        limits=limits_of(container.get("HostConfig") or {}),
+        limits={name: value for name, value in present(container).shown().items() if name != "memory_swap_bytes"},
         reason=_reason(state, health),
     )
-
-
-def limits_of(host_config: t.Mapping[str, t.Any]) -> t.Dict[str, t.Optional[float]]:
-    """Most memory (bytes) and processors of a container; null for no limit."""
-    memory, nano = int(host_config.get("Memory") or 0), int(host_config.get("NanoCpus") or 0)
-    quota, period = int(host_config.get("CpuQuota") or 0), int(host_config.get("CpuPeriod") or 0) or 100_000
-    cpus = nano / _BILLION if nano else quota / period if quota > 0 else None
-    return {"memory_bytes": memory or None, "cpus": cpus}
 
 
 def _moment(text: t.Any) -> str:

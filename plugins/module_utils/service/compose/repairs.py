@@ -1,0 +1,107 @@
+# Copyright (c) 2026, the sre.runbooks authors
+# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""Putting right what a rolling action has left that was killed."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ...errors import RunbookError
+from ..proxy import Proxy, Reach
+from .containers import Container, of_service
+from .rolling_model import SIDE_BY_SIDE, TURN
+from .rolling_plan import Repair, left_pattern, make_repairs
+from .rolling_turn import Turns
+from .successor import remove
+
+_NOTICES_S = 10.0
+"""Seconds within which a proxy notices that a replica is gone."""
+
+
+def planned_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[str]:
+    """What would be put right after a run that was killed, in sentences."""
+    pattern = left_pattern(containers, noted)
+    told = [repair.sentence for repair in make_repairs([one for one in containers if one is not pattern], noted)]
+    return [*told, f"An interrupted run had left {pattern.name}, which is removed"] if pattern else told
+
+
+def put_right(turns: Turns, project: str, service: str) -> t.List[Container]:
+    """Put right what a killed run has left; what was done is in the steps.
+
+    Returns:
+        The replicas as they are then.
+
+    Raises:
+        RunbookError: It cannot be put right.
+    """
+    noted = turns.journal.read()
+    containers = of_service(turns.engine, project, service)
+    pattern = left_pattern(containers, noted)
+    if pattern is not None:
+        remove(turns.engine, pattern.id, with_volumes=True)
+        turns.steps.append(f"An interrupted run had left {pattern.name}, which was never started: it is removed")
+    left = [one for one in containers if one is not pattern]
+    repairs = make_repairs(left, noted)
+    by_name = {one.name: one for one in left}
+    for repair in repairs:
+        turns.steps.append(repair.sentence)
+        _repair(turns, repair, by_name)
+    gone = [server for repair in repairs if repair.act == "open" and repair.name not in by_name for server in repair.servers]
+    release_gone(turns, [str(one) for one in noted.get("left") or ()], wait_s=0)
+    release_gone(turns, gone)
+    turns.journal.forget(*TURN, SIDE_BY_SIDE, "pattern", "pattern_beside")
+    return of_service(turns.engine, project, service) if repairs or pattern else containers
+
+
+def _repair(turns: Turns, repair: Repair, by_name: t.Mapping[str, Container]) -> None:
+    name, servers = repair.name, repair.servers
+    found, former = by_name.get(name), next((one for one in by_name.values() if one.is_former), None)
+    if repair.act == "go_back" and former is not None:
+        said = turns.bring_back(name, former.id, servers)
+        if "former" in turns.journal.read():
+            raise RunbookError("What an interrupted run has left cannot be put right", why=said, changed=True)
+        turns.notes.append(said)
+    elif repair.act == "finish" and former is not None and found is not None:
+        remove(turns.engine, former.id)
+        turns.run_again(found.id, name, servers)
+    elif repair.act == "start" and found is not None:
+        turns.notes.append(f"{name}: {turns.run_again(found.id, name, servers)}")
+    elif repair.act == "open" and found is not None and found.is_well:
+        turns.back_in(found.id, servers)
+    elif repair.act == "open" and found is not None and turns.proxy is not None:
+        release(turns.proxy, servers, found.reach)
+
+
+def release_gone(turns: Turns, servers: t.Sequence[str], wait_s: float = _NOTICES_S) -> None:
+    """Let the proxy use the servers of replicas that were removed for others, all at once: it notices their end at its own pace.
+
+    Those of which it has not are noted: the next run asks again.
+    """
+    if not servers:
+        return
+    left, why = list(servers), "nothing listens there now"
+    try:
+        left = release(turns.proxy, servers, Reach(), wait_s) if turns.proxy is not None else left
+    except RunbookError as error:
+        why = error.message
+    others = [str(one) for one in turns.journal.read().get("left") or () if one not in servers]
+    if left:
+        turns.notes.append(f"{turns.proxy or 'The proxy'} keeps {', '.join(left)} drained until the next run: {why}")
+    if left or others:
+        turns.journal.note(left=[*others, *left])
+    else:
+        turns.journal.forget("left")
+
+
+def release(proxy: Proxy, servers: t.Sequence[str], reach: Reach, wait_s: float = _NOTICES_S) -> t.List[str]:
+    """Let servers of a replica that is gone be used for others, as soon as the proxy has noticed; returns those of which it has not."""
+    left, until = list(servers), time.monotonic() + wait_s
+    while left:
+        left = proxy.ready(left, reach)
+        if not left or time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    return left
