@@ -37,7 +37,7 @@ class Service:
     """A folder of configuration in one of two states, and an environment file that only its owner may read."""
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
-        self.folder, self.home, self.conf = folder, home or folder / "home", folder / "conf"
+        self.folder, self.home, self.conf = folder, home or folder / "rollback_points", folder / "conf"
         self.write("a")
 
     def write(self, state: str, size: int = 3000) -> None:
@@ -57,13 +57,13 @@ class Service:
 
     def call(self, operation: str, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in OPTIONS.items()}
-        options.update(operation=operation, service="rag7", folder=str(self.home), paths=[str(self.conf)] if operation == "create" else [])
+        options.update(operation=operation, service="rag7", state_folder=str(self.home.parent), paths=[str(self.conf)] if operation == "create" else [])
         return operate({**options, **more}, False)
 
     def damaged(self) -> list[str]:
         """What is wrong with any of the points."""
         options = {name: told.get("default") for name, told in INFO_OPTIONS.items()}
-        told = inform({**options, "service": "rag7", "folder": str(self.home), "verify": True}, False)
+        told = inform({**options, "service": "rag7", "state_folder": str(self.home.parent), "verify": True}, False)
         return [problem for one in told["points"] for problem in one["problems"]]
 
     def leftovers(self) -> list[str]:
@@ -151,17 +151,17 @@ def test_a_killed_restore_is_done_whole_or_taken_back_whole(tmp_path: Path, tell
 @pytest.mark.needs_root
 def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Path) -> None:
     with small_disk(2) as disk:
-        service = Service(tmp_path, disk / "home")
+        service = Service(tmp_path, disk / "rollback_points")
         service.write("a", 100_000)
         with pytest.raises(NoSpace, match="The disk is full"):
             service.call("create")
-        assert (points_of(str(service.home)), [path.name for path in (disk / "home").iterdir() if not path.name.endswith(".lock")]) == (
+        assert (points_of(str(service.home)), [path.name for path in (disk / "rollback_points").iterdir() if not path.name.endswith(".lock")]) == (
             [],
             [],
         )
     with small_disk(2) as disk:
         (disk / "service").mkdir()
-        service = Service(disk / "service", tmp_path / "home2")
+        service = Service(disk / "service", tmp_path / "rollback_points")
         service.write("a", 30_000)
         point = service.call("create")["point"]
         service.write("b", 4000)

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place, swap, taking
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.objects import cleaned
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable, secrets_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import INFO_OPTIONS, OPTIONS, inform, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.survey import ABSENT, survey
@@ -30,7 +30,7 @@ class Service:
     """A service with a folder of configuration, an environment file, a link, and a file that is not there."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "home"
+        self.folder, self.home = folder, folder / "state" / "rollback_points"
         self.conf, self.env, self.link, self.later = folder / "conf.d", folder / ".env", folder / "current", folder / "later"
         (self.conf / "sub").mkdir(parents=True)
         (self.conf / "a.conf").write_text("limit=1\n")
@@ -43,7 +43,7 @@ class Service:
 
     def call(self, operation: str, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in OPTIONS.items()}
-        options.update(operation=operation, service="rag7", folder=str(self.home), **more)
+        options.update(operation=operation, service="rag7", state_folder=str(self.home.parent), **more)
         return operate(options, check_mode)
 
     def create(self, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]:
@@ -51,7 +51,7 @@ class Service:
 
     def info(self, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in INFO_OPTIONS.items()}
-        return inform({**options, "service": "rag7", "folder": str(self.home), **more}, False)
+        return inform({**options, "service": "rag7", "state_folder": str(self.home.parent), **more}, False)
 
     def disturb(self) -> None:
         (self.conf / "a.conf").write_text("limit=2\n")
@@ -69,7 +69,9 @@ class Service:
         return {one.path: one for one in survey([str(path) for path in self.roots])[0]}
 
     def names(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if self.home not in [path, *path.parents])
+        return sorted(
+            str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if self.home.parent not in [path, *path.parents]
+        )
 
 
 @pytest.fixture
@@ -240,10 +242,93 @@ def test_an_unfinished_change_is_remembered_until_it_is_settled(service: Service
     assert service.create(begins_change=True)["point"] != first["point"]
 
 
-def test_too_much_and_unreadable_input_is_refused_before_anything_is_written(service: Service) -> None:
+def test_a_change_after_a_killed_one_goes_back_to_what_both_replace(service: Service) -> None:
+    other = service.folder / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "x.conf").write_text("x=1\n")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"K": "b25l"}}
+    before = service.picture()
+    first = service.create(begins_change=True, run_id="RUN-1", objects=[CONFIG_MAP])
+    service.disturb()
+    # Nothing of what the first run left counts as former, where the folders of the second have files of the first in them, either.
+    service.roots += [other, service.folder / "current"]
+    again = service.create(begins_change=True, run_id="RUN-2", secret_objects=[json.dumps(secret)])
+    assert (again["changed"], again["point"] != first["point"], again["unfinished"]["run_id"]) == (True, True, "RUN-1")
+    assert service.info()["unfinished"]["point"] == again["point"]
+    assert service.create(begins_change=True)["point"] == again["point"]
+    then = survey([str(other)])[0]
+    (other / "x.conf").write_text("x=2\n")
+    (other / "deep").rmdir()
+    assert service.call("restore", point=again["point"])["changed"] is True
+    service.roots = service.roots[:4]
+    assert (service.picture(), survey([str(other)])[0]) == (before, then)
+    kept = service.info(with_objects=True, point=again["point"], verify=True)
+    assert [one["kind"] for one in kept["objects"]] == ["ConfigMap", "Secret"]
+    assert kept["points"][0]["problems"] == []
+
+
+def test_without_a_name_a_killed_change_is_taken_back_not_what_it_left_half_done(service: Service) -> None:
+    before = service.picture()
+    first = service.create(begins_change=True)
+    service.disturb()
+    assert service.create()["point"] != first["point"]
+    assert service.call("restore", check_mode=True)["point"] == first["point"]
+    assert service.info(with_objects=True)["points"][0]["id"] == first["point"]
+    service.call("restore")
+    assert service.picture() == before
+
+
+def test_before_a_restore_only_what_it_replaces_is_kept(service: Service) -> None:
+    point = service.create()["point"]
+    service.disturb()
+    # The Compose file may be what was lost.
+    broken = {"project_folder": str(service.folder), "compose_files": ["lost.yaml"], "environment_file": "", "project_name": ""}
+    safety = service.call("create", before_restore_of=point, begins_change=True, compose=broken)
+    done = service.call("restore", point=point)
+    assert (safety["images"], done["safety_point"]) == ([], safety["point"])
+
+
+def test_points_are_never_in_what_a_point_keeps(service: Service) -> None:
+    service.create()
+    for root in (service.folder, service.home, service.home.parent):
+        with pytest.raises(BadInput, match="rollback points themselves are in"):
+            service.call("create", paths=[str(root)])
+    assert len(points_of(str(service.home))) == 1
+
+
+def test_a_name_that_is_no_text_is_told_and_no_point_taken(service: Service) -> None:
+    odd = os.fsdecode(b"\xff.conf")
+    (service.conf / odd).write_text("x")
+    with pytest.raises(BadInput, match=r"no text in UTF-8.*xff\.conf"):
+        service.create()
+    (service.conf / odd).unlink()
+    (service.conf / "link").symlink_to(odd)
+    with pytest.raises(BadInput, match="no text in UTF-8"):
+        service.create()
+    assert points_of(str(service.home)) == []
+
+
+def test_what_cannot_be_put_back_is_told_with_where_its_files_are(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.create()
+    service.disturb()
+
+    def somebody_writes(_point: t.Any) -> None:
+        later = service.folder / "current"
+        later.unlink()
+        later.mkdir()
+        raise RunbookError("The files are not as the point has them")
+
+    monkeypatch.setattr(swap, "_must_be_as", somebody_writes)
+    with pytest.raises(RunbookError, match=r"could not be put back.*was a link then and is a folder now.*the files are in") as error:
+        service.call("restore")
+    assert (error.value.changed, service.info()["interrupted"]) == (True, True)
+
+
+def test_too_much_and_unreadable_input_is_refused_before_anything_is_written(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     (service.conf / "data").write_bytes(b"x" * 2000)
+    monkeypatch.setattr(taking, "MOST_BYTES", 1000)
     with pytest.raises(BadInput, match="too much for a rollback point"):
-        service.create(most_bytes=1000)
+        service.create()
     with pytest.raises(BadInput, match="Nothing is named"):
         service.call("create")
     with pytest.raises(BadInput, match="no absolute path"):
@@ -326,7 +411,10 @@ def test_the_cause_of_a_failure_is_one_line_without_secrets() -> None:
     assert cause({"msg": "It failed. ", "cmd": None}) == "It failed"
     said = cause({"msg": "non-zero return code", "cmd": ["/usr/bin/tool", "-x"], "rc": 3, "stderr": "bad\nvalue hush-4711"}, ["hush-4711"])
     assert said == "tool says: bad value ********"
-    assert cause({"msg": "x", "cmd": ["tool", "-x"], "rc": 3, "stderr": ""}) == "tool -x ended with status 3"
+    assert cause({"msg": "non-zero return code", "cmd": ["tool", "-x"], "rc": 3, "stderr": ""}) == "tool -x ended with status 3"
+    # A program that is not there: Ansible tells its command as one text, and the reason nowhere else.
+    missing = {"msg": "[Errno 2] No such file or directory: b'nginx'", "cmd": "nginx -t", "rc": 2, "stderr": ""}
+    assert cause(missing) == "nginx -t ended with status 2: [Errno 2] No such file or directory: b'nginx'"
     assert cause({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "this one"}]}) == "this one"
     assert cause({}) == "a task failed without a message"
 
@@ -390,6 +478,8 @@ def test_only_what_differs_is_patched_and_secret_values_are_not_told() -> None:
         patches(CONFIG_MAP, {}, {}, {"K": "x"}, [])
     with pytest.raises(BadInput, match="no key"):
         patches(CONFIG_MAP, {}, {"a b": "x"}, {}, [])
+    with pytest.raises(BadInput, match="OLD shall be set and removed at once"):
+        patches(CONFIG_MAP, secret, {}, {"OLD": "x"}, ["OLD"])
 
 
 def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:
@@ -398,6 +488,9 @@ def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:
     for wrong in ({"content": "x"}, {"path": "/a"}, {"path": "/a", "content": "x", "source": "y"}):
         with pytest.raises(BadInput, match="not described"):
             placed([wrong], [])
+    for nothing in (None, {"a": 1}, ["a"]):
+        with pytest.raises(BadInput, match="no text"):
+            placed([{"path": "/a", "content": nothing}], [])
     with pytest.raises(BadInput, match="not absolute"):
         placed([{"path": "a", "content": "x"}], [])
 
@@ -422,6 +515,33 @@ def test_files_are_placed_all_or_none(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="folder of the file is not there"):
         write({first: {"content": "third\n"}, str(tmp_path / "no" / "file"): {"content": "x"}})
     assert Path(first).read_text() == "new\n"
+
+
+def test_content_that_only_its_owner_shall_read_is_in_no_diff(tmp_path: Path) -> None:
+    path = str(tmp_path / "key.pem")
+    assert "hush-4711" not in str(write({path: {"content": "hush-4711\n", "mode": "0600"}}))
+    opened = write({path: {"content": "hush-4711\n", "mode": "0644"}}, check_mode=True)
+    assert (opened["changed"], "hush-4711" in str(opened)) == (True, False)
+
+
+def test_the_lines_of_secret_files_are_masked_like_secret_values() -> None:
+    files = [{"path": "/a", "secret_content": '{\n  "a": "hush-4711"\n}\n'}, {"path": "/b", "content": "plain-4711\n"}]
+    assert secrets_of({"A": 17}, files) == ["17", '"a": "hush-4711"']
+    said = cause({"msg": "non-zero return code", "cmd": ["tool"], "stderr": 'line 2: "a": "hush-4711" is odd'}, secrets_of({}, files))
+    assert said == "tool says: line 2: ******** is odd"
+
+
+def test_a_mode_that_yaml_has_read_as_a_number_is_refused(tmp_path: Path) -> None:
+    for mode in (str(0o640), "640", "0980", "7777", "rw"):
+        with pytest.raises(BadInput, match=r"is no file mode.*'0600'"):
+            write({str(tmp_path / "file"): {"content": "x", "mode": mode}})
+    assert write({str(tmp_path / "file"): {"content": "x", "mode": "0o640"}})["changed"] is True
+
+
+def test_a_pipe_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="a device or a pipe"):
+        write({str(tmp_path / "pipe"): {"content": "x"}})
 
 
 def test_files_written_before_a_failure_get_their_content_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
