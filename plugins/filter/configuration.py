@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable, secrets_of
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 
 
@@ -38,9 +38,14 @@ def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> 
         raise AnsibleFilterError(error.message) from error
 
 
-def configuration_cause(result: t.Any, secret_values: t.Any = None) -> str:
+def configuration_secrets(secret_values: t.Any, files: t.Any = ()) -> t.List[str]:
+    """What must be in no output."""
+    return secrets_of(secret_values or {}, files)
+
+
+def configuration_cause(result: t.Any, secrets: t.Any = ()) -> str:
     """Why a task failed."""
-    return cause(result or {}, (secret_values or {}).values())
+    return cause(result or {}, secrets)
 
 
 class FilterModule:
@@ -53,4 +58,5 @@ class FilterModule:
             "configuration_placed": configuration_placed,
             "configuration_patches": configuration_patches,
             "configuration_restorable": configuration_restorable,
+            "configuration_secrets": configuration_secrets,
         }

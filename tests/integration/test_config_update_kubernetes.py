@@ -139,6 +139,40 @@ def test_a_point_brings_back_the_objects_and_leaves_the_number_of_replicas(servi
     assert (again.status, changes(server)) == (0, []), again.output
 
 
+def test_only_what_is_configured_comes_back_where_the_service_shall_be_left_alone(
+    service: KubernetesService, server: KubernetesServer, tmp_path: Path
+) -> None:
+    kept = tmp_path / "prompts.txt"
+    kept.write_text("former\n")
+    service.variables["configuration_point_paths"] = [str(kept)]
+    # The default kind of a workload is that of the role service.
+    service.variables["service_kube_workload"] = {"name": "app"}
+    assert run(service, "rollback_point_create").status == 0
+    former, text = data(server), kept.read_text()
+    kept.write_text("other\n")
+    server.change("configmaps", "app-settings", {"data": {"NEW": "1"}})
+    server.change("deployments", "app", {"spec": {"template": {"metadata": {"annotations": {"note": "other"}}}}})
+    settle(server)
+    before = pods(server)
+    alone = {"confirm": "calendar", "configuration_point_apply": False}
+    predicted = run(service, "rollback_point_restore", "--check", **alone)
+    assert (predicted.status, "would be left alone" in predicted.output, kept.read_text()) == (0, True, "other\n"), predicted.output
+    restored = run(service, "rollback_point_restore", **alone)
+    assert (restored.status, "the service was left alone" in restored.output) == (0, True), restored.output
+    settle(server)
+    assert (data(server), kept.read_text(), pods(server)) == (former, text, before)
+    assert "changed=0" in run(service, "rollback_point_restore", **alone).output
+    # What cannot be validated never reaches a pod either.
+    refused = run(service, "rollback_point_restore", confirm="calendar", configuration_validate=[["test", "1", "-gt", "2"]])
+    assert "the service was not touched" in refused.message, refused.output
+    assert (data(server), pods(server)) == (former, before)
+    whole = run(service, "rollback_point_restore", confirm="calendar")
+    assert whole.status == 0, whole.output
+    settle(server)
+    assert "note" not in server.get("deployments", "app")["spec"]["template"]["metadata"].get("annotations", {})
+    assert not before & pods(server)
+
+
 def test_no_secret_is_in_any_record_or_point_that_others_may_read(service: KubernetesService) -> None:
     kept = 0
     for path in (Path(service.folder) / "state").rglob("*"):

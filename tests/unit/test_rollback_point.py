@@ -526,6 +526,9 @@ def test_content_that_only_its_owner_shall_read_is_in_no_diff(tmp_path: Path) ->
 
 def test_the_lines_of_secret_files_are_masked_like_secret_values() -> None:
     files = [{"path": "/a", "secret_content": '{\n  "a": "hush-4711"\n}\n'}, {"path": "/b", "content": "plain-4711\n"}]
+    assert secrets_of({}, [{"path": "/c", "content": "hush-4711", "secret": True}, {"path": "/d", "source": "d", "secret": True}]) == [
+        "hush-4711"
+    ]
     assert secrets_of({"A": 17}, files) == ["17", '"a": "hush-4711"']
     said = cause({"msg": "non-zero return code", "cmd": ["tool"], "stderr": 'line 2: "a": "hush-4711" is odd'}, secrets_of({}, files))
     assert said == "tool says: line 2: ******** is odd"

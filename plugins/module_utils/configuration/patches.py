@@ -145,9 +145,10 @@ def secrets_of(secret_values: t.Mapping[str, t.Any], files: t.Iterable[t.Mapping
 
     Args:
         secret_values: Secret values, by name.
-        files: Files as `placed` tells them.
+        files: Files as `placed` tells them, or takes them.
     """
-    lines = [line.strip() for one in files for line in str(one.get("secret_content", "")).splitlines()]
+    texts_of = [one.get("secret_content") or (one.get("content") if one.get("secret") else "") for one in files]
+    lines = [line.strip() for text in texts_of for line in str(text or "").splitlines()]
     # Shorter ones are brackets and words that stand elsewhere, too.
     return [str(value) for value in secret_values.values()] + [line for line in lines if len(line) >= _SHORTEST_LINE]
 
