@@ -117,7 +117,7 @@ def notes(host: Host) -> str:
 
 
 def test_a_unit_named_without_its_type_is_changed_and_one_that_does_not_run_need_not_run_behind_it(hosts: Hosts, host: Host) -> None:
-    single = {
+    single: dict[str, t.Any] = {
         "service_name": "single",
         "service_systemd_unit": "single",
         "service_replicas": {"normal": 1, "up": 1},
@@ -137,7 +137,7 @@ def test_when_one_host_fails_all_go_back(hosts: Hosts, host: Host) -> None:
     other = hosts.hosts[1]
     texts, running = [one(f"cat {FILE}") for one in hosts.hosts], [one.running() for one in hosts.hosts]
     host("touch /etc/only-here")
-    wanted = {"service_hosts": "app", "configuration_values": {"COLOUR": "orange"}}
+    wanted: dict[str, t.Any] = {"service_hosts": "app", "configuration_values": {"COLOUR": "orange"}}
     refused = hosts.run("config_update", configuration_validate=[["test", "-e", "/etc/only-here"]], **wanted)
     # The first host has the cause of the second.
     told = re.findall(r"could not be changed: test -e /etc/only-here ended with status 1", refused.output)

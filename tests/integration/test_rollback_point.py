@@ -74,7 +74,9 @@ class Service:
 
     def leftovers(self) -> list[str]:
         """Temporary names of any kind."""
-        found = [path.name for path in self.folder.rglob("*") if path.name.endswith((".partial", ".restoring", ".restore.json"))]
+        found = [
+            path.name for path in self.folder.rglob("*") if path.name.endswith((".partial", ".restoring", ".restore.json", ".outcome.json"))
+        ]
         return sorted(found)
 
 
@@ -172,9 +174,8 @@ def test_a_killed_restore_is_done_whole_or_taken_back_whole(tmp_path: Path, tell
         outcomes["taken back" if notes else "done" if service.picture() == then else "as before"] += 1
     told = ", ".join(f"{count} {what}" for what, count in outcomes.items())
     tell(f"kill -9 of rollback_point restore, {ROUNDS} runs, seed {SEED}: {hits} hit; {told}")
-    assert hits > ROUNDS // 4
-    # Few rounds may all have one outcome; with every fourth killed as a whole in the exchange, so many have both.
-    assert ROUNDS < ENOUGH or (outcomes["taken back"] and outcomes["done"])
+    # Few rounds may all miss, or have one outcome; of so many every fourth is killed as a whole in the exchange.
+    assert ROUNDS < ENOUGH or (hits > ROUNDS // 4 and outcomes["taken back"] and outcomes["done"])
 
 
 @pytest.mark.needs_root
@@ -216,7 +217,7 @@ def test_the_files_of_a_compose_project_are_those_that_compose_reads(
         monkeypatch.setenv(name, value)
     for name in (".env.prod", "plain.env", "odd$name.env"):
         (tmp_path / name).write_text("A=1\n")
-    own = {"image": "x", "env_file": [".env.${STAGE}", "plain.env", "odd$$name.env"]}
+    own: dict[str, t.Any] = {"image": "x", "env_file": [".env.${STAGE}", "plain.env", "odd$$name.env"]}
     (tmp_path / "own.yaml").write_text(json.dumps({"name": docker.name("files"), "services": {"app": own}}))
     (tmp_path / ".env").write_text("COMPOSE_FILE=own.yaml\nSTAGE=prod\n")
     options: dict[str, t.Any] = {"project_folder": str(tmp_path), "compose_files": [], "environment_file": "", "project_name": ""}

@@ -73,7 +73,8 @@ def of_compose(options: t.Mapping[str, t.Any]) -> Found:
     if not files or missing:
         why = f"{', '.join(missing)} is not there" if missing else f"{folder} has none of {', '.join(_BY_DEFAULT)}"
         raise BadInput("There is no Compose file", where=folder, why=why, next_step="correct the folder, or name the Compose files")
-    secret, notes = [environment], []
+    secret: t.List[str] = [environment]
+    notes: t.List[str] = []
     try:
         more, notes = _environment_files(project, folder)
         secret += more

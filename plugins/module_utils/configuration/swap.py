@@ -11,6 +11,7 @@ should the process itself die, the next run on the service does so.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import typing as t
@@ -32,9 +33,13 @@ def _journal(home: str, service: str) -> str:
     return os.path.join(home, f".{slug(service) or 'service'}.restore.json")
 
 
+def _outcome(home: str, service: str) -> str:
+    return os.path.join(home, f".{slug(service) or 'service'}.outcome.json")
+
+
 @contextmanager
 def nobody_else(home: str, service: str) -> t.Iterator[None]:
-    """Hold the lock of all that writes points of a service or restores one.
+    """Hold the lock of all that writes points of a service or restores one; what killed ones left half written goes first.
 
     Raises:
         LeaseHeld: Another run holds it.
@@ -42,6 +47,11 @@ def nobody_else(home: str, service: str) -> t.Iterator[None]:
     with locked(os.path.join(home, f".{slug(service) or 'service'}.lock"), wait_s=5.0) as free:
         if not free:
             raise LeaseHeld("Another run works with the rollback points of this service", where=service, next_step="wait for it, or end it")
+        for path in (_journal(home, service), _outcome(home, service)):
+            for left in glob.glob(f"{glob.escape(home)}/.{glob.escape(os.path.basename(path))}.*.partial"):
+                os.unlink(left)
+        if os.path.exists(_outcome(home, service)):
+            os.unlink(_outcome(home, service))
         yield
 
 
@@ -58,7 +68,7 @@ def swap(home: str, service: str, point: BackupSet, plan: SwapPlan, safety: Back
     write_json(journal, {"point": point.id, "safety": safety.id, "drafts": list(drafts.values()), "folders": made, "stage": "drafts"})
     in_own_session(
         partial(_work, home, service, point, plan, safety, drafts),
-        os.path.join(home, f".restore.{os.getpid()}.json"),
+        _outcome(home, service),
         what="The exchange of files",
         where=service,
         next_step="everything is as it was; mend the cause, then run the procedure again",
