@@ -43,11 +43,18 @@ def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> 
         raise AnsibleFilterError(error.message) from error
 
 
-def configuration_cause(result: t.Any, secret_values: t.Any = None) -> str:
+def configuration_secrets(secret_values: t.Any, files: t.Any = ()) -> t.List[str]:
+    """What must be in no output."""
+    from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import secrets_of
+
+    return secrets_of(secret_values or {}, files)
+
+
+def configuration_cause(result: t.Any, secrets: t.Any = ()) -> str:
     """Why a task failed."""
     from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause
 
-    return cause(result or {}, (secret_values or {}).values())
+    return cause(result or {}, secrets)
 
 
 class FilterModule:
@@ -60,4 +67,5 @@ class FilterModule:
             "configuration_placed": configuration_placed,
             "configuration_patches": configuration_patches,
             "configuration_restorable": configuration_restorable,
+            "configuration_secrets": configuration_secrets,
         }

@@ -41,7 +41,7 @@ options:
         description: The same for what nobody shall see.
         type: str
       mode:
-        description: Its mode, in octal. By default it keeps its own; a new file gets V(0644), one with secret content V(0600).
+        description: Its mode, in octal with a leading zero. By default it keeps its own; a new file gets V(0644), one with secret content V(0600).
         type: str
         default: ""
 seealso:

@@ -51,12 +51,8 @@ options:
     type: list
     elements: str
     default: []
-  expected_sha256:
-    description: SHA-256 that the file must have before it is changed. By default it is not asked for.
-    type: str
-    default: ""
   mode:
-    description: Mode of a file that is made, in octal. One that is there keeps its own.
+    description: Mode of a file that is made, in octal with a leading zero. One that is there keeps its own.
     type: str
     default: "0600"
 seealso:

@@ -22,6 +22,8 @@ description:
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.state
+  - sre.runbooks.configured_service
+  - sre.runbooks.unit
 attributes:
   check_mode:
     support: full
@@ -44,13 +46,14 @@ options:
     type: str
     required: true
   point:
-    description: For V(restore), the point. By default the newest that was not taken by a restore.
+    description:
+      - For V(restore), the point. By default the one that an unfinished change goes back to, else the newest that was not taken by a restore.
     type: str
     default: ""
   paths:
     description:
       - Files and folders to keep, by their absolute paths. One that is not there is kept as such, and V(restore) removes it. A folder is kept with all
-        that is in it.
+        that is in it; more than 100 MB in all are no configuration, and refused.
     type: list
     elements: path
     default: []
@@ -58,32 +61,6 @@ options:
     description: Those of them, or files in them, whose content is never shown. What only its owner may read, and environment files, never is.
     type: list
     elements: path
-    default: []
-  compose:
-    description: A Compose project whose files and running images are kept.
-    type: dict
-    suboptions:
-      project_folder:
-        description: Its folder.
-        type: path
-        required: true
-      compose_files:
-        description: Its Compose files, relative to the folder; by default those that Compose finds.
-        type: list
-        elements: str
-        default: []
-      environment_file:
-        description: The file with the variables of the Compose files, relative to the folder; by default C(.env).
-        type: str
-        default: ""
-      project_name:
-        description: Its name; by default as Compose names it.
-        type: str
-        default: ""
-  units:
-    description: Units of systemd that are kept with their drop-ins and environment files; of a template name its instances.
-    type: list
-    elements: str
     default: []
   objects:
     description: Objects of Kubernetes to keep, as M(kubernetes.core.k8s_info) returns them.
@@ -106,17 +83,16 @@ options:
   begins_change:
     description:
       - Whether a change begins with this point. A note says so until V(settle). When a run before this one was killed in the middle of its
-        change, the point that it had taken is returned, and no other is taken.
+        change, the point that it had taken is returned. Where that lacks something that is named now, one is taken that has both, the files of
+        the former as they were then.
     type: bool
     default: false
   before_restore_of:
-    description: The point whose restore this one precedes. Such a point is only restored when it is named.
+    description:
+      - The point whose restore this one precedes. It is taken of the files that the restore replaces, instead of those that are named, and is itself
+        only restored when it is named.
     type: str
     default: ""
-  most_bytes:
-    description: Sum of the sizes that is still taken for configuration, in bytes.
-    type: int
-    default: 100000000
   keep_last:
     description: For V(prune), how many of the newest points stay. The newest always does.
     type: int
@@ -125,9 +101,6 @@ options:
     description: For V(prune), points younger than so many days stay, too.
     type: int
     default: 30
-  folder:
-    description: Folder of the points. The default is C(rollback_points) in the state folder.
-    type: path
 seealso:
   - module: sre.runbooks.rollback_point_info
   - module: sre.runbooks.environment_file

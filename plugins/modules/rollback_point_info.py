@@ -21,7 +21,8 @@ options:
     type: str
     default: ""
   point:
-    description: One point. By default all; with O(with_objects) the newest that was not taken by a restore.
+    description:
+      - One point. By default all; with O(with_objects) the one that an unfinished change goes back to, else the newest that was not taken by a restore.
     type: str
     default: ""
   verify:
@@ -33,9 +34,6 @@ options:
       - Whether the objects of Kubernetes in the point are returned, to be applied again. They may hold secrets, so the task wants C(no_log).
     type: bool
     default: false
-  folder:
-    description: Folder of the points. The default is C(rollback_points) in the state folder.
-    type: path
 seealso:
   - module: sre.runbooks.rollback_point
 """

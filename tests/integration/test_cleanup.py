@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import Contents, create
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.taking import Contents, create
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import docker_cleanup, docker_engine, pods_cleanup
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.docker_model import Wishes

@@ -24,8 +24,8 @@ from integration.service_runs import Runs
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 HEALTH_TIMEOUT_S = 20
-DEFAULT_HEALTH_TIMEOUT_S = 100
-"""Of the role service; the measured time must be within it on a busy machine, too."""
+WORK_S = 30
+"""What the tasks of a run take beside waiting, on a busy machine."""
 SECRET = "hush-4711-secret"
 
 
@@ -95,14 +95,11 @@ def test_a_change_is_applied_and_a_second_run_changes_nothing(project: ComposePr
     nothing_is_left(runs, project)
 
 
-@pytest.mark.parametrize(
-    ("broken", "timeout_s"), [({"EXIT_STATUS": "3"}, 60), ({"HEALTH": "never"}, 4)], ids=["refuses to start", "is never healthy"]
-)
-def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
-    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None], broken: dict[str, str], timeout_s: int
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_health_timeout_for_each_way(
+    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
 ) -> None:
-    text, former, replicas = file.read_bytes(), said(project), project.picture()
-    done = runs.run("config_update", configuration_values=broken, service_health_timeout_s=timeout_s)
+    text, former, replicas, timeout_s = file.read_bytes(), said(project), project.picture(), 4
+    done = runs.run("config_update", configuration_values={"HEALTH": "never"}, service_health_timeout_s=timeout_s)
     assert done.status != 0
     assert "could not be applied" in done.message, done.output
     found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", done.message)
@@ -113,8 +110,8 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
     project.wait_healthy(2, 1)
     nothing_is_left(runs, project)
     assert SECRET not in done.output
-    tell(f"config_update on Compose, {broken}: serving again {found[1]} s after the change began (health timeout here {timeout_s} s)")
-    assert float(found[1]) < DEFAULT_HEALTH_TIMEOUT_S
+    tell(f"config_update on Compose, never healthy: serving again {found[1]} s after the change began (health timeout here {timeout_s} s)")
+    assert float(found[1]) < 2 * timeout_s + WORK_S
 
 
 def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:
@@ -122,8 +119,11 @@ def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProj
     refused = runs.run("config_update", configuration_values={"COLOUR": "red"}, configuration_validate=[["test", "1", "-gt", "2"]])
     assert "could not be changed" in refused.message and "the service was not touched" in refused.message, refused.output
     compose = (project.folder / "compose.yaml").read_text()
+    # Files may be named by their whole paths, too.
     broken = runs.run(
-        "config_update", configuration_files=[{"path": "compose.yaml", "content": compose.replace('"services"', '"servicez"')}]
+        "config_update",
+        configuration_files=[{"path": "compose.yaml", "content": compose.replace('"services"', '"servicez"')}],
+        service_compose_files=[str(project.folder / "compose.yaml")],
     )
     assert "servicez" in broken.message and "the service was not touched" in broken.message, broken.output
     assert (file.read_bytes(), (project.folder / "compose.yaml").read_text(), project.picture()) == (text, compose, before)
@@ -157,14 +157,22 @@ def below(pid: int) -> list[int]:
     return found
 
 
-def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(project: ComposeProject, runs: Runs, file: Path) -> None:
-    text, former = file.read_bytes(), said(project)
+def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(
+    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
+) -> None:
+    text, former, replicas, more = file.read_bytes(), said(project), project.picture(), project.folder / "more.conf"
     killed_when(runs, lambda: file.read_bytes() != text, configuration_values={"COLOUR": "violet"})
     assert b"violet" in file.read_bytes()
     # A later change that fails goes back to what there was before the one that was killed.
-    failed = runs.run("config_update", configuration_values={"EXIT_STATUS": "3"}, service_health_timeout_s=5)
-    assert "serves again" in failed.message, failed.output
-    assert (file.read_bytes(), said(project)) == (text, former)
+    # So does a file that only the later one places.
+    more.write_text("former\n")
+    placed = [{"path": more.name, "content": "other\n"}]
+    failed = runs.run("config_update", configuration_values={"EXIT_STATUS": "3"}, configuration_files=placed, service_health_timeout_s=5)
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", failed.message)
+    assert found, failed.output
+    tell(f"config_update on Compose, refuses to start: serving again {found[1]} s after the change began (health timeout here 5 s)")
+    assert (file.read_bytes(), said(project), more.read_text()) == (text, former, "former\n")
+    assert project.picture() == replicas
     # The same change again is completed, though the file says it already.
     killed_when(runs, lambda: file.read_bytes() != text, configuration_values={"COLOUR": "violet"})
     done = runs.run("config_update", configuration_values={"COLOUR": "violet"})
@@ -194,7 +202,15 @@ def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, ru
     assert SECRET not in "".join(one.output for one in (taken, restored, again, listed, pruned))
 
 
-def test_no_secret_is_in_any_record(runs: Runs) -> None:
+@pytest.fixture
+def recorded(runs: Runs) -> Runs:
+    """Runs of which one was given the secret."""
+    assert runs.run("config_update", configuration_secret_values={"GREETING": SECRET}).status == 0
+    return runs
+
+
+def test_no_secret_is_in_any_record(recorded: Runs) -> None:
+    runs = recorded
     assert runs.records()
     for path in (runs.folder / "state").rglob("*"):
         if path.is_file() and "rollback_points" not in path.parts:

@@ -20,21 +20,24 @@ from integration.containers import Docker
 from integration.systemd_hosts import Host, Hosts, systemd_hosts
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
-DEFAULT_HEALTH_TIMEOUT_S = 100
+WORK_S = 30
+"""What the tasks of a run take beside waiting, on a busy machine."""
 SECRET = "hush-4711-secret"
 FILE = "/etc/app.env"
 DROP_IN = "/etc/systemd/system/app@.service.d/50-limits.conf"
+BROKEN = {"path": "/etc/systemd/system/single.service.d/50-broken.conf", "content": "[Service]\nExecStartPre=/bin/false\n"}
 PORTS = (8001, 8002, 8003)
 
 
 @pytest.fixture(scope="module")
 def hosts(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
-    """A host with three instances of a template."""
-    with systemd_hosts(docker, tmp_path_factory.mktemp("hosts"), 1, pytest.skip) as found:
+    """Two hosts with three instances of a template each. But for one test all is done on the first."""
+    with systemd_hosts(docker, tmp_path_factory.mktemp("hosts"), 2, pytest.skip) as found:
         found.variables["configuration_environment_file"] = FILE
-        found.hosts[0].write(FILE, "# of the service\nCOLOUR=green\n")
-        found.hosts[0].write(DROP_IN, "[Service]\nLimitNOFILE=8192\n")
-        found.hosts[0]("chmod 0640 /etc/app.env && systemctl daemon-reload && systemctl restart 'app@*.service'")
+        for one in found.hosts:
+            one.write(FILE, "# of the service\nCOLOUR=green\n")
+            one.write(DROP_IN, "[Service]\nLimitNOFILE=8192\n")
+            one("chmod 0640 /etc/app.env && systemctl daemon-reload && systemctl restart 'app@*.service'")
         yield found
 
 
@@ -67,7 +70,7 @@ def test_variables_and_a_drop_in_reach_every_unit_and_a_second_run_changes_nothi
     assert SECRET not in predicted.output + done.output + again.output
 
 
-def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_health_timeout_for_each_way(
     hosts: Hosts, host: Host, tell: Callable[[str], None]
 ) -> None:
     text, former, limit = host(f"cat {FILE} {DROP_IN}"), colours(host), host.properties("app@02.service", "LimitNOFILE")
@@ -83,7 +86,7 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
     assert host.properties("app@02.service", "LimitNOFILE") == limit
     assert not host("find /var/lib/sre-runbooks/rollback_points -maxdepth 1 -name '.*.json'").strip()
     tell(f"config_update on systemd: the old configuration serves {found[1]} s after the change began (health timeout here 10 s)")
-    assert float(found[1]) < DEFAULT_HEALTH_TIMEOUT_S
+    assert float(found[1]) < 2 * hosts.variables["service_health_timeout_s"] + WORK_S
 
 
 def test_a_unit_that_systemd_does_not_understand_is_never_applied(hosts: Hosts, host: Host) -> None:
@@ -94,15 +97,57 @@ def test_a_unit_that_systemd_does_not_understand_is_never_applied(hosts: Hosts, 
 
 
 def test_a_point_keeps_units_drop_ins_and_environment_files_and_brings_them_back(hosts: Hosts, host: Host) -> None:
-    text, former = host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service"), colours(host)
+    host.write("/etc/app.d/more.env", "MORE=1\n")
+    host.write(f"{DROP_IN}.more.conf", "[Service]\nEnvironmentFile=/etc/app.d/*.env\n")
+    host("systemctl daemon-reload")
+    text, former = host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service /etc/app.d/more.env"), colours(host)
     taken = hosts.run("rollback_point_create")
     assert taken.status == 0, taken.output
-    host(f"rm {DROP_IN}; echo COLOUR=grey > {FILE}; touch /etc/systemd/system/app@.service.d/99-more.conf")
+    host(f"rm {DROP_IN} /etc/app.d/more.env; echo COLOUR=grey > {FILE}; touch /etc/systemd/system/app@.service.d/99-more.conf")
     restored = hosts.run("rollback_point_restore", confirm="app")
     assert restored.status == 0, restored.output
-    assert host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service") == text
-    assert host("ls /etc/systemd/system/app@.service.d").split() == ["50-limits.conf"]
+    assert host(f"cat {FILE} {DROP_IN} /etc/systemd/system/app@.service /etc/app.d/more.env") == text
+    assert host("ls /etc/systemd/system/app@.service.d").split() == ["50-limits.conf", "50-limits.conf.more.conf"]
     assert colours(host) == former
+
+
+def notes(host: Host) -> str:
+    """Notes of changes that have not ended."""
+    return host("find /var/lib/sre-runbooks/rollback_points -maxdepth 1 -name '.*.json' 2>/dev/null || true").strip()
+
+
+def test_a_unit_named_without_its_type_is_changed_and_one_that_does_not_run_need_not_run_behind_it(hosts: Hosts, host: Host) -> None:
+    single: dict[str, t.Any] = {
+        "service_name": "single",
+        "service_systemd_unit": "single",
+        "service_replicas": {"normal": 1, "up": 1},
+        "service_ready_checks": [],
+    }
+    host("systemctl start single.service")
+    done = hosts.run("config_update", configuration_values={"COLOUR": "violet"}, **single)
+    assert (done.status, [line.split()[0] for line in host.answers(8099)]) == (0, ["violet"]), done.output
+    host("systemctl stop single.service; mkdir -p /etc/systemd/system/single.service.d")
+    text = host(f"cat {FILE}")
+    stopped = hosts.run("config_update", configuration_values={"COLOUR": "white"}, configuration_files=[BROKEN], **single)
+    assert "(the service did not run before)" in stopped.message, stopped.output
+    assert (host(f"cat {FILE}"), notes(host)) == (text, "")
+
+
+def test_when_one_host_fails_all_go_back(hosts: Hosts, host: Host) -> None:
+    other = hosts.hosts[1]
+    texts, running = [one(f"cat {FILE}") for one in hosts.hosts], [one.running() for one in hosts.hosts]
+    host("touch /etc/only-here")
+    wanted: dict[str, t.Any] = {"service_hosts": "app", "configuration_values": {"COLOUR": "orange"}}
+    refused = hosts.run("config_update", configuration_validate=[["test", "-e", "/etc/only-here"]], **wanted)
+    # The first host has the cause of the second.
+    told = re.findall(r"could not be changed: test -e /etc/only-here ended with status 1", refused.output)
+    assert (refused.status != 0, len(told) >= 2) == (True, True), refused.output
+    assert ([one(f"cat {FILE}") for one in hosts.hosts], [notes(one) for one in hosts.hosts]) == (texts, ["", ""]), refused.output
+    other.bash("mkdir /etc/odd && touch $'/etc/odd/\\xff.conf'")
+    unkept = hosts.run("config_update", configuration_point_paths=["/etc/odd"], **wanted)
+    assert "could not be kept: A name is no text in UTF-8" in unkept.output and "Nothing was changed" in unkept.output, unkept.output
+    assert ([one(f"cat {FILE}") for one in hosts.hosts], [notes(one) for one in hosts.hosts]) == (texts, ["", ""]), unkept.output
+    assert [one.running() for one in hosts.hosts] == running
 
 
 NASTY = [

@@ -24,20 +24,24 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.environment import plan, read
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import INFO_OPTIONS, OPTIONS, inform, operate
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.sources import Found, of_compose
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.validity import operate as check
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace
 from integration.containers import Docker
 from integration.faults import ROUNDS, SEED
 from integration.test_disk_full import small_disk
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 FILES = 40
+ENOUGH = 16
+"""Rounds from which on every outcome of a killed restore is expected."""
 
 
 class Service:
     """A folder of configuration in one of two states, and an environment file that only its owner may read."""
 
     def __init__(self, folder: Path, home: Path | None = None) -> None:
-        self.folder, self.home, self.conf = folder, home or folder / "home", folder / "conf"
+        self.folder, self.home, self.conf = folder, home or folder / "rollback_points", folder / "conf"
         self.write("a")
 
     def write(self, state: str, size: int = 3000) -> None:
@@ -57,18 +61,22 @@ class Service:
 
     def call(self, operation: str, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in OPTIONS.items()}
-        options.update(operation=operation, service="rag7", folder=str(self.home), paths=[str(self.conf)] if operation == "create" else [])
+        options.update(
+            operation=operation, service="rag7", state_folder=str(self.home.parent), paths=[str(self.conf)] if operation == "create" else []
+        )
         return operate({**options, **more}, False)
 
     def damaged(self) -> list[str]:
         """What is wrong with any of the points."""
         options = {name: told.get("default") for name, told in INFO_OPTIONS.items()}
-        told = inform({**options, "service": "rag7", "folder": str(self.home), "verify": True}, False)
+        told = inform({**options, "service": "rag7", "state_folder": str(self.home.parent), "verify": True}, False)
         return [problem for one in told["points"] for problem in one["problems"]]
 
     def leftovers(self) -> list[str]:
         """Temporary names of any kind."""
-        found = [path.name for path in self.folder.rglob("*") if path.name.endswith((".partial", ".restoring", ".restore.json"))]
+        found = [
+            path.name for path in self.folder.rglob("*") if path.name.endswith((".partial", ".restoring", ".restore.json", ".outcome.json"))
+        ]
         return sorted(found)
 
 
@@ -110,12 +118,33 @@ def seconds(work: Callable[[], t.Any]) -> float:
     return time.monotonic() - began
 
 
+def undisturbed(work: Callable[[], t.Any], journal: Path) -> tuple[float, float]:
+    """Seconds that the whole takes, and that its journal is there: the time of the exchange."""
+    pid, began = os.fork(), time.monotonic()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            work()
+        os._exit(0)
+    seen = []
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        seen += [time.monotonic()] if journal.exists() else []
+    os.waitpid(pid, 0)
+    return time.monotonic() - began, seen[-1] - seen[0]
+
+
+def spread(rounds: int, chance: random.Random) -> list[float]:
+    """Moments from 0 to 1, one in each of as many equal parts, in random order."""
+    moments = [(number + chance.random()) / rounds for number in range(rounds)]
+    chance.shuffle(moments)
+    return moments
+
+
 def test_a_killed_creation_leaves_no_half_point_and_the_next_run_cleans_up(tmp_path: Path, tell: Callable[[str], None]) -> None:
     service, chance, hits = Service(tmp_path), random.Random(SEED), 0
     whole_s = seconds(lambda: service.call("create"))
-    for number in range(ROUNDS):
+    for number, part in enumerate(spread(ROUNDS, chance)):
         service.write("ab"[number % 2], 3000 + number)
-        hits += killed(lambda: service.call("create"), chance.uniform(0, whole_s), whole=True)
+        hits += killed(lambda: service.call("create"), part * whole_s, whole=True)
         assert not service.damaged(), SEED
         service.write("ab"[number % 2], 4000 + number)
         assert service.call("create")["changed"] is True
@@ -129,11 +158,11 @@ def test_a_killed_restore_is_done_whole_or_taken_back_whole(tmp_path: Path, tell
     point, then = service.call("create")["point"], service.picture()
     service.write("b")
     now = service.picture()
-    whole_s, journal, exchange_s = seconds(lambda: service.call("restore")), service.home / ".rag7.restore.json", 0.02
-    for number in range(ROUNDS):
+    journal, spans = service.home / ".rag7.restore.json", undisturbed(lambda: service.call("restore"), service.home / ".rag7.restore.json")
+    for number, part in enumerate(spread(ROUNDS, chance)):
         service.write("b")
         whole, in_exchange = number % 2 == 0, number % 4 < 2
-        moment_s = chance.uniform(0, exchange_s if in_exchange else whole_s)
+        moment_s = part * spans[in_exchange]
         hits += killed(lambda: service.call("restore", point=point), moment_s, whole=whole, since=journal if in_exchange else None)
         found = service.picture()
         if not whole:  # the exchange goes on in a process of its own
@@ -145,23 +174,27 @@ def test_a_killed_restore_is_done_whole_or_taken_back_whole(tmp_path: Path, tell
         outcomes["taken back" if notes else "done" if service.picture() == then else "as before"] += 1
     told = ", ".join(f"{count} {what}" for what, count in outcomes.items())
     tell(f"kill -9 of rollback_point restore, {ROUNDS} runs, seed {SEED}: {hits} hit; {told}")
-    assert hits > ROUNDS // 4 and outcomes["taken back"] and outcomes["done"]
+    # Few rounds may all miss, or have one outcome; of so many every fourth is killed as a whole in the exchange.
+    assert ROUNDS < ENOUGH or (hits > ROUNDS // 4 and outcomes["taken back"] and outcomes["done"])
 
 
 @pytest.mark.needs_root
 def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Path) -> None:
     with small_disk(2) as disk:
-        service = Service(tmp_path, disk / "home")
+        service = Service(tmp_path, disk / "rollback_points")
         service.write("a", 100_000)
         with pytest.raises(NoSpace, match="The disk is full"):
             service.call("create")
-        assert (points_of(str(service.home)), [path.name for path in (disk / "home").iterdir() if not path.name.endswith(".lock")]) == (
+        assert (
+            points_of(str(service.home)),
+            [path.name for path in (disk / "rollback_points").iterdir() if not path.name.endswith(".lock")],
+        ) == (
             [],
             [],
         )
     with small_disk(2) as disk:
         (disk / "service").mkdir()
-        service = Service(disk / "service", tmp_path / "home2")
+        service = Service(disk / "service", tmp_path / "rollback_points")
         service.write("a", 30_000)
         point = service.call("create")["point"]
         service.write("b", 4000)
@@ -174,6 +207,34 @@ def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Pat
         assert (service.picture(), service.leftovers()) == (before, [])
         (disk / "filler").unlink()
         assert service.call("restore", point=point)["changed"] is True
+
+
+@pytest.mark.docker
+def test_the_files_of_a_compose_project_are_those_that_compose_reads(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in docker.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in (".env.prod", "plain.env", "odd$name.env"):
+        (tmp_path / name).write_text("A=1\n")
+    own: dict[str, t.Any] = {"image": "x", "env_file": [".env.${STAGE}", "plain.env", "odd$$name.env"]}
+    (tmp_path / "own.yaml").write_text(json.dumps({"name": docker.name("files"), "services": {"app": own}}))
+    (tmp_path / ".env").write_text("COMPOSE_FILE=own.yaml\nSTAGE=prod\n")
+    options: dict[str, t.Any] = {"project_folder": str(tmp_path), "compose_files": [], "environment_file": "", "project_name": ""}
+    names = ["own.yaml", ".env", ".env.prod", "plain.env", "odd$name.env"]
+    assert of_compose(options) == Found([str(tmp_path / name) for name in names], [str(tmp_path / name) for name in names[1:]], [], (), [])
+    # Whole names are taken as they are, and validated as they are.
+    whole = {**options, "compose_files": [str(tmp_path / "own.yaml")]}
+    assert of_compose(whole) == of_compose(options)
+    assert check({"compose": whole, "unit": "", "instances": []}, False)["changed"] is False
+    # What cannot be put in is told, and the rest is kept.
+    own["labels"] = {"a": "${NEEDED:?must be set}"}
+    (tmp_path / "own.yaml").write_text(json.dumps({"name": docker.name("files"), "services": {"app": own}}))
+    found = of_compose(whole)
+    assert str(tmp_path / "plain.env") in found.paths and str(tmp_path / ".env.${STAGE}") not in found.paths
+    assert any(".env.${STAGE} is not kept" in note for note in found.notes)
+    with pytest.raises(BadInput, match=r"does not take the project's files.*must be set"):
+        check({"compose": whole, "unit": "", "instances": []}, False)
 
 
 NASTY = [

@@ -178,7 +178,6 @@ def run(path: Path, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]
         "values": {},
         "secret_values": {},
         "remove": [],
-        "expected_sha256": "",
         "mode": "0600",
     }
     return operate({"path": str(path), **defaults, **more}, check_mode)
@@ -223,8 +222,6 @@ def test_secret_values_are_in_no_result(tmp_path: Path) -> None:
 def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / ".env"
     path.write_text("A=1\n")
-    with pytest.raises(RunbookError, match="not the one that was looked at before"):
-        run(path, values={"A": "2"}, expected_sha256="0" * 64)
     looked = in_place.present
 
     def somebody_writes(name: str, mode: int = 0o600) -> in_place.Present:

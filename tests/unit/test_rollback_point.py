@@ -16,9 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration import swap, taking
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.objects import cleaned
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import INFO_OPTIONS, OPTIONS, inform, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.survey import ABSENT, survey
@@ -30,7 +29,7 @@ class Service:
     """A service with a folder of configuration, an environment file, a link, and a file that is not there."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.home = folder, folder / "home"
+        self.folder, self.home = folder, folder / "state" / "rollback_points"
         self.conf, self.env, self.link, self.later = folder / "conf.d", folder / ".env", folder / "current", folder / "later"
         (self.conf / "sub").mkdir(parents=True)
         (self.conf / "a.conf").write_text("limit=1\n")
@@ -43,7 +42,7 @@ class Service:
 
     def call(self, operation: str, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in OPTIONS.items()}
-        options.update(operation=operation, service="rag7", folder=str(self.home), **more)
+        options.update(operation=operation, service="rag7", state_folder=str(self.home.parent), **more)
         return operate(options, check_mode)
 
     def create(self, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]:
@@ -51,7 +50,7 @@ class Service:
 
     def info(self, **more: t.Any) -> dict[str, t.Any]:
         options = {name: told.get("default") for name, told in INFO_OPTIONS.items()}
-        return inform({**options, "service": "rag7", "folder": str(self.home), **more}, False)
+        return inform({**options, "service": "rag7", "state_folder": str(self.home.parent), **more}, False)
 
     def disturb(self) -> None:
         (self.conf / "a.conf").write_text("limit=2\n")
@@ -69,7 +68,9 @@ class Service:
         return {one.path: one for one in survey([str(path) for path in self.roots])[0]}
 
     def names(self) -> list[str]:
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if self.home not in [path, *path.parents])
+        return sorted(
+            str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if self.home.parent not in [path, *path.parents]
+        )
 
 
 @pytest.fixture
@@ -240,10 +241,93 @@ def test_an_unfinished_change_is_remembered_until_it_is_settled(service: Service
     assert service.create(begins_change=True)["point"] != first["point"]
 
 
-def test_too_much_and_unreadable_input_is_refused_before_anything_is_written(service: Service) -> None:
+def test_a_change_after_a_killed_one_goes_back_to_what_both_replace(service: Service) -> None:
+    other = service.folder / "other"
+    (other / "deep").mkdir(parents=True)
+    (other / "x.conf").write_text("x=1\n")
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"K": "b25l"}}
+    before = service.picture()
+    first = service.create(begins_change=True, run_id="RUN-1", objects=[CONFIG_MAP])
+    service.disturb()
+    # Nothing of what the first run left counts as former, where the folders of the second have files of the first in them, either.
+    service.roots += [other, service.folder / "current"]
+    again = service.create(begins_change=True, run_id="RUN-2", secret_objects=[json.dumps(secret)])
+    assert (again["changed"], again["point"] != first["point"], again["unfinished"]["run_id"]) == (True, True, "RUN-1")
+    assert service.info()["unfinished"]["point"] == again["point"]
+    assert service.create(begins_change=True)["point"] == again["point"]
+    then = survey([str(other)])[0]
+    (other / "x.conf").write_text("x=2\n")
+    (other / "deep").rmdir()
+    assert service.call("restore", point=again["point"])["changed"] is True
+    service.roots = service.roots[:4]
+    assert (service.picture(), survey([str(other)])[0]) == (before, then)
+    kept = service.info(with_objects=True, point=again["point"], verify=True)
+    assert [one["kind"] for one in kept["objects"]] == ["ConfigMap", "Secret"]
+    assert kept["points"][0]["problems"] == []
+
+
+def test_without_a_name_a_killed_change_is_taken_back_not_what_it_left_half_done(service: Service) -> None:
+    before = service.picture()
+    first = service.create(begins_change=True)
+    service.disturb()
+    assert service.create()["point"] != first["point"]
+    assert service.call("restore", check_mode=True)["point"] == first["point"]
+    assert service.info(with_objects=True)["points"][0]["id"] == first["point"]
+    service.call("restore")
+    assert service.picture() == before
+
+
+def test_before_a_restore_only_what_it_replaces_is_kept(service: Service) -> None:
+    point = service.create()["point"]
+    service.disturb()
+    # The Compose file may be what was lost.
+    broken = {"project_folder": str(service.folder), "compose_files": ["lost.yaml"], "environment_file": "", "project_name": ""}
+    safety = service.call("create", before_restore_of=point, begins_change=True, compose=broken)
+    done = service.call("restore", point=point)
+    assert (safety["images"], done["safety_point"]) == ([], safety["point"])
+
+
+def test_points_are_never_in_what_a_point_keeps(service: Service) -> None:
+    service.create()
+    for root in (service.folder, service.home, service.home.parent):
+        with pytest.raises(BadInput, match="rollback points themselves are in"):
+            service.call("create", paths=[str(root)])
+    assert len(points_of(str(service.home))) == 1
+
+
+def test_a_name_that_is_no_text_is_told_and_no_point_taken(service: Service) -> None:
+    odd = os.fsdecode(b"\xff.conf")
+    (service.conf / odd).write_text("x")
+    with pytest.raises(BadInput, match=r"no text in UTF-8.*xff\.conf"):
+        service.create()
+    (service.conf / odd).unlink()
+    (service.conf / "link").symlink_to(odd)
+    with pytest.raises(BadInput, match="no text in UTF-8"):
+        service.create()
+    assert points_of(str(service.home)) == []
+
+
+def test_what_cannot_be_put_back_is_told_with_where_its_files_are(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.create()
+    service.disturb()
+
+    def somebody_writes(_point: t.Any) -> None:
+        later = service.folder / "current"
+        later.unlink()
+        later.mkdir()
+        raise RunbookError("The files are not as the point has them")
+
+    monkeypatch.setattr(swap, "_must_be_as", somebody_writes)
+    with pytest.raises(RunbookError, match=r"could not be put back.*was a link then and is a folder now.*the files are in") as error:
+        service.call("restore")
+    assert (error.value.changed, service.info()["interrupted"]) == (True, True)
+
+
+def test_too_much_and_unreadable_input_is_refused_before_anything_is_written(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     (service.conf / "data").write_bytes(b"x" * 2000)
+    monkeypatch.setattr(taking, "MOST_BYTES", 1000)
     with pytest.raises(BadInput, match="too much for a rollback point"):
-        service.create(most_bytes=1000)
+        service.create()
     with pytest.raises(BadInput, match="Nothing is named"):
         service.call("create")
     with pytest.raises(BadInput, match="no absolute path"):
@@ -304,33 +388,6 @@ def test_objects_are_kept_without_what_the_server_writes_and_secrets_only_given_
     assert cleaned(kept[0]) == kept[0]
 
 
-def test_a_workload_comes_back_as_it_was_but_for_its_replicas_and_restarts() -> None:
-    def workload(image: str, replicas: int, **annotations: str) -> dict[str, t.Any]:
-        template = {"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "app", "image": image}]}}
-        metadata = {"name": "api", "namespace": "n", "annotations": {"team": "platform"}}
-        spec = {"replicas": replicas, "template": template}
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
-
-    restarted = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    kept, now = workload("app:1", 3, note="a"), workload("app:1", 5, note="a", **restarted)
-    assert restorable([kept], [now]) == []
-    now["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2"
-    back = restorable([kept], [now])[0]
-    assert back["spec"]["template"]["spec"]["containers"][0]["image"] == "app:1"
-    assert (back["spec"]["replicas"], back["spec"]["template"]["metadata"]["annotations"]) == (5, {"note": "a", **restarted})
-    assert restorable([kept], []) == [kept]
-    assert restorable([kept], [now], ["ConfigMap"]) == []
-
-
-def test_the_cause_of_a_failure_is_one_line_without_secrets() -> None:
-    assert cause({"msg": "It failed. ", "cmd": None}) == "It failed"
-    said = cause({"msg": "non-zero return code", "cmd": ["/usr/bin/tool", "-x"], "rc": 3, "stderr": "bad\nvalue hush-4711"}, ["hush-4711"])
-    assert said == "tool says: bad value ********"
-    assert cause({"msg": "x", "cmd": ["tool", "-x"], "rc": 3, "stderr": ""}) == "tool -x ended with status 3"
-    assert cause({"msg": "One or more items failed", "results": [{"failed": False}, {"failed": True, "msg": "this one"}]}) == "this one"
-    assert cause({}) == "a task failed without a message"
-
-
 TREES = st.dictionaries(
     st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join), st.one_of(st.none(), st.binary(max_size=3)), max_size=6
 )
@@ -376,65 +433,3 @@ def test_whatever_became_of_a_folder_it_comes_back_or_nothing_is_changed(
         with pytest.raises(BadInput):
             service.call("restore")
         assert service.picture() == present
-
-
-def test_only_what_differs_is_patched_and_secret_values_are_not_told() -> None:
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"K": "b25l", "OLD": "eA=="}}
-    change = patches(CONFIG_MAP, secret, {"LIMIT": 1, "MORE": True}, {"K": "two"}, ["OLD"])
-    assert change["config_map"]["data"] == {"MORE": "true"}
-    assert change["secret"]["data"] == {"K": "dHdv", "OLD": None}
-    assert (change["added"], change["updated"], change["removed"]) == (["MORE"], ["K"], ["OLD"])
-    assert "two" not in change["before"] + change["after"] and "dHdv" not in change["after"]
-    assert patches(CONFIG_MAP, {}, {"LIMIT": "1"}, {}, ["OLD"])["changed"] is False
-    with pytest.raises(BadInput, match="service_kube_secret"):
-        patches(CONFIG_MAP, {}, {}, {"K": "x"}, [])
-    with pytest.raises(BadInput, match="no key"):
-        patches(CONFIG_MAP, {}, {"a b": "x"}, {}, [])
-
-
-def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:
-    files: list[dict[str, t.Any]] = [{"path": "a", "content": 1}, {"path": "/b", "source": "x", "secret": True, "mode": "0640"}]
-    assert placed(files, ["text"], "/srv") == [{"path": "/srv/a", "content": "1"}, {"path": "/b", "secret_content": "text", "mode": "0640"}]
-    for wrong in ({"content": "x"}, {"path": "/a"}, {"path": "/a", "content": "x", "source": "y"}):
-        with pytest.raises(BadInput, match="not described"):
-            placed([wrong], [])
-    with pytest.raises(BadInput, match="not absolute"):
-        placed([{"path": "a", "content": "x"}], [])
-
-
-def write(files: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
-    empty: dict[str, t.Any] = {"content": None, "secret_content": None, "mode": ""}
-    return change_files.operate({"files": [{**empty, "path": path, **told} for path, told in files.items()]}, check_mode)
-
-
-def test_files_are_placed_all_or_none(tmp_path: Path) -> None:
-    first, second = str(tmp_path / "first"), str(tmp_path / "second")
-    Path(first).write_text("old\n")
-    Path(first).chmod(0o640)
-    wanted: dict[str, t.Any] = {first: {"content": "new\n"}, second: {"secret_content": "hidden-1\n"}}
-    predicted = write(wanted, check_mode=True)
-    assert not Path(second).exists()
-    assert predicted == write(wanted)
-    assert "hidden-1" not in str(predicted)
-    assert [stat.S_IMODE(Path(path).stat().st_mode) for path in (first, second)] == [0o640, 0o600]
-    assert write(wanted)["changed"] is False
-    assert write({first: {"content": "new\n", "mode": "0600"}})["diff"][0]["after"].startswith(("mode", "(other"))
-    with pytest.raises(BadInput, match="folder of the file is not there"):
-        write({first: {"content": "third\n"}, str(tmp_path / "no" / "file"): {"content": "x"}})
-    assert Path(first).read_text() == "new\n"
-
-
-def test_files_written_before_a_failure_get_their_content_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [tmp_path / name for name in ("a", "b", "c")]
-    paths[0].write_text("old\n")
-    really = in_place.replace
-
-    def replace(found: t.Any, *more: t.Any) -> None:
-        if found.path.endswith("/c"):
-            raise RunbookError("The disk is broken")
-        really(found, *more)
-
-    monkeypatch.setattr(change_files, "replace", replace)
-    with pytest.raises(RunbookError, match="broken"):
-        write({str(path): {"content": "new\n"} for path in paths})
-    assert ([path.exists() for path in paths], paths[0].read_text()) == ([True, False, False], "old\n")

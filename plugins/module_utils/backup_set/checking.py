@@ -81,13 +81,18 @@ SEAL_FILES = frozenset({"manifest.json", "manifest.json.sha256", "proof.json", C
 """Files of a set that its manifest does not list: itself, its own checksum, the proofs that come later, and the note that it was chosen."""
 
 
-def damaged(folder: str, problems: t.Sequence[str]) -> SetDamaged:
+def damaged(
+    folder: str,
+    problems: t.Sequence[str],
+    what: str = "backup set",
+    next_step: str = "use another set (restore does so by itself unless one was named) or fetch the off-site copy",
+) -> SetDamaged:
     """The error that names what is wrong with a set."""
     shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
     return SetDamaged(
-        f"The backup set {os.path.basename(folder)} is damaged",
+        f"The {what} {os.path.basename(folder)} is damaged",
         where=folder,
         why=shown,
-        next_step="use another set (restore does so by itself unless one was named) or fetch the off-site copy",
+        next_step=next_step,
         facts={"problems": list(problems)},
     )

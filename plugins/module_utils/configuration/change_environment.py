@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import typing as t
 
 from ..checks.redaction import Redactor, is_secret_name
@@ -20,11 +21,11 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "values": {"type": "dict", "default": {}},
     "secret_values": {"type": "dict", "default": {}, "no_log": True},
     "remove": {"type": "list", "elements": "str", "default": []},
-    "expected_sha256": {"type": "str", "default": ""},
     "mode": {"type": "str", "default": "0600"},
 }
 """Described in plugins/modules/environment_file.py."""
 _HIDDEN = "(not shown)"
+_MODE = re.compile(r"0o?[4-7][0-7]{2}\Z")
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:
@@ -32,16 +33,13 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
 
     Raises:
         BadInput: What is asked for cannot be in such a file; nothing was changed.
-        RunbookError: The file was changed meanwhile, or cannot be written; nothing was changed.
+        RunbookError: The file is changed meanwhile, or cannot be written; nothing was changed.
     """
     plain, secret = texts(parameters["values"]), texts(parameters["secret_values"])
     twice = sorted(set(plain) & set(secret))
     if twice:
         raise BadInput(f"{', '.join(twice)} is named in values and in secret_values", next_step="name each variable once")
     found = present(parameters["path"], mode_from(parameters["mode"]))
-    if parameters["expected_sha256"] and parameters["expected_sha256"] != found.sha256:
-        step = "look at who changed it, then run the procedure again"
-        raise RunbookError("The file is not the one that was looked at before", where=found.path, next_step=step)
     try:
         text = (found.data or b"").decode()
         planned = plan(text, parameters["format"], {**plain, **secret}, list(dict.fromkeys(parameters["remove"])))
@@ -102,15 +100,11 @@ def texts(values: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
 
 
 def mode_from(text: str) -> int:
-    """The file mode that an octal number says.
+    """The file mode that an octal number says. Without a leading zero it may be what YAML made of one, and another mode.
 
     Raises:
         BadInput: It is none.
     """
-    try:
-        mode = int(text, 8)
-    except ValueError:
-        mode = -1
-    if not 0o400 <= mode <= 0o777:
-        raise BadInput(f"{text!r} is no file mode", next_step="write it in octal, for example 0600")
-    return mode
+    if not _MODE.match(text):
+        raise BadInput(f"{text!r} is no file mode", next_step="write it in octal, in quotes and with a leading zero: '0600'")
+    return int(text, 8)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ..checks.redaction import Redactor
 from ..errors import BadInput, RunbookError
 from ..files import write_atomically
 from .change_environment import mode_from
-from .in_place import Present, present, replace
+from .in_place import Present, present, replace, shown
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "files": {
@@ -33,6 +32,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 """Described in plugins/modules/configuration_files.py."""
 _NEW_MODE = 0o644
 _NEW_SECRET_MODE = 0o600
+_OTHERS_READ = 0o044
 
 
 class _Wanted(t.NamedTuple):
@@ -88,11 +88,11 @@ def _write(wanted: t.Sequence[_Wanted]) -> None:
 
 
 def _difference(one: _Wanted) -> t.Dict[str, str]:
-    shown = {"before_header": one.found.path, "after_header": one.found.path}
-    if one.secret or not one.found.mode & 0o044:
-        return {**shown, "before": "" if one.found.data is None else "(content not shown)\n", "after": "(other content, not shown)\n"}
+    headers = {"before_header": one.found.path, "after_header": one.found.path}
+    if one.secret or not one.found.mode & one.mode & _OTHERS_READ:
+        return {**headers, "before": "" if one.found.data is None else "(content not shown)\n", "after": "(other content, not shown)\n"}
     texts = [(one.found.data or b"").decode(errors="replace"), one.data.decode(errors="replace")]
-    before, after = ("\n".join(map(Redactor().text, text.split("\n"))) for text in texts)
+    before, after = map(shown, texts)
     if one.found.data == one.data:
         before, after = f"mode {one.found.mode:04o}\n", f"mode {one.mode:04o}\n"
-    return {**shown, "before": before, "after": after}
+    return {**headers, "before": before, "after": after}

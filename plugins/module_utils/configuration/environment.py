@@ -125,9 +125,7 @@ def check(syntax: str, wanted: t.Mapping[str, str], remove: t.Collection[str]) -
         if not _NAME.match(name):
             step = "use letters, digits and underscores, no digit in front"
             raise BadInput(f"{name!r} is no name of an environment variable", next_step=step)
-    both = sorted(set(wanted) & set(remove))
-    if both:
-        raise BadInput(f"{', '.join(both)} shall be set and removed at once", next_step="decide for one of the two")
+    require_decided(wanted, remove)
     for name, value in wanted.items():
         if _NO_CHARACTERS.search(value):
             raise BadInput(f"The value of {name} has characters that no environment variable can hold", next_step="correct it")
@@ -136,6 +134,17 @@ def check(syntax: str, wanted: t.Mapping[str, str], remove: t.Collection[str]) -
             raise BadInput(f"The value of {name} has several lines", why=why, next_step="encode it, or use a file in the format of Compose")
         if syntax == "systemd" and _NOT_FOR_SYSTEMD.search(value):
             raise BadInput(f"The value of {name} has characters that systemd refuses (systemd.exec(5))", next_step="correct it")
+
+
+def require_decided(wanted: t.Collection[str], remove: t.Collection[str]) -> None:
+    """See that nothing shall be set and removed at once.
+
+    Raises:
+        BadInput: Something shall.
+    """
+    both = sorted(set(wanted) & set(remove))
+    if both:
+        raise BadInput(f"{', '.join(both)} shall be set and removed at once", next_step="decide for one of the two")
 
 
 def _whole(text: str, one: Statement, statements: t.Sequence[Statement]) -> t.Tuple[int, int]:

@@ -12,6 +12,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
+from ..checks.redaction import Redactor
 from ..errors import BadInput, RunbookError
 from ..files import write_atomically
 
@@ -49,11 +50,12 @@ def present(path: str, new_mode: int = 0o600) -> Present:
     """
     real = os.path.realpath(path)
     try:
+        status = os.stat(real)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
+            why = "it is larger than 16 MiB" if stat.S_ISREG(status.st_mode) else "it is a folder, a device or a pipe"
+            raise BadInput("This is no file of configuration", where=path, why=why, next_step="name another file")
         with open(real, "rb") as stream:
             status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MOST_BYTES:
-                why = "it is larger than 16 MiB" if stat.S_ISREG(status.st_mode) else "it is a device or a pipe"
-                raise BadInput("This is no file of configuration", where=path, why=why, next_step="name another file")
             data = stream.read()
     except FileNotFoundError:
         if not os.path.isdir(os.path.dirname(real)):
@@ -65,6 +67,11 @@ def present(path: str, new_mode: int = 0o600) -> Present:
         step = "give the account the right to it (become), or name another file"
         raise BadInput("The file cannot be read", where=path, why=error.strerror or "", next_step=step) from error
     return Present(real, data, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+
+
+def shown(text: str) -> str:
+    """The text of a file for a diff, with what looks like a secret masked in each line."""
+    return "\n".join(map(Redactor().text, text.split("\n")))
 
 
 def replace(found: Present, data: bytes, mode: t.Optional[int] = None) -> None:

@@ -13,6 +13,8 @@ import typing as t
 
 from ..errors import BadInput
 
+NAMES = ("api_version", "kind", "namespace", "name")
+"""What names an object, in the order of `identity`."""
 _OF_THE_SERVER = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink", "deletionTimestamp")
 _REVISION = "deployment.kubernetes.io/revision"
 # The second holds the whole object once more, the data of a Secret included.
@@ -43,13 +45,8 @@ def identity(manifest: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
     if not (manifest.get("apiVersion") and manifest.get("kind") and isinstance(metadata, dict) and metadata.get("name")):
         step = "give objects as kubernetes.core.k8s_info returns them, with apiVersion, kind and metadata.name"
         raise BadInput("This is no object of Kubernetes", next_step=step)
-    named = {
-        "api_version": manifest["apiVersion"],
-        "kind": manifest["kind"],
-        "namespace": metadata.get("namespace"),
-        "name": metadata["name"],
-    }
-    return {key: str(text or "") for key, text in named.items()}
+    values = (manifest["apiVersion"], manifest["kind"], metadata.get("namespace"), metadata["name"])
+    return {key: str(value or "") for key, value in zip(NAMES, values)}
 
 
 def revision(manifest: t.Mapping[str, t.Any]) -> str:
@@ -57,11 +54,6 @@ def revision(manifest: t.Mapping[str, t.Any]) -> str:
     annotations = (manifest.get("metadata") or {}).get("annotations") or {}
     status = manifest.get("status") or {}
     return str(annotations.get(_REVISION) or status.get("currentRevision") or "")
-
-
-def spoken(named: t.Mapping[str, str]) -> str:
-    """`ConfigMap rag7-prod/rag7-config`, for a reader."""
-    return f"{named['kind']} {named['namespace'] + '/' if named['namespace'] else ''}{named['name']}"
 
 
 def stored_name(number: int, named: t.Mapping[str, str]) -> str:

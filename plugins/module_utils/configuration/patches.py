@@ -15,11 +15,15 @@ import typing as t
 from ..checks.redaction import Redactor, is_secret_name
 from ..errors import BadInput
 from .change_environment import texts
+from .environment import require_decided
 from .objects import cleaned, identity
 
 _OF_RUNNING = re.compile(r"kubectl\.kubernetes\.io/restartedAt\Z|sre\.runbooks/")
 """Annotations of workloads that verbs of the role service, and kubectl rollout restart, write."""
 _MOST_SAID = 600
+_SHORTEST_LINE = 8
+_NO_REASON = "non-zero return code"
+"""What the module command says of a program that failed."""
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}\Z")
 
 
@@ -32,7 +36,7 @@ def placed(files: t.Sequence[t.Mapping[str, t.Any]], contents: t.Sequence[str], 
         folder: Folder of relative paths.
 
     Raises:
-        BadInput: An entry has no path, or not one of content and source.
+        BadInput: An entry has no path, not one of content and source, or a content that is no text.
     """
     found, left = [], list(contents)
     for one in files:
@@ -43,6 +47,9 @@ def placed(files: t.Sequence[t.Mapping[str, t.Any]], contents: t.Sequence[str], 
         if not os.path.isabs(path):
             raise BadInput("A path is not absolute", where=path, next_step="name files by their whole paths")
         text = left.pop(0) if "source" in one else one["content"]
+        if not isinstance(text, (str, int, float)) or isinstance(text, bool):
+            step = "give it as a text; of a structure with the filter to_json or to_nice_yaml"
+            raise BadInput("The content of a file is no text", where=path, why=f"it is a {type(text).__name__}", next_step=step)
         key = "secret_content" if one.get("secret") else "content"
         found.append({"path": path, key: str(text), **({"mode": str(one["mode"])} if one.get("mode") else {})})
     return found
@@ -69,12 +76,13 @@ def patches(
         `changed`, `added`, `updated`, `removed` (keys), `before` and `after` (lines of a diff, without secret values).
 
     Raises:
-        BadInput: A key is none, or there is no object for what shall be set.
+        BadInput: A key is none, shall be set and removed at once, or there is no object for what shall be set.
     """
     plain, hidden = texts(values), texts(secret_values)
     for name in [*plain, *hidden, *remove]:
         if not _KEY.match(name):
             raise BadInput(f"{name!r} is no key of a ConfigMap or Secret", next_step="use letters, digits, dots, hyphens and underscores")
+    require_decided([*plain, *hidden], remove)
     for wanted, there, variable in ((plain, config_map, "service_kube_config_map"), (hidden, secret, "service_kube_secret")):
         if wanted and not there:
             raise BadInput(
@@ -132,6 +140,19 @@ def _as_it_is_run(kept: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> 
     return wanted
 
 
+def secrets_of(secret_values: t.Mapping[str, t.Any], files: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
+    """What must be in no output: secret values, and the lines of files that nobody shall see.
+
+    Args:
+        secret_values: Secret values, by name.
+        files: Files as `placed` tells them, or takes them.
+    """
+    texts_of = [one.get("secret_content") or (one.get("content") if one.get("secret") else "") for one in files]
+    lines = [line.strip() for text in texts_of for line in str(text or "").splitlines()]
+    # Shorter ones are brackets and words that stand elsewhere, too.
+    return [str(value) for value in secret_values.values()] + [line for line in lines if len(line) >= _SHORTEST_LINE]
+
+
 def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
     """Why a task failed, in one line without its full stop, secrets left out; of a command with the end of what it said.
 
@@ -142,11 +163,12 @@ def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
     failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
     said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())[-_MOST_SAID:]
     text = str(failed.get("msg") or "a task failed without a message")
-    if failed.get("cmd") and said:
-        name = failed["cmd"][0] if isinstance(failed["cmd"], list) else str(failed["cmd"]).split(" ", 1)[0]
-        text = f"{os.path.basename(name)} says: {said}"
-    elif failed.get("cmd"):
-        text = f"{' '.join(map(str, failed['cmd']))} ended with status {failed.get('rc')}"
+    command = failed.get("cmd") or ""
+    command = command if isinstance(command, str) else " ".join(map(str, command))
+    if command and said:
+        text = f"{os.path.basename(command.split(' ', 1)[0])} says: {said}"
+    elif command:
+        text = f"{command} ended with status {failed.get('rc')}" + (f": {text}" if text != _NO_REASON else "")
     return Redactor(str(one) for one in secrets).text(text).strip().rstrip(".")
 
 
@@ -157,7 +179,7 @@ def _patch(
         return {}
     data = there.get("data") or {}
     change: t.Dict[str, t.Optional[str]] = {name: value for name, value in wanted.items() if data.get(name) != value}
-    gone = [name for name in remove if name in data and name not in wanted]
+    gone = [name for name in remove if name in data]
     result["added"] += [name for name in change if name not in data]
     result["updated"] += [name for name in change if name in data]
     result["removed"] += gone

@@ -18,36 +18,27 @@ from ..progress import Progress
 from ..state import state_folder, utc_now
 from . import points, unfinished
 from .objects import from_texts
-from .points import Contents
-from .sources import image_ids, of_compose, of_units
+from .sources import OPTIONS as SERVICE_OPTIONS
+from .sources import Found, image_ids, of_compose, of_units
 from .survey import FILE, survey
 from .swap import is_interrupted, nobody_else, swap, take_back_interrupted
 from .swap_plan import compare, difference
+from .taking import Contents, beyond, create
 
-_HOME: t.Dict[str, t.Dict[str, t.Any]] = {"folder": {"type": "path"}, "state_folder": {"type": "path"}}
+_HOME: t.Dict[str, t.Dict[str, t.Any]] = {"state_folder": {"type": "path"}}
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "operation": {"type": "str", "choices": ["create", "restore", "prune", "settle"], "required": True},
     "service": {"type": "str", "required": True},
     "point": {"type": "str", "default": ""},
     "paths": {"type": "list", "elements": "path", "default": []},
     "secret_paths": {"type": "list", "elements": "path", "default": [], "no_log": False},
-    "compose": {
-        "type": "dict",
-        "options": {
-            "project_folder": {"type": "path", "required": True},
-            "compose_files": {"type": "list", "elements": "str", "default": []},
-            "environment_file": {"type": "str", "default": ""},
-            "project_name": {"type": "str", "default": ""},
-        },
-    },
-    "units": {"type": "list", "elements": "str", "default": []},
+    **SERVICE_OPTIONS,
     "objects": {"type": "list", "elements": "dict", "default": []},
     "secret_objects": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "reason": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
     "begins_change": {"type": "bool", "default": False},
     "before_restore_of": {"type": "str", "default": ""},
-    "most_bytes": {"type": "int", "default": 100_000_000},
     "keep_last": {"type": "int", "default": 10},
     "keep_days": {"type": "int", "default": 30},
     **_HOME,
@@ -84,62 +75,69 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
 
 
 def _home(parameters: t.Mapping[str, t.Any]) -> str:
-    return os.path.abspath(parameters["folder"] or os.path.join(state_folder(parameters["state_folder"]), "rollback_points"))
+    return os.path.abspath(os.path.join(state_folder(parameters["state_folder"]), "rollback_points"))
 
 
-def _contents(parameters: t.Mapping[str, t.Any]) -> Contents:
-    roots, secret = list(parameters["paths"]), list(parameters["secret_paths"])
-    images: t.List[t.Dict[str, t.Any]] = []
-    notes: t.List[str] = []
-    if parameters["compose"]:
-        found, _argv = of_compose(parameters["compose"])
-        roots, secret, images, notes = roots + found.paths, secret + found.secret, found.images, found.notes
-    if parameters["units"]:
-        found = of_units(parameters["units"])
-        roots, secret = roots + found.paths, secret + found.secret
+def _contents(home: str, parameters: t.Mapping[str, t.Any]) -> Contents:
+    objects = [*parameters["objects"], *from_texts(parameters["secret_objects"])]
+    if parameters["before_restore_of"]:
+        # Images are not what a restore replaces.
+        told = points.choose(home, parameters["service"], parameters["before_restore_of"]).manifest
+        return Contents(told["roots"], told["secret"], objects, units=told["units"])
+    found = [Found(parameters["paths"], parameters["secret_paths"])]
+    found += [of_compose(parameters["compose"])] if parameters["compose"] else []
+    found += [of_units(parameters["unit"], parameters["instances"])] if parameters["unit"] else []
+    roots, secret, images, units, notes = ([item for part in parts for item in part] for parts in zip(*found))
     relative = [path for path in [*roots, *secret] if not os.path.isabs(path)]
     if relative:
         raise BadInput(f"{relative[0]} is no absolute path", next_step="name files by their whole paths")
-    objects = [*parameters["objects"], *from_texts(parameters["secret_objects"])]
     if not (roots or objects):
-        raise BadInput("Nothing is named that the point shall keep", next_step="name paths, a Compose project, units, or objects")
-    return Contents(list(dict.fromkeys(roots)), list(dict.fromkeys(secret)), objects, images, parameters["units"], notes)
+        raise BadInput("Nothing is named that the point shall keep", next_step="name paths, a Compose project, a unit, or objects")
+    return Contents(list(dict.fromkeys(roots)), list(dict.fromkeys(secret)), objects, images, units, notes)
 
 
 def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Dict[str, t.Any]:
-    service = parameters["service"]
-    left = unfinished.noted(home, service)
-    if left and parameters["begins_change"]:
+    service, begins = parameters["service"], parameters["begins_change"]
+    Progress(f"Rollback point of {service}").say("looking at files, images and objects")
+    contents = _contents(home, parameters)
+    left, more = unfinished.noted(home, service), []
+    if left and begins:
         try:
             point = points.choose(home, service, left["point"])
             points.require_whole(point)
+            lacking = beyond(point, contents)
             who = left["run_id"] or "an earlier run"
-            notes = [f"{who} began a change at {left['at']} and did not end it: a failure goes back to the point taken then"]
-            return {"changed": False, "unfinished": left, "notes": notes, "plan": [], **_told(point)}
+            more = [f"{who} began a change at {left['at']} and did not end it: a failure goes back to what there was then"]
+            if lacking is None:
+                return {"changed": False, "unfinished": left, "notes": more, "plan": [], **_told(point)}
+            contents = lacking
         except (SetNotFound, SetDamaged) as error:
-            left = {**left, "lost": error.message}
-    Progress(f"Rollback point of {service}").say("looking at files, images and objects")
-    point_or_none, is_new, manifest, notes = points.create(
+            more = [
+                f"the point of an unfinished change of {left['at']} is of no use ({error.message}); this one shows what that change left"
+            ]
+    point_or_none, is_new, manifest, notes = create(
         home,
         service,
-        _contents(parameters),
+        contents,
         reason=parameters["reason"],
         run_id=parameters["run_id"],
-        most_bytes=parameters["most_bytes"],
         before_restore_of=parameters["before_restore_of"],
         dry_run=dry_run,
     )
-    if left.get("lost"):
-        notes.append(
-            f"the point of an unfinished change of {left['at']} is of no use ({left['lost']}); this one shows what that change left"
-        )
-    if parameters["begins_change"] and point_or_none is not None and not dry_run:
+    if begins and point_or_none is not None and not dry_run:
         unfinished.begin(home, service, point_or_none.id, parameters["run_id"])
     told = _told(point_or_none) if point_or_none is not None else {"point": "", "point_folder": ""}
     plan = [f"keep {one['path']}" for one in manifest["entries"] if one["kind"] == FILE] + [
         f"keep {one['kind']} {one['name']}" for one in manifest["objects"]
     ]
-    return {"changed": is_new, "unfinished": left, "notes": notes, "plan": plan if is_new else [], "images": manifest["images"], **told}
+    return {
+        "changed": is_new,
+        "unfinished": left,
+        "notes": [*notes, *more],
+        "plan": plan if is_new else [],
+        "images": manifest["images"],
+        **told,
+    }
 
 
 def _told(point: BackupSet) -> t.Dict[str, t.Any]:
@@ -157,8 +155,8 @@ def _restore(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.D
     safety_id = ""
     if plan.changed and not dry_run:
         Progress(f"Restore of {point.id}").say("keeping what is replaced, then putting the files back")
-        contents = Contents(roots, secret, images=point.manifest["images"], units=point.manifest["units"])
-        safety, _is_new, _manifest, more = points.create(
+        contents = Contents(roots, secret, units=point.manifest["units"])
+        safety, _is_new, _manifest, more = create(
             home,
             service,
             contents,

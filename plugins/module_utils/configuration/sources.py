@@ -6,17 +6,25 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import typing as t
 
-from ..command import Command, run
+from ..command import Completed, run
 from ..errors import BadInput, RunbookError
+from ..service.compose import project as compose
+from ..service.systemd import state as systemd
+from .environment import read
 
+OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
+    "compose": {"type": "dict", "options": {name: told for name, told in compose.OPTIONS.items() if name != "service"}},
+    **systemd.OPTIONS,
+}
+"""By which modules name the service; described in the documentation fragment sre.runbooks.configured_service."""
 _PATIENCE_S = 60.0
 _BY_DEFAULT = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 _OVERRIDES = ("compose.override.yaml", "compose.override.yml", "docker-compose.override.yml", "docker-compose.override.yaml")
-_NO_INSTANCE = "none"
 _OWN_UNITS = "/etc/systemd/system"
 
 
@@ -27,26 +35,27 @@ class Found(t.NamedTuple):
         paths: Files and folders, those included that are not there.
         secret: Those that hold values of variables.
         images: Images of running containers: `service`, `container`, `image`, `image_id`, `digests`.
+        units: Units of systemd that the files belong to.
         notes: What could not be found out.
     """
 
     paths: t.List[str]
     secret: t.List[str]
-    images: t.List[t.Dict[str, t.Any]]
-    notes: t.List[str]
+    images: t.Sequence[t.Dict[str, t.Any]] = ()
+    units: t.Sequence[str] = ()
+    notes: t.Sequence[str] = ()
 
 
-def compose_command(options: t.Mapping[str, t.Any]) -> t.List[str]:
-    """`docker compose` for the project that `project_folder`, `compose_files`, `environment_file` and `project_name` describe."""
-    folder = options["project_folder"]
-    argv = ["docker", "compose", "--project-directory", folder]
-    argv += [part for name in options.get("compose_files") or () for part in ("--file", os.path.join(folder, name))]
-    if options.get("environment_file"):
-        argv += ["--env-file", os.path.join(folder, options["environment_file"])]
-    return argv + (["--project-name", options["project_name"]] if options.get("project_name") else [])
+def project_named(options: t.Mapping[str, t.Any]) -> compose.Project:
+    """The whole project that the option `compose` names.
+
+    Raises:
+        BadInput: It names none.
+    """
+    return compose.project_of({**options, "service": ""})
 
 
-def of_compose(options: t.Mapping[str, t.Any]) -> t.Tuple[Found, t.List[str]]:
+def of_compose(options: t.Mapping[str, t.Any]) -> Found:
     """What belongs to a Compose project.
 
     A project that Compose does not understand has a point all the same: of its Compose and environment files.
@@ -54,53 +63,82 @@ def of_compose(options: t.Mapping[str, t.Any]) -> t.Tuple[Found, t.List[str]]:
     Raises:
         BadInput: There is no such folder, or no Compose file in it.
     """
-    folder = os.path.abspath(options["project_folder"])
-    files = [os.path.join(folder, name) for name in options.get("compose_files") or ()]
-    if not files:
+    project = project_named(options)
+    folder = os.path.abspath(project.folder or os.path.dirname(project.files[0] if project.files else ""))
+    environment = os.path.join(folder, project.environment_file or ".env")
+    files = [os.path.join(folder, name) for name in project.files or _named_by(environment)]
+    if not files and project.folder:
         files = [path for names in (_BY_DEFAULT, _OVERRIDES) for path in [_first(folder, names)] if path]
     missing = [path for path in files if not os.path.isfile(path)]
     if not files or missing:
         why = f"{', '.join(missing)} is not there" if missing else f"{folder} has none of {', '.join(_BY_DEFAULT)}"
         raise BadInput("There is no Compose file", where=folder, why=why, next_step="correct the folder, or name the Compose files")
-    environment = os.path.join(folder, options.get("environment_file") or ".env")
-    argv, notes = compose_command({**options, "project_folder": folder}), []
-    secret = [environment]
+    secret: t.List[str] = [environment]
+    notes: t.List[str] = []
     try:
-        shown = run(
-            Command([*argv, "config", "--no-interpolate", "--no-env-resolution", "--format", "json"], folder=folder, timeout_s=_PATIENCE_S)
-        )
-        secret += _environment_files(folder, json.loads(shown.stdout))
+        more, notes = _environment_files(project, folder)
+        secret += more
     except (RunbookError, ValueError) as error:
-        notes.append(f"environment files of services could not be found out: {getattr(error, 'why', '') or error}")
+        notes = [f"environment files of services could not be found out: {getattr(error, 'why', '') or error}"]
     images: t.List[t.Dict[str, t.Any]] = []
     try:
-        images = _images(argv, folder)
+        images = _images(project)
     except (RunbookError, ValueError, KeyError) as error:
         notes.append(f"images of running containers could not be found out: {getattr(error, 'why', '') or error}")
     secret = list(dict.fromkeys(secret))
-    return Found([*files, *secret], secret, images, notes), argv
+    return Found([*files, *secret], secret, images, notes=notes)
+
+
+def _named_by(environment: str) -> t.List[str]:
+    """The Compose files that COMPOSE_FILE names, in our environment or in the project's."""
+    variables: t.Dict[str, t.Optional[str]] = {}
+    try:
+        with open(environment, encoding="utf-8") as stream:
+            variables = read(stream.read(), "compose")
+    except (OSError, UnicodeDecodeError, BadInput):
+        pass  # Compose will say so
+    variables.update(os.environ)
+    return [name for name in (variables.get("COMPOSE_FILE") or "").split(variables.get("COMPOSE_PATH_SEPARATOR") or os.pathsep) if name]
 
 
 def _first(folder: str, names: t.Iterable[str]) -> str:
     return next((path for path in (os.path.join(folder, name) for name in names) if os.path.isfile(path)), "")
 
 
-def _environment_files(folder: str, project: t.Mapping[str, t.Any]) -> t.List[str]:
+def _environment_files(project: compose.Project, folder: str) -> t.Tuple[t.List[str], t.List[str]]:
+    """The environment files of all services, and notes on those whose names nobody knows."""
+    is_filled, done = True, _shown(project)
+    if done.status != 0:  # a variable that is required may be missing here
+        is_filled, done = False, _shown(project, "--no-interpolate")
+    if done.status != 0:
+        raise project.compose("config").failure(done.status, done.stderr)
     found = []
-    for service in (project.get("services") or {}).values():
+    for service in (json.loads(done.stdout).get("services") or {}).values():
         for one in service.get("env_file") or ():
-            path = one.get("path") if isinstance(one, dict) else one
-            found.append(os.path.join(folder, str(path)))
-    return found
+            name = str(one.get("path") if isinstance(one, dict) else one)
+            # With values put in Compose doubles the dollar signs that stay.
+            found.append(os.path.join(folder, name.replace("$$", "$") if is_filled else name))
+    unknown = [] if is_filled else [path for path in found if "$" in path]
+    notes = [f"{path} is not kept: Compose does not know the variables in its name" for path in dict.fromkeys(unknown)]
+    return [path for path in found if path not in unknown], notes
 
 
-def _images(argv: t.Sequence[str], folder: str) -> t.List[t.Dict[str, t.Any]]:
-    listed = run(Command([*argv, "ps", "--quiet"], folder=folder, timeout_s=_PATIENCE_S)).stdout.split()
+def _shown(project: compose.Project, *flags: str) -> Completed:
+    """What Compose understands; releases that do not know the second flag read the environment files, too."""
+    for more in (("--no-env-resolution",), ()):
+        done = run(project.compose("config", *flags, *more, "--format", "json", timeout_s=_PATIENCE_S), check=False)
+        if done.status == 0 or "unknown flag" not in done.stderr:
+            break
+    return done
+
+
+def _images(project: compose.Project) -> t.List[t.Dict[str, t.Any]]:
+    listed = run(project.compose("ps", "--quiet", timeout_s=_PATIENCE_S)).stdout.split()
     if not listed:
         return []
-    containers = json.loads(run(Command(["docker", "inspect", "--type", "container", *listed], timeout_s=_PATIENCE_S)).stdout)
+    containers = json.loads(compose.docker("inspect", "--type", "container", *listed).stdout)
     ids = sorted({one["Image"] for one in containers})
-    images = json.loads(run(Command(["docker", "image", "inspect", *ids], timeout_s=_PATIENCE_S), check=False).stdout or "[]")
+    images = json.loads(compose.docker("image", "inspect", *ids, check=False).stdout or "[]")
     digests = {one["Id"]: sorted(one.get("RepoDigests") or []) for one in images}
     told = [
         {
@@ -119,49 +157,29 @@ def image_ids(names: t.Iterable[str]) -> t.Dict[str, str]:
     """Name of an image -> the id that it stands for now; empty where there is none any more."""
     found = {}
     for name in sorted(set(names)):
-        done = run(Command(["docker", "image", "inspect", "--format", "{{.Id}}", name], timeout_s=_PATIENCE_S), check=False)
+        done = compose.docker("image", "inspect", "--format", "{{.Id}}", name, check=False)
         found[name] = done.stdout.strip() if done.status == 0 else ""
     return found
 
 
-def of_units(units: t.Sequence[str]) -> Found:
-    """The files of units: the unit, its drop-in folder, its environment files.
+def of_units(unit: str, instances: t.Sequence[str]) -> Found:
+    """The files of units: the unit, its drop-in folder, its environment files. Of a template without instances those of the template.
 
     Raises:
         BadInput: systemd knows no such unit.
+        Unreachable: It does not answer.
     """
+    target = systemd.target_of(unit, instances)
+    known = systemd.units_of(target)
     paths: t.List[str] = []
     secret: t.List[str] = []
-    for unit in [one for named in units for one in _instances(named)]:
-        told = _shown(unit)
-        fragment = told.get("FragmentPath", "")
+    for one in known or systemd.show([target.of("1")]):
+        fragment = one.get("FragmentPath", "")
         if not fragment:
-            raise BadInput(f"systemd knows no unit {unit}", next_step="correct the unit's name")
-        paths.append(fragment)
-        for name in dict.fromkeys((unit, os.path.basename(fragment))):
-            if f"@{_NO_INSTANCE}." not in name:
-                paths.append(os.path.join(_OWN_UNITS, f"{name}.d"))
-        paths += told.get("DropInPaths", "").split()
-        secret += [words.split(" (", 1)[0] for words in told.get("EnvironmentFiles", "").splitlines() if words]
-    secret = [path for path in dict.fromkeys(secret) if not any(character in path for character in "*?[")]
-    inside = list(dict.fromkeys(paths))
-    return Found([*inside, *secret], secret, [], [])
-
-
-def _instances(unit: str) -> t.List[str]:
-    """The instances of a template that systemd knows; where it knows none, one that there is not, for the sake of the template's files."""
-    if "@." not in unit:
-        return [unit]
-    pattern = unit.replace("@.", "@*.")
-    text = run(Command(["systemctl", "list-units", "--all", "--plain", "--no-legend", "--", pattern], timeout_s=_PATIENCE_S)).stdout
-    return [line.split()[0] for line in text.splitlines() if line.strip()] or [unit.replace("@.", f"@{_NO_INSTANCE}.")]
-
-
-def _shown(unit: str) -> t.Dict[str, str]:
-    names = "--property=FragmentPath,DropInPaths,EnvironmentFiles"
-    text = run(Command(["systemctl", "show", names, "--", unit], timeout_s=_PATIENCE_S)).stdout
-    found: t.Dict[str, str] = {}
-    for line in text.splitlines():
-        name, _equals, value = line.partition("=")
-        found[name] = f"{found[name]}\n{value}" if name in found else value
-    return found
+            raise BadInput("A unit has no file", where=one.name, next_step="correct service_systemd_unit")
+        names = (one.name, os.path.basename(fragment)) if known else (os.path.basename(fragment),)
+        paths += [fragment, *(os.path.join(_OWN_UNITS, f"{name}.d") for name in names), *one.get("DropInPaths", "").split()]
+        for pattern, _may_be_missing in one.environment_files:
+            secret += sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+    secret = list(dict.fromkeys(secret))
+    return Found([*dict.fromkeys(paths), *secret], secret, units=[one.name for one in known] or [target.unit])

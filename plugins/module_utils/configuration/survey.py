@@ -114,9 +114,12 @@ def _raise(error: OSError) -> None:
 def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: t.Optional[int]) -> t.Optional[Entry]:
     try:
         status = os.lstat(path)
+        path.encode()
         mode, uid, gid = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
         if stat.S_ISLNK(status.st_mode):
-            return Entry(path, LINK, uid=uid, gid=gid, target=os.readlink(path))
+            target = os.readlink(path)
+            target.encode()
+            return Entry(path, LINK, uid=uid, gid=gid, target=target)
         if stat.S_ISDIR(status.st_mode):
             return Entry(path, FOLDER, mode, uid, gid)
         if not stat.S_ISREG(status.st_mode):
@@ -129,6 +132,9 @@ def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: 
         return Entry(path, FILE, mode, uid, gid, sha256=digest, size_bytes=size, secret=hidden)
     except (FileNotFoundError, NotADirectoryError):
         return Entry(path, ABSENT)
+    except UnicodeEncodeError as error:
+        where = os.fsencode(path).decode(errors="backslashreplace")
+        raise BadInput("A name is no text in UTF-8", where=where, next_step="rename the file, or correct the link") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -139,5 +145,5 @@ def _unreadable(path: str, error: OSError) -> BadInput:
 
 
 def _too_much(path: str, why: str) -> BadInput:
-    step = "name the files of configuration alone (data belongs into a backup set), or raise most_bytes"
+    step = "name the files of configuration alone; data belongs into a backup set"
     return BadInput("This is too much for a rollback point", where=path, why=why, next_step=step)

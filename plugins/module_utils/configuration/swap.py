@@ -11,6 +11,7 @@ should the process itself die, the next run on the service does so.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import typing as t
@@ -32,9 +33,13 @@ def _journal(home: str, service: str) -> str:
     return os.path.join(home, f".{slug(service) or 'service'}.restore.json")
 
 
+def _outcome(home: str, service: str) -> str:
+    return os.path.join(home, f".{slug(service) or 'service'}.outcome.json")
+
+
 @contextmanager
 def nobody_else(home: str, service: str) -> t.Iterator[None]:
-    """Hold the lock of all that writes points of a service or restores one.
+    """Hold the lock of all that writes points of a service or restores one; what killed ones left half written goes first.
 
     Raises:
         LeaseHeld: Another run holds it.
@@ -42,6 +47,11 @@ def nobody_else(home: str, service: str) -> t.Iterator[None]:
     with locked(os.path.join(home, f".{slug(service) or 'service'}.lock"), wait_s=5.0) as free:
         if not free:
             raise LeaseHeld("Another run works with the rollback points of this service", where=service, next_step="wait for it, or end it")
+        for path in (_journal(home, service), _outcome(home, service)):
+            for left in glob.glob(f"{glob.escape(home)}/.{glob.escape(os.path.basename(path))}.*.partial"):
+                os.unlink(left)
+        if os.path.exists(_outcome(home, service)):
+            os.unlink(_outcome(home, service))
         yield
 
 
@@ -58,7 +68,7 @@ def swap(home: str, service: str, point: BackupSet, plan: SwapPlan, safety: Back
     write_json(journal, {"point": point.id, "safety": safety.id, "drafts": list(drafts.values()), "folders": made, "stage": "drafts"})
     in_own_session(
         partial(_work, home, service, point, plan, safety, drafts),
-        os.path.join(home, f".restore.{os.getpid()}.json"),
+        _outcome(home, service),
         what="The exchange of files",
         where=service,
         next_step="everything is as it was; mend the cause, then run the procedure again",
@@ -75,25 +85,35 @@ def _work(home: str, service: str, point: BackupSet, plan: SwapPlan, safety: Bac
     told = {"point": point.id, "safety": safety.id, "drafts": list(drafts.values())}
     made = [one.path for one, before in plan.folders if before.kind == ABSENT]
     try:
-        for path in made:
-            os.mkdir(path, 0o700)
+        _make_folders(plan)
         for one, _before in plan.put:
             _draft(one, point, drafts[one.path])
         write_json(journal, {**told, "folders": made, "stage": "places"})
-        for one, _before in plan.put:
-            os.rename(drafts[one.path], one.path)
-        for one in plan.remove:
-            _remove(one)
-        for one, _before in reversed(plan.folders):
-            os.chown(one.path, one.uid, one.gid)
-            os.chmod(one.path, one.mode)
-        _fsync_folders(plan)
+        _exchange(plan, lambda one: drafts[one.path])
         _must_be_as(point)
     except (OSError, RunbookError):
         go_back(home, service, safety)
         raise
     os.unlink(journal)
     fsync_path(home)
+
+
+def _make_folders(plan: SwapPlan) -> None:
+    for one, before in plan.folders:
+        if before.kind == ABSENT:
+            os.mkdir(one.path, 0o700)
+
+
+def _exchange(plan: SwapPlan, draft_of: t.Callable[[Entry], str]) -> None:
+    """Let everything take its place; `draft_of` says where what is put there lies."""
+    for one, _before in plan.put:
+        os.rename(draft_of(one), one.path)
+    for one in plan.remove:
+        _remove(one)
+    for one, _before in reversed(plan.folders):
+        os.chown(one.path, one.uid, one.gid)
+        os.chmod(one.path, one.mode)
+    _fsync_folders(plan)
 
 
 def _must_be_as(point: BackupSet) -> None:
@@ -150,11 +170,11 @@ def go_back(home: str, service: str, safety: BackupSet) -> None:
         for folder in reversed(told["folders"]):
             if os.path.isdir(folder) and not os.listdir(folder):
                 os.rmdir(folder)
-    except OSError as error:
+    except (OSError, RunbookError) as error:
         raise RunbookError(
             "What was replaced could not be put back",
-            where=str(error.filename or service),
-            why=error.strerror or str(error),
+            where=str(error.filename or service) if isinstance(error, OSError) else error.where or service,
+            why=(error.strerror or str(error)) if isinstance(error, OSError) else error.what,
             next_step=f"mend the cause and run the procedure again, which puts it back; the files are in {safety.folder}",
             changed=True,
         ) from error
@@ -164,19 +184,14 @@ def go_back(home: str, service: str, safety: BackupSet) -> None:
 
 def _put_back(safety: BackupSet) -> None:
     plan = compare(entries_of(safety), survey(safety.manifest["roots"], safety.manifest["secret"])[0])
-    for one, before in plan.folders:
-        if before.kind == ABSENT:
-            os.mkdir(one.path, 0o700)
-    for one, _before in plan.put:
+    _make_folders(plan)
+
+    def drafted(one: Entry) -> str:
         draft = _beside(one.path, f".{os.getpid()}.restoring")
         _draft(one, safety, draft)
-        os.rename(draft, one.path)
-    for one in plan.remove:
-        _remove(one)
-    for one, _before in reversed(plan.folders):
-        os.chown(one.path, one.uid, one.gid)
-        os.chmod(one.path, one.mode)
-    _fsync_folders(plan)
+        return draft
+
+    _exchange(plan, drafted)
 
 
 def is_interrupted(home: str, service: str) -> bool:

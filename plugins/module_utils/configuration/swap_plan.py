@@ -10,8 +10,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ..backup_set.sets import BackupSet
-from ..checks.redaction import Redactor
 from ..errors import BadInput
+from .in_place import shown
 from .points import stored_path
 from .survey import ABSENT, FILE, FOLDER, LINK, Entry
 
@@ -76,16 +76,16 @@ def compare(wanted: t.Sequence[Entry], present: t.Sequence[Entry]) -> SwapPlan:
 
 def difference(plan: SwapPlan, point: BackupSet) -> t.List[t.Dict[str, str]]:
     """Ansible's diff; of what nobody shall see, and of what is no text, only that it changes."""
-    shown = []
+    found = []
     for one, before in plan.put:
         secret = one.secret or before.secret
         now = _text(before, before.path, secret)
         then = _text(one, point.path(stored_path(one.path)), secret)
         then = then + f"mode {one.mode:04o}, owner {one.uid}:{one.gid}\n" if now == then and not secret else then
-        shown.append(_diff(one.path, now, then if then != _HIDDEN or now != _HIDDEN else "(content of the point, not shown)\n"))
+        found.append(_diff(one.path, now, then if then != _HIDDEN or now != _HIDDEN else "(content of the point, not shown)\n"))
     for one, before in plan.folders:
-        shown.append(_diff(one.path, _owner(before), _owner(one)))
-    return shown + [_diff(one.path, _text(one, one.path, one.secret), "") for one in plan.remove]
+        found.append(_diff(one.path, _owner(before), _owner(one)))
+    return found + [_diff(one.path, _text(one, one.path, one.secret), "") for one in plan.remove]
 
 
 def _diff(path: str, before: str, after: str) -> t.Dict[str, str]:
@@ -108,4 +108,4 @@ def _text(one: Entry, path: str, secret: bool) -> str:
             text = stream.read()
     except (OSError, UnicodeDecodeError):
         return _HIDDEN
-    return _HIDDEN if "\0" in text else "\n".join(map(Redactor().text, text.split("\n")))
+    return _HIDDEN if "\0" in text else shown(text)
