@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits, rolling
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
+from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal

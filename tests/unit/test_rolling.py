@@ -19,7 +19,6 @@ from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progr
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine, _frames
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repairs import planned_repairs, put_right
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits, Unwell
@@ -34,6 +33,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
+from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import inside, proxy_from
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, Killed, container, inspected

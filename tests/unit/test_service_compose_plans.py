@@ -23,11 +23,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose impor
     rehearsal as compose_rehearsal,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import (
-    replicas as compose_replicas,
+    replicas_plan as compose_replicas,
 )
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project, replicas_listed
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state import as_left, replica_of, state_of, whole_state_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 
 MIB = 1 << 20
@@ -40,7 +40,7 @@ def host(**config: int) -> dict[str, t.Any]:
 
 
 def test_sizes_are_read_as_docker_writes_them_and_nothing_else_is() -> None:
-    assert [limits.bytes_of(text, "memory") for text in ("512m", "2g", "1.5G", "2147483648", "64 MiB", "-1")] == [
+    assert [limits.limit_bytes(text, "memory") for text in ("512m", "2g", "1.5G", "2147483648", "64 MiB", "-1")] == [
         512 * MIB,
         2048 * MIB,
         1536 * MIB,
@@ -50,18 +50,18 @@ def test_sizes_are_read_as_docker_writes_them_and_nothing_else_is() -> None:
     ]
     for text in ("", "2x", "g", "-2", "1e9", "4m", "0", "2g; rm"):
         with pytest.raises(BadInput):
-            limits.bytes_of(text, "memory")
+            limits.limit_bytes(text, "memory")
 
 
 @given(sizes)
 def test_a_size_that_is_shown_is_read_back_the_same(number: int) -> None:
-    assert limits.bytes_of(limits.shown_size(number), "memory") == number
+    assert limits.limit_bytes(limits.shown_size(number), "memory") == number
 
 
 @given(st.text(max_size=20))
 def test_any_other_text_is_a_clear_mistake(text: str) -> None:
     with contextlib.suppress(BadInput):
-        assert limits.SMALLEST_BYTES <= limits.bytes_of(text, "memory") <= limits.UNLIMITED
+        assert limits.SMALLEST_BYTES <= limits.limit_bytes(text, "memory") <= limits.UNLIMITED
 
 
 @given(known, known, st.one_of(st.none(), sizes), st.one_of(st.none(), sizes))

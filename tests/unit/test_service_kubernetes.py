@@ -14,9 +14,9 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.sre.runbooks.plugins.filter.service_kubernetes import service_kubernetes_state
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.service.asked import replicas_asked
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import replicas_asked
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import progress_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import Limits, scaled

@@ -10,11 +10,10 @@ container that has no limit, unless memory with swap is set in the same call. So
 
 from __future__ import annotations
 
-import re
 import typing as t
-from decimal import Decimal
 
 from ...errors import BadInput
+from ..sizes import bytes_of
 
 UNLIMITED = 9223372036854771712
 """Bytes that the kernel takes for no limit (memory.limit_in_bytes of a new control group); an update cannot take a limit away otherwise."""
@@ -22,7 +21,6 @@ SMALLEST_BYTES = 6 << 20
 """Less memory the engine refuses."""
 BILLION = 1_000_000_000
 _NO_LIMIT_FROM = 1 << 62
-_SIZE = re.compile(r"(\d{1,19}(?:\.\d{1,6})?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE | re.ASCII)
 
 
 class Limits(t.NamedTuple):
@@ -54,7 +52,7 @@ class Wanted(t.NamedTuple):
     nano_cpus: t.Optional[int] = None
 
 
-def bytes_of(text: str, what: str) -> int:
+def limit_bytes(text: str, what: str) -> int:
     """A size as Docker writes it (`512m`, `2g`, `2147483648`; 1024 based); `-1` is no limit.
 
     Raises:
@@ -63,10 +61,9 @@ def bytes_of(text: str, what: str) -> int:
     text = str(text).strip()
     if text == "-1":
         return UNLIMITED
-    found = _SIZE.fullmatch(text)
-    if not found:
+    number = bytes_of(text)
+    if number is None:
         raise BadInput(f"{what} is no size", where=text, next_step="write it as 512m or 2g")
-    number = int(Decimal(found[1]) * 1024 ** ("kmgtp".index(found[2].lower()) + 1 if found[2] else 0))
     if number < SMALLEST_BYTES:
         raise BadInput(f"{what} is less than the engine takes", where=text, next_step="give at least 6m")
     return min(number, UNLIMITED)
@@ -79,8 +76,8 @@ def wanted_of(memory: str, memory_swap: str, cpus: t.Optional[float], host_cpus:
         BadInput: A value makes no sense, or there is none.
     """
     wanted = Wanted(
-        bytes_of(memory, "memory") if memory else None,
-        bytes_of(memory_swap, "memory_swap") if memory_swap else None,
+        limit_bytes(memory, "memory") if memory else None,
+        limit_bytes(memory_swap, "memory_swap") if memory_swap else None,
         round(cpus * BILLION) if cpus is not None else None,
     )
     if not any(value is not None for value in wanted):

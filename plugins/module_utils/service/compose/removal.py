@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ...errors import RunbookError
 from ...progress import Progress
+from ..journal import Journal
 from ..proxies import proxy_from
 from ..state import State
 from .containers import Container, address_of
 from .engine import Engine
-from .journal import Journal
 from .repairs import planned_repairs, put_right, release_gone
 from .rolling_model import SIDE_BY_SIDE, owning_up
 from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal

@@ -10,16 +10,17 @@ import time
 import typing as t
 from functools import partial
 
-from ...errors import BadInput, CommandFailed, DeadlineExceeded
+from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
 from ..info import wait_until_well
+from ..journal import Journal
 from ..proxies import proxy_from
 from ..state import RUNNING, State
-from .containers import address_of, parse
+from .containers import address_of, evidence, look, parse, spoken
 from .engine import Engine
-from .journal import Journal
 from .project import Project, containers_of, docker, project_of
 from .repairs import planned_repairs, put_right
+from .replicas_plan import ALIVE, Plan, plan
 from .rolling_model import owning_up
 from .rolling_project import OPTIONS as ROLLING_OPTIONS
 from .rolling_project import call, limits_of
@@ -37,57 +38,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 """Described in plugins/modules/service_replicas_set.py."""
 _GRACE_S = 30.0
 _MAKE_S = 300.0
-_ALIVE = (RUNNING, "paused", "restarting")
-_SAID = {
-    "remove": "Removed {}",
-    "unpause": "Let {} go on, which was paused",
-    "start": "Started {}",
-    "stop": "Stopped {}",
-    "gone": "Made {} anew, which was gone",
-}
-"""What is done with the names of each part of a plan."""
 Found = t.List[t.Dict[str, t.Any]]
-
-
-class Plan(t.NamedTuple):
-    """What brings the replicas there: names to remove, to take out of their pause, to start, to stop, and those that are gone."""
-
-    remove: t.List[str]
-    unpause: t.List[str]
-    start: t.List[str]
-    stop: t.List[str]
-    gone: t.List[str]
-
-    def only(self, *fields: str) -> t.List[str]:
-        """Sentences for the reader, of these parts."""
-        return [_SAID[name].format(", ".join(getattr(self, name))) for name in fields if getattr(self, name)]
-
-    @property
-    def steps(self) -> t.List[str]:
-        """Sentences for the reader."""
-        return self.only(*_SAID)
-
-
-def plan(before: t.Sequence[t.Mapping[str, t.Any]], now: State) -> Plan:
-    """Compare the replicas as they were with those that there are; `before` is `replicas` of a state.
-
-    Compose numbers on: a replica that is gone has come back under another name when there is one that was not there before.
-    """
-    was_running = {str(one["name"]): one.get("state") == RUNNING for one in before}
-    state = {replica.name: replica.state for replica in now.replicas}
-    gone = sorted((name for name in was_running if name not in state), key=lambda name: not was_running[name])
-    new = [name for name in state if name not in was_running]
-    shall_run = {
-        **{name: ran for name, ran in was_running.items() if name in state},
-        **{name: was_running[old] for name, old in zip(new, gone)},
-    }
-    return Plan(
-        remove=new[len(gone) :],
-        unpause=[name for name, run_it in shall_run.items() if run_it and state[name] == "paused"],
-        start=[name for name, run_it in shall_run.items() if run_it and state[name] not in _ALIVE],
-        stop=[name for name, run_it in shall_run.items() if not run_it and state[name] in _ALIVE],
-        gone=gone[len(new) :],
-    )
 
 
 class Work:
@@ -161,6 +112,7 @@ class Work:
 
     def _carry_out(self, wanted: Plan, before: t.Sequence[t.Mapping[str, t.Any]]) -> None:
         if wanted.remove:
+            self.notes += _last_words(wanted.remove)
             docker("rm", "--force", "--volumes", "--", *wanted.remove, timeout_s=_GRACE_S + self._parameters["stop_timeout_s"])
             self.steps += wanted.only("remove")
         if wanted.unpause:
@@ -194,7 +146,7 @@ class Work:
 
     def stop(self, before: State) -> State:
         """Stop all that there are at this moment."""
-        alive = [one.name for one in before.replicas if one.state in _ALIVE]
+        alive = [one.name for one in before.replicas if one.state in ALIVE]
         if not alive:
             return before
         if self._check_mode or not self.project.service:
@@ -236,7 +188,7 @@ class Work:
         """
         if count < 0 or not self.project.service:
             raise BadInput(f"There cannot be {count} replicas", where=self.project.where, next_step="name one service, and 0 or more")
-        missing, idle = count - len(before.replicas), [one.name for one in before.replicas if one.state not in _ALIVE]
+        missing, idle = count - len(before.replicas), [one.name for one in before.replicas if one.state not in ALIVE]
         if missing < 0 or count == 0 or (missing == 0 and before.is_well):
             return before
         said = [f"Replicas: {len(before.replicas)} -> {count}"] if missing else []
@@ -247,6 +199,19 @@ class Work:
         if said:
             self._make(count)
         return self._wait(lambda: self.look(count))
+
+
+def _last_words(names: t.Sequence[str]) -> t.List[str]:
+    """Why the first of these containers that is not well is not, as a sentence: what tells it goes with them."""
+    with Engine() as engine:
+        for name in names:
+            try:
+                container = look(engine, name)
+                if not container.is_well:
+                    return [f"{name} was not well: {spoken(evidence(engine, container))}"]
+            except RunbookError:
+                pass  # it is gone already, or tells nothing
+    return []
 
 
 def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, t.Any]:

@@ -10,11 +10,11 @@ import typing as t
 
 from ...errors import BadInput, RunbookError
 from ...progress import Progress
+from ..journal import Journal
 from ..proxies import proxy_from
 from ..state import State
 from .containers import Container, address_of
 from .engine import Engine
-from .journal import Journal
 from .project import Project
 from .repairs import planned_repairs, put_right
 from .rolling_model import Unwell, owning_up

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from ...errors import CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from ..journal import Journal
 from ..proxy import Proxy
 from .containers import FORMER, Container, evidence, look, spoken
 from .engine import Engine
-from .journal import Journal
 from .rolling_model import TURN, Limits, Unwell
 from .successor import Pattern, remove
 

@@ -10,9 +10,9 @@ import typing as t
 from dataclasses import replace
 
 from ...checks.redaction import Redactor, clip
+from ..journal import Journal
 from ..state import RUNNING, Replica, State
 from .containers import Container, parse
-from .journal import Journal
 from .limits_plan import present
 from .project import OPTIONS as PROJECT_OPTIONS
 from .project import containers_of, project_of

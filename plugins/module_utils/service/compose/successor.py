@@ -18,9 +18,9 @@ import typing as t
 from urllib.parse import quote
 
 from ...errors import BadInput, CommandFailed, RunbookError
+from ..journal import Journal
 from .containers import Container, of_service
 from .engine import Engine
-from .journal import Journal
 from .project import Project
 from .rolling_project import call, create_one_more
 

@@ -48,7 +48,8 @@ class Paths:
         self.workloads = f"{apps}/{kind}s"
         self.workload = f"{self.workloads}/{name}"
         self.scale = f"{self.workload}/scale"
-        self.pods = f"{core}/pods"
+        self.replica_sets = f"{apps}/replicasets"
+        self.pods, self.events = f"{core}/pods", f"{core}/events"
         self.config_maps, self.secrets = f"{core}/configmaps", f"{core}/secrets"
         # Limits of autoscalers are in v1 as in v2, and v1 is in every version of Kubernetes.
         self.autoscalers = f"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers"

@@ -15,6 +15,7 @@ import typing as t
 from ...errors import BadInput, CommandFailed, RunbookError
 from ...files import write_atomically
 from ...progress import Progress
+from ..sizes import bytes_of
 from .check import verify
 from .control import Waiting, require_root, systemctl
 from .files import notes_on
@@ -31,8 +32,6 @@ _UNIT_FOLDER = "/etc/systemd/system"
 DROP_IN = "90-sre-runbooks-limits.conf"
 _HEAD = "# Written by the module sre.runbooks.unit_limits.\n[Service]\n"
 _KEYS = ("memory", "memory_high", "memory_swap", "cpus")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
-_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _PAGE_BYTES = 4096
 """systemd and the kernel round sizes down to whole pages; a larger page only makes that coarser."""
 _SETTINGS: t.Mapping[str, str] = {
@@ -50,10 +49,9 @@ def size_bytes(text: t.Any, name: str) -> int:
     Raises:
         BadInput: It is none.
     """
-    found = _SIZE.fullmatch(str(text).strip())
-    value = int(float(found.group(1)) * _FACTORS[found.group(2).lower()]) if found else 0
-    if value < _PAGE_BYTES:
-        wrong = "less than a page of memory (4 KiB)" if found else "no size"
+    value = bytes_of(text)
+    if value is None or value < _PAGE_BYTES:
+        wrong = "no size" if value is None else "less than a page of memory (4 KiB)"
         raise BadInput(f"{name} is {wrong}", where=repr(text), next_step="write it like 512m or 2g; nothing was changed")
     return value // _PAGE_BYTES * _PAGE_BYTES
 
