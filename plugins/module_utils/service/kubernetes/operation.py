@@ -114,7 +114,7 @@ class _Verb:
         command = PodCommand(self._api, pod, parameters["container"], argv, parameters["command_timeout_s"], parameters["output_bytes"])
         said = NOT_RUN if check_mode else command.run()
         self._notes += ["Only the end of what it printed is kept."] * said["cut"]
-        conclusion = "The command would run" if check_mode else f"The command ended with {said['status']}"
+        conclusion = "The command would run" if check_mode else f"The command ended with {said['exit_status']}"
         return {**self._result(before, before, Plan((Step(command.where, ()),)), ()), **said, "conclusion": conclusion}
 
     def _waits(self, plan: Plan) -> bool:
