@@ -7,7 +7,8 @@
     python tests/benchmarks/benchmark_service.py [--runs 3] [--replicas 3] [--only restart-all,stop]
 
 The ways take turns and figures are medians. What is allowed is judged against the same work by hand: where the playbook waits until the
-replicas are healthy, so does `docker compose up --wait`. Shown beside it is the bare command, which returns while they still start.
+replicas are healthy, so does `docker compose up --wait`, and where it takes replicas out of the proxy that go for good, so does the way by
+hand. Shown beside it is the bare command, which returns while they still start, and cuts requests.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "collections")]
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-from integration.compose_project import ComposeProject, running_project  # noqa: E402
+from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import Server, parse_servers, parse_sessions  # noqa: E402
+from integration.compose_project import ComposeProject, running_project, until  # noqa: E402
 from integration.containers import Docker  # noqa: E402
 from integration.service_runs import Runs  # noqa: E402
 from tools.engine import docker_engine  # noqa: E402
@@ -66,6 +68,25 @@ class Bench:
             first = first or time.perf_counter() - began
         return first, time.perf_counter() - began
 
+    def fewer_by_hand(self, count: int) -> tuple[float, float]:
+        """Drain the servers of those that go, wait for the end of their requests, scale, and let the servers be used again."""
+        began = time.perf_counter()
+        addresses = {self.project.address(name) for name in self.project.replicas()[count:]}
+        goes = [server.name for server in self._servers() if server.address in addresses]
+        for name in goes:
+            self.project.haproxy(f"set server app/{name} state drain")
+        until("no requests", lambda: not sum(parse_sessions(self.project.haproxy("show stat"), "app")[name] for name in goes))
+        scaling = time.perf_counter()
+        self.project.compose("up", "--detach", "--no-recreate", "--scale", f"app={count}", "app")
+        bare = time.perf_counter() - scaling
+        until("HAProxy has noticed", lambda: all(server.is_dead for server in self._servers() if server.name in goes))
+        for name in goes:
+            self.project.haproxy(f"set server app/{name} state ready")
+        return bare, time.perf_counter() - began
+
+    def _servers(self) -> list[Server]:
+        return parse_servers(self.project.haproxy("show servers state app"))
+
     def settle(self, count: int, *, running: bool = True) -> None:
         """Bring the project to so many replicas, which run and are healthy or are stopped; not measured."""
         self.project.compose("up", "--detach", "--wait", "--no-recreate", "--scale", f"app={count}", "app")
@@ -100,7 +121,7 @@ def verbs(bench: Bench) -> dict[str, tuple[Callable[[], None], Callable[[], floa
         f"scale {more}-{count}": (
             there(more),
             lambda: bench.ours("service_scale", service_scale_to=count),
-            lambda: bench.by_hand((*scale, f"app={count}", "app")),
+            lambda: bench.fewer_by_hand(count),
         ),
     }
 
