@@ -6,11 +6,15 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes import client
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import NoConnection
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import Patience
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.undo import back_to, is_back, is_overtaken
 
@@ -50,5 +54,30 @@ def test_the_variables_of_kubernetes_core_make_a_kubeconfig_needless(monkeypatch
         monkeypatch.setenv(f"K8S_AUTH_{name}", name.lower())
     configuration, account = t.cast("t.Any", client.connect())
     assert (configuration.host, configuration.no_proxy, account) == ("host", "no_proxy", f"the account of K8S_AUTH_{names[0]}")
-    taken = {**vars(configuration), "api_key": configuration.api_key.get("authorization", "").replace("Bearer ", "")}
-    assert [taken[name.lower()] for name in names] == [name.lower() for name in names]
+    sent = {one["value"] for one in configuration.auth_settings().values()}
+    files = (configuration.cert_file, configuration.key_file)
+    assert {"API_KEY": sent == {"Bearer api_key"}, "USERNAME": sent == {"Basic dXNlcm5hbWU6cGFzc3dvcmQ="}}.get(names[0], not sent)
+    assert files == (("cert_file", "key_file") if "KEY_FILE" in names else (None, None))
+
+
+def test_credentials_of_the_environment_are_sent_to_no_cluster_that_is_named_otherwise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(client, "Client", lambda configuration, account: (configuration, account))
+    for name in ("HOST", "API_KEY", "PROXY"):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", name.lower())
+    cluster = {"name": "b", "cluster": {"server": "https://b.example"}}
+    context = {"name": "b", "context": {"cluster": "b", "user": "b"}}
+    kubeconfig = {"clusters": [cluster], "contexts": [context], "users": [{"name": "b", "user": {"token": "of-b"}}], "current-context": "b"}
+    (tmp_path / "config").write_text(json.dumps(kubeconfig))
+    configuration, _account = t.cast("t.Any", client.connect(str(tmp_path / "config")))
+    assert (configuration.host, configuration.proxy) == ("https://b.example", None)
+    assert [one["value"] for one in configuration.auth_settings().values()] == ["Bearer of-b"]
+
+
+def test_an_api_server_that_never_answers_the_beginning_of_a_command_is_given_up() -> None:
+    with pytest.raises(NoConnection, match=r"no answer within 0\.1 s"):
+        client._within(0.1, threading.Event().wait)
+    with pytest.raises(ZeroDivisionError):
+        client._within(5, lambda: 1 // 0)
+    assert client._within(5, lambda: 3) == 3

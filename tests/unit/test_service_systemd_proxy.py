@@ -190,6 +190,28 @@ def test_what_a_killed_run_had_drained_the_next_one_lets_in_and_check_mode_says_
     assert not operate("scale", scale_to=3)["changed"]
 
 
+def test_an_instance_that_somebody_has_let_in_after_a_kill_is_drained_before_it_is_restarted(machine: Machine) -> None:
+    machine.checked, machine.before = False, kill_at("ready")
+    with pytest.raises(Killed):
+        operate("restart", way="one", replica="1")
+    assert machine.drained == {"8001"}
+    machine.drained = set()
+    acts: list[str] = []
+    machine.before = acts.append
+    operate("restart", way="one", replica="1")
+    assert acts.index("drain") < acts.index("restart")
+    assert machine.drained == set()
+
+
+def test_asking_how_many_there_are_lets_in_what_a_killed_run_had_drained(machine: Machine) -> None:
+    machine.before = kill_at("ready")
+    with pytest.raises(Killed):
+        operate("restart")
+    machine.before = lambda act: None
+    assert operate("scale")["changed"]
+    assert machine.drained == set()
+
+
 def test_what_somebody_has_drained_by_hand_stays_so(machine: Machine) -> None:
     machine.drained = {"8002"}
     done = operate("restart")

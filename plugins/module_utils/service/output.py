@@ -17,15 +17,42 @@ KEPT_BYTES = 64 * 1024
 CUT_NOTE = "Only the end of what it printed is kept"
 
 
-class Tail:
-    """Reads a stream to its end in a thread of its own, also when the process has ended and its side is closed, and keeps the last bytes.
+class Kept:
+    """The last bytes of what comes.
 
     Attributes:
         total: Bytes that came.
     """
 
-    def __init__(self, stream: t.IO[bytes], most: int = KEPT_BYTES) -> None:
+    def __init__(self, most: int = KEPT_BYTES) -> None:
         self.total, self._most, self._kept = 0, most, bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take what has come."""
+        self.total += len(data)
+        self._kept += data
+        if len(self._kept) > 2 * self._most + 65536:
+            del self._kept[: len(self._kept) - self._most]
+
+    @property
+    def cut(self) -> bool:
+        """Whether more came than is kept."""
+        return self.total > self._most
+
+    def text(self, mask: Redactor) -> str:
+        """What was kept, masked; from a whole line on where it was cut, as half a secret is not known as one."""
+        kept = bytes(self._kept[-self._most :]) if self._most else b""
+        if self.cut:
+            first = kept.find(b"\n")
+            kept = kept[first + 1 :] if 0 <= first < len(kept) - 1 else kept
+        return mask.text(kept.decode(errors="replace"))
+
+
+class Tail(Kept):
+    """The last bytes of a stream, read to its end in a thread of its own, also when the process has ended and its side is closed."""
+
+    def __init__(self, stream: t.IO[bytes], most: int = KEPT_BYTES) -> None:
+        super().__init__(most)
         self._thread = threading.Thread(target=self._read, args=(os.dup(stream.fileno()),), daemon=True)
         self._thread.start()
 
@@ -35,28 +62,16 @@ class Tail:
                 block = os.read(number, 65536)
                 if not block:
                     return
-                self.total += len(block)
-                self._kept += block
-                if len(self._kept) > 2 * self._most + 65536:
-                    del self._kept[: -self._most]
+                self.add(block)
         except OSError:
             return
         finally:
             os.close(number)
 
-    @property
-    def cut(self) -> bool:
-        """Whether more came than is kept."""
-        return self.total > self._most
-
     def text(self, mask: Redactor) -> str:
-        """What was kept, masked; from a whole line on where it was cut, as half a secret is not known as one."""
+        """What was kept, once it has ended."""
         self._thread.join(2)
-        kept = bytes(self._kept[-self._most :]) if self._most else b""
-        if self.cut:
-            first = kept.find(b"\n")
-            kept = kept[first + 1 :] if 0 <= first < len(kept) - 1 else kept
-        return mask.text(kept.decode(errors="replace"))
+        return super().text(mask)
 
 
 def mask_of(environment: t.Mapping[str, str]) -> Redactor:

@@ -150,19 +150,22 @@ class Changes:
         return self._waiter.rollout(now, _uids(self._waiter.pods_of(now))) if replicas_wanted(now) else now
 
     def _released(self, workload: Document) -> Document:
-        """The workload, after the pods of another revision that are not ready are deleted: the controller of a StatefulSet waits for them.
+        """The workload, after the pods of a revision that has come since and that are not ready are deleted: a StatefulSet waits for them.
 
-        See "Forced rollback" in the documentation of StatefulSets.
+        See "Forced rollback" in the documentation of StatefulSets. Pods of revisions that there were before are left as they are.
         """
         if workload.get("kind") != "StatefulSet":
             return workload
         workload = self._waiter.seen(workload)
-        newest = part(workload, "status").get("updateRevision")
+        former = {_revision(pod) for pod in self._pods} | {part(workload, "status").get("updateRevision")}
         for pod in self._waiter.pods_of(workload):
-            revision = part(pod, "metadata", "labels").get("controller-revision-hash")
-            if is_present(pod) and not is_ready(pod) and revision != newest:
+            if is_present(pod) and not is_ready(pod) and _revision(pod) not in former:
                 self._delete(pod)
         return workload
+
+
+def _revision(pod: Object) -> t.Any:
+    return part(pod, "metadata", "labels").get("controller-revision-hash")
 
 
 def _uids(pods: t.Iterable[Object]) -> t.Set[str]:

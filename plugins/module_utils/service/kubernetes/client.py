@@ -11,9 +11,11 @@ the pod's own service account.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
+import threading
 import typing as t
 
 from ...errors import BadInput, ToolMissing
@@ -81,8 +83,9 @@ class Client:
         """
         core = kubernetes.client.CoreV1Api(self._client.client)
         options = {"container": container, "command": list(argv), "stdin": False, "stdout": True, "stderr": True, "tty": False}
+        ask = functools.partial(kubernetes.stream.stream, core.connect_get_namespaced_pod_exec, pod, namespace, _preload_content=False)
         try:
-            socket = kubernetes.stream.stream(core.connect_get_namespaced_pod_exec, pod, namespace, _preload_content=False, **options).sock
+            socket = _within(2 * _CONNECT_S, functools.partial(ask, **options)).sock
         except kubernetes.client.ApiException as error:
             told = _HANDSHAKE.search(str(error.reason))
             if told is None:
@@ -120,6 +123,27 @@ class Client:
             )
         except kubernetes.client.ApiException as error:
             raise refusal(int(error.status or 0), error.reason, error.body, error.headers or {}) from None
+
+
+def _within(seconds: float, work: t.Callable[[], t.Any]) -> t.Any:
+    """What `work` returns, which has no deadline of its own; raises NoConnection when the time is up."""
+    found: t.List[t.Any] = []
+
+    def carry_out() -> None:
+        try:
+            found.append((work(), None))
+        except BaseException as error:  # pylint: disable=broad-exception-caught  # it is raised where it is waited for
+            found.append((None, error))
+
+    thread = threading.Thread(target=carry_out, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise NoConnection(f"no answer within {seconds:g} s")
+    answer, error = found[0]
+    if error is not None:
+        raise error
+    return answer
 
 
 def refusal(status: int, reason: t.Any, body: t.Any, headers: t.Mapping[str, t.Any]) -> Refused:
@@ -162,7 +186,8 @@ def connect(kube_config: str = "", context: str = "") -> Client:
         context = context or os.environ.get("K8S_AUTH_CONTEXT") or ""
         account += f" of {file}" if file else ""
         _load(configuration, file, context)
-    _adjust(configuration)
+    if not kube_config and not context:
+        _adjust(configuration)
     return Client(configuration, account)
 
 
@@ -182,9 +207,7 @@ def _load(configuration: t.Any, file: str, context: str) -> None:
 
 
 def _adjust(configuration: t.Any) -> None:
-    """What the environment says besides, under the names of kubernetes.core."""
-    if os.environ.get("K8S_AUTH_API_KEY"):
-        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
+    """What the environment says besides, under the names of kubernetes.core; it is meant for no cluster that is named otherwise."""
     verify = os.environ.get("K8S_AUTH_VERIFY_SSL")
     if verify is not None:
         configuration.verify_ssl = verify.lower() not in _FALSE
@@ -192,6 +215,11 @@ def _adjust(configuration: t.Any) -> None:
         value = os.environ.get(f"K8S_AUTH_{name.upper()}")
         if value:
             setattr(configuration, name, value)
+    if os.environ.get("K8S_AUTH_API_KEY"):
+        configuration.api_key = {"authorization": f"Bearer {os.environ['K8S_AUTH_API_KEY']}"}
+    elif configuration.username and configuration.password:
+        # The package sends nothing but what is noted as a key.
+        configuration.api_key = {"authorization": configuration.get_basic_auth_token()}
 
 
 def _cause(error: BaseException) -> str:

@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import json
+import math
 import typing as t
 
-from ...checks.redaction import Redactor
-from ...errors import BadInput, CommandFailed, DeadlineExceeded, Unreachable
+from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError, Unreachable
 from ...progress import Progress
+from ..output import Kept, mask_of
 from ..state import RUNNING
 from .api import Api
 from .state import Object, container_name, is_present, part, replica_of
@@ -24,23 +25,6 @@ NOT_RUN: t.Mapping[str, t.Any] = {"stdout": "", "stderr": "", "exit_status": Non
 """What a command has said that was not run."""
 _GRACE_S, _PROBE_S = 10.0, 20.0
 _KILL_AFTER_S = 5
-
-
-class Kept:
-    """The last bytes of a stream."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._kept, self.is_cut = most, b"", False
-
-    def add(self, data: bytes) -> None:
-        """Take what has come."""
-        self.is_cut = self.is_cut or len(self._kept) + len(data) > self._most
-        self._kept = (self._kept + data)[-self._most :]
-
-    def text(self) -> str:
-        """What was kept, from a whole line on, without secrets."""
-        kept = self._kept.split(b"\n", 1)[-1] if self.is_cut else self._kept
-        return Redactor().text((kept or self._kept).decode(errors="replace"))
 
 
 def chosen(pods: t.Sequence[Object], name: str, container: str) -> Object:
@@ -78,6 +62,7 @@ class PodCommand:
         self._api, self._pod = api, pod
         self._container = container_name(part(pod, "spec"), part(pod, "metadata", "annotations"), container)
         self._argv, self._timeout_s, self._most = list(argv), timeout_s, most
+        self._mask = mask_of(_environment(pod, self._container))
         self.where = f"{argv[0]} in pod {part(pod, 'metadata', 'name')}"
 
     def run(self) -> t.Dict[str, t.Any]:
@@ -89,16 +74,16 @@ class PodCommand:
             RunbookError: The API server refuses it, or the connection broke.
         """
         out, err, began = Kept(self._most), Kept(self._most), self._api.clock()
-        keeper = ["timeout", "-k", str(_KILL_AFTER_S), str(max(1, round(self._timeout_s)))] if self._has_timeout() else []
+        keeper = _ended_by(math.ceil(self._timeout_s)) if self._has_timeout() else []
         # What ends it in the pod leaves time to say so.
         status = self._ended([*keeper, *self._argv], out, err, self._timeout_s + (_GRACE_S if keeper else 0))
         took = self._api.clock() - began
         told: t.Dict[str, t.Any] = {
-            "stdout": out.text(),
-            "stderr": err.text(),
+            "stdout": out.text(self._mask),
+            "stderr": err.text(self._mask),
             "exit_status": status,
             "duration_s": round(took, 1),
-            "cut": out.is_cut or err.is_cut,
+            "cut": out.cut or err.cut,
         }
         last = (told["stderr"] or told["stdout"]).strip()[-500:]
         if status is None or (took >= self._timeout_s and status in _TIMED_OUT):
@@ -117,9 +102,12 @@ class PodCommand:
     def _has_timeout(self) -> bool:
         """Whether the container has what ends a command there; a connection that ends leaves it running."""
         try:
-            return self._ended(["timeout", "1", "true"], Kept(1), Kept(1), _PROBE_S) == 0
+            return self._ended([*_ended_by(1), "true"], Kept(1), Kept(1), _PROBE_S) == 0
         except CommandFailed:
             return False
+        except RunbookError as error:
+            error.changed = False
+            raise
 
     def _ended(self, argv: t.Sequence[str], out: Kept, err: Kept, seconds: float) -> t.Optional[int]:
         """Its exit status; None when the time was up."""
@@ -151,6 +139,17 @@ class PodCommand:
             return int(codes[0])
         why = str(part(ended, "message") or "no reason is given")[:500]
         raise CommandFailed("The command could not be run", where=self.where, why=why, next_step="see that the container has this program")
+
+
+def _ended_by(seconds: int) -> t.List[str]:
+    """What ends a command; the first BusyBox whose `timeout` knows `-k` is 1.35."""
+    return ["timeout", "-k", str(_KILL_AFTER_S), str(seconds)]
+
+
+def _environment(pod: Object, container: str) -> t.Dict[str, str]:
+    """The variables of a container that its pod names with their values; those of Secrets are not read."""
+    specs = (one for one in part(pod, "spec", "containers") or () if one.get("name") == container)
+    return {str(one["name"]): str(one.get("value") or "") for spec in specs for one in spec.get("env") or () if one.get("name")}
 
 
 def argv_of(parameters: t.Mapping[str, t.Any]) -> t.List[str]:

@@ -14,6 +14,7 @@ import typing as t
 from ...errors import BadInput
 from ...progress import Progress
 from ..asked import replicas_asked
+from ..output import CUT_NOTE
 from ..state import State
 from . import plan as plans
 from . import scale as scales
@@ -113,7 +114,7 @@ class _Verb:
         pod = chosen(pods, parameters["command_replica"], parameters["container"])
         command = PodCommand(self._api, pod, parameters["container"], argv, parameters["command_timeout_s"], parameters["output_bytes"])
         said = NOT_RUN if check_mode else command.run()
-        self._notes += ["Only the end of what it printed is kept."] * said["cut"]
+        self._notes += [CUT_NOTE] * said["cut"]
         conclusion = "The command would run" if check_mode else f"The command ended with {said['exit_status']}"
         return {**self._result(before, before, Plan((Step(command.where, ()),)), ()), **said, "conclusion": conclusion}
 

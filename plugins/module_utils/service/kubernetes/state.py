@@ -27,9 +27,9 @@ _HOPELESS = (
 )
 """Reasons for which a container waits that do not pass by themselves; a first failed pull (ErrImagePull) may."""
 _CRASHES = 2
+"""A container that has crashed so often, and is held back for it, is not taken for one that waits for a neighbour."""
 _STEADY_S = 10
 """A pod that is not ready since so long after its container started was ready before: the kubelet notes the first state at once."""
-"""A container that has crashed so often, and is held back for it, is not taken for one that waits for a neighbour."""
 
 
 class Rollout(t.NamedTuple):

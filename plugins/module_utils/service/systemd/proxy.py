@@ -132,9 +132,11 @@ class InProxy:
         Raises:
             RunbookError: No other server is up, and one is needed; this one was not drained.
         """
-        if self.proxy is None or not unit.active or self.out([unit]):
+        if self.proxy is None or not unit.active:
             return
         servers = self.proxy.servers(reach_of(unit))
+        if not servers and self.out([unit]):
+            return
         if not servers:
             self.notes.append(f"{unit.name}: {self.proxy} has no server that leads to it, or one that was drained before, which stays so")
             return

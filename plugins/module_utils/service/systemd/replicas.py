@@ -204,7 +204,7 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
         return moves + restart_plan(target, units, parameters["way"], parameters["replica"])
     count = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
     if count is None:
-        return []
+        return moves
     spare = show([target.of(one) for one in target.instances]) if target.instances else []
     return moves + scale_plan(target, units, count, spare)
 
