@@ -186,7 +186,7 @@ def test_a_command_runs_in_a_pod(service: KubernetesService, server: KubernetesS
     argv = ["sh", "-c", "echo to stdout; echo 'to stderr' >&2"]
     result = service.entry("exec", service_exec_command=argv)
     assert "message" not in result, result["output"]
-    assert (result["stdout"], result["stderr"], result["status"]) == ("to stdout\n", "to stderr\n", 0)
+    assert (result["stdout"], result["stderr"], result["exit_status"]) == ("to stdout\n", "to stderr\n", 0)
     server.clear()
     assert service.entry("exec", "--check", service_exec_command=argv)["conclusion"] == "The command would run"
     assert not [line for line in server.seen if "/exec" in line]
