@@ -20,8 +20,8 @@ description:
     begun.
   - Nothing is compressed into the last 64 MB of a disk, which servers may need; what is deleted goes first.
   - Never touched are symbolic links and what they point to, files with several names, what a rule's C(write_to) or C(follow_to) names as
-    the present log, and files that a process has open for writing, or may have, where this account cannot see that. What it has written after the file was compressed would be lost. Let
-    C(logrotate) turn such a log (M(sre.runbooks.logrotate_config)).
+    the present log, and files that a process has open for writing, or may have, where this account cannot see that. What it has written
+    after the file was compressed would be lost. Let C(logrotate) turn such a log (M(sre.runbooks.logrotate_config)).
 extends_documentation_fragment:
   - sre.runbooks.attributes
 attributes:

@@ -18,7 +18,8 @@ description:
   - A rollout counts as stuck when a new pod waits with ImagePullBackOff, InvalidImageName, CreateContainerConfigError or, after its second crash,
     CrashLoopBackOff, when the Deployment says that its deadline has passed, or when nothing gets on for O(health_timeout_s). The failure names the
     pod, its reason and its last log lines.
-  - Credentials come from O(kube_config), environment variables C(K8S_AUTH_*) of M(kubernetes.core.k8s) (docs/service_kubernetes.md says which), C(KUBECONFIG), or the pod's service account.
+  - Credentials come from O(kube_config), environment variables C(K8S_AUTH_*) of M(kubernetes.core.k8s) (docs/service_kubernetes.md says
+    which), C(KUBECONFIG), or the pod's service account.
 requirements:
   - kubernetes (Python package) >= 24.2
 extends_documentation_fragment:

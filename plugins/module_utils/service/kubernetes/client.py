@@ -90,7 +90,7 @@ class Client:
             told = _HANDSHAKE.search(str(error.reason))
             if told is None:
                 raise NoConnection(str(error.reason)) from None
-            body = str(error.reason).split("-+-+-")[-1].strip()
+            body = str(error.reason).rsplit("-+-+-", maxsplit=1)[-1].strip()
             raise refusal(int(told.group(1)), told.group(2).strip(), body if body.startswith("{") else "", {}) from None
         try:
             socket.settimeout(1.0)
