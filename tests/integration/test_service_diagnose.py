@@ -222,9 +222,14 @@ FAILED = """
 - hosts: localhost
   gather_facts: false
   tasks:
-    - name: Fail
-      ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: _failed}
-      vars: {__service_verb: start, __service_failure: The pump is dry., __service_went_back: All is as before.}
+    - name: Do something
+      block:
+        - name: Fail
+          ansible.builtin.fail: {msg: The pump is dry.}
+      rescue:
+        - name: Tell it
+          ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: _failed}
+          vars: {__service_verb: start, __service_went_back: All is as before.}
 """
 
 
