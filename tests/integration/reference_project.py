@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import typing as t
 from collections.abc import Iterator
@@ -20,12 +18,13 @@ from pathlib import Path
 from integration.compose_project import HAPROXY, PROXY, SERVICE, ComposeProject, until
 from integration.containers import Docker
 from integration.redis_server import valkey_folder
+from tools.environment import install_beside
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference_service"
 IMAGE_PYTHON = "3.11"
 """Python of Debian 12, which the image of the tests is made of."""
 ALSO = "async-timeout"
-"""What redis needs before Python 3.11.3; pip asks the Python that it runs in, not the one that it installs for."""
+"""What redis needs before Python 3.11.3; pip asks the Python that it runs in, and not the one that it installs for."""
 TOOLS = "/usr/lib/postgresql/15/bin"
 DATABASE = (
     "install -d -o postgres /data /run/postgresql && exec su postgres -c '"
@@ -48,10 +47,7 @@ def packages(cache: Path) -> Path:
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
-            kind = ["--only-binary=:all:", f"--python-version={IMAGE_PYTHON}", "--implementation=cp"]
-            wanted = [*kind, ALSO, "--requirement", str(requirements)]
-            call = [sys.executable, "-m", "pip", "install", "--quiet", "--target", f"{draft}/packages", *wanted]
-            subprocess.run(call, check=True)
+            install_beside(Path(draft) / "packages", IMAGE_PYTHON, ALSO, "--requirement", str(requirements))
             if not folder.exists():
                 os.rename(f"{draft}/packages", folder)
     return folder

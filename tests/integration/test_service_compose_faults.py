@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import http.client
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,11 +66,13 @@ def test_a_start_that_fails_says_why_and_leaves_the_service_stopped(
 
 def test_a_replica_that_does_not_stop_by_itself_is_ended_after_its_time_and_the_rest_with_it(project: ComposeProject, runs: Runs) -> None:
     first, second = project.replicas()
-    project.docker("exec", "--detach", first, "python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/slow?30')")
-    until("a request is in flight", lambda: "u.urlopen" in project.docker("top", first))
+    connection = http.client.HTTPConnection(project.address(first), 8000, timeout=30)
+    connection.request("GET", "/slow?30")
+    until("a request is in flight", lambda: project.get()[1]["in_flight"] == 2)
     (stopped,) = runs.verbs(("stop", {"service_stop_timeout_s": 1}))
     assert running_ones(project) == {first: False, second: False}
     assert {one["name"]: one["exit_status"] for one in stopped["after"]["replicas"]}[first] == 137, stopped
+    connection.close()
 
 
 def test_a_replica_that_is_gone_while_all_are_stopped_is_told(project: ComposeProject, runs: Runs) -> None:

@@ -141,6 +141,17 @@ def uv_environment() -> dict[str, str]:
     return environment
 
 
+def install_beside(folder: Path, python_version: str, *requirements: str) -> None:
+    """Put packages into a folder, for a Python that need not be here, from wheels alone.
+
+    Raises:
+        NotReady: They could not be had, with the installer's last words.
+    """
+    uv, wanted = find_uv(), ["--target", str(folder), f"--python-version={python_version}", "--only-binary=:all:", *requirements]
+    installer = [uv, "pip", "install"] if uv else [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    _run([*installer, "--quiet", *wanted], "The packages could not be installed", uv_environment())
+
+
 def find_uv() -> str | None:
     """Path of uv: on the PATH, or beside this interpreter."""
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
