@@ -192,6 +192,9 @@ def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, ru
     restored = runs.run("rollback_point_restore", confirm=project.name)
     assert restored.status == 0, restored.output
     assert (file.read_bytes(), said(project)) == (text, colours)
+    # What was replaced is a point with the images that ran, which a clean-up leaves then.
+    safety = [one for one in (json.loads((path / "manifest.json").read_text()) for path in points(runs)) if one["before_restore_of"]]
+    assert {one["image_id"] for one in safety[-1]["images"]} == {one["image_id"] for one in manifest["images"]}
     picture = project.picture()
     again = runs.run("rollback_point_restore", confirm=project.name)
     assert (again.status, "changed=0" in again.output, project.picture()) == (0, True, picture), again.output

@@ -81,13 +81,9 @@ def of_compose(options: t.Mapping[str, t.Any]) -> Found:
         secret += more
     except (RunbookError, ValueError) as error:
         notes = [f"environment files of services could not be found out: {getattr(error, 'why', '') or error}"]
-    images: t.List[t.Dict[str, t.Any]] = []
-    try:
-        images = _images(project)
-    except (RunbookError, ValueError, KeyError) as error:
-        notes.append(f"images of running containers could not be found out: {getattr(error, 'why', '') or error}")
+    images, unknown = running_images(options)
     secret = list(dict.fromkeys(secret))
-    return Found([*files, *secret], secret, images, notes=notes)
+    return Found([*files, *secret], secret, images, notes=[*notes, *unknown])
 
 
 def _named_by(environment: str) -> t.List[str]:
@@ -107,7 +103,7 @@ def _first(folder: str, names: t.Iterable[str]) -> str:
 
 
 def _environment_files(project: compose.Project, folder: str) -> t.Tuple[t.List[str], t.List[str]]:
-    """The environment files of all services, those of profiles that are not active included, and notes on those whose names nobody knows."""
+    """The environment files of all services, whatever their profiles, and notes on those whose names nobody knows."""
     done = _shown(project, "--no-env-resolution")
     if done.status != 0:  # a variable that is required may be missing here; and Compose before 2.35 reads the files, and does not name them
         done = _shown(project, "--no-interpolate")
@@ -131,11 +127,18 @@ def _shown(project: compose.Project, flag: str) -> Completed:
     return run(project.compose(*words, timeout_s=_PATIENCE_S), check=False)
 
 
+def running_images(options: t.Mapping[str, t.Any]) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.List[str]]:
+    """Images of the running containers of a Compose project, and a note where they cannot be found out. Its files are not read."""
+    try:
+        return _images(project_named(options)), []
+    except (RunbookError, ValueError, KeyError) as error:
+        return [], [f"images of running containers could not be found out: {getattr(error, 'why', '') or error}"]
+
+
 def _images(project: compose.Project) -> t.List[t.Dict[str, t.Any]]:
-    listed = run(project.compose("ps", "--quiet", timeout_s=_PATIENCE_S)).stdout.split()
-    if not listed:
+    containers = [one for one in compose.containers_of(project) if one["State"]["Running"]]
+    if not containers:
         return []
-    containers = json.loads(compose.docker("inspect", "--type", "container", *listed).stdout)
     ids = sorted({one["Image"] for one in containers})
     images = json.loads(compose.docker("image", "inspect", *ids, check=False).stdout or "[]")
     digests = {one["Id"]: sorted(one.get("RepoDigests") or []) for one in images}
