@@ -333,6 +333,15 @@ def test_files_that_stay_with_another_image_are_another_point_which_an_unfinishe
     assert [image["image"] for image in more["images"]] == ["app:3", "app:4"]
 
 
+def test_a_note_that_was_half_written_goes_with_the_next_call_and_that_of_another_service_stays(service: Service) -> None:
+    service.create()
+    left, other = (service.home / f"..{name}.change.json.4711.partial" for name in ("rag7", "other"))
+    left.write_text("{")
+    other.write_text("{")
+    service.call("prune")
+    assert (left.exists(), other.exists()) == (False, True)
+
+
 def test_what_is_secret_only_for_the_next_change_is_so_in_the_point_of_an_unfinished_one(service: Service) -> None:
     first = service.create(begins_change=True)
     (service.conf / "a.conf").unlink()
