@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import OPTIONS, operate
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs
@@ -178,6 +179,28 @@ def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(
     done = runs.run("config_update", configuration_values={"COLOUR": "violet"})
     assert done.status == 0 and "began a change" in done.output, done.output
     assert {colour for colour, _greeting in said(project)} == {"violet"}
+    nothing_is_left(runs, project)
+
+
+def test_a_service_that_went_down_by_what_was_changed_must_serve_again_when_the_change_fails(
+    project: ComposeProject, runs: Runs, file: Path
+) -> None:
+    former, broken = said(project), {"EXIT_STATUS": "3"}
+    stops = ["docker", "stop", "--time", "1", *project.replicas()]
+    done = runs.run("config_update", configuration_values=broken, configuration_validate=[stops], service_health_timeout_s=5)
+    assert "The former configuration serves again" in done.message, done.output
+    assert said(project) == former
+    # So must one that a run which was killed has stopped.
+    options = {name: told.get("default") for name, told in OPTIONS.items()}
+    state = str(runs.folder / "state")
+    operate(
+        {**options, "operation": "create", "service": project.name, "paths": [str(file)], "begins_change": True, "state_folder": state},
+        False,
+    )
+    project.docker(*stops[1:])
+    done = runs.run("config_update", configuration_values=broken, service_health_timeout_s=5)
+    assert "The former configuration serves again" in done.message, done.output
+    assert said(project) == former
     nothing_is_left(runs, project)
 
 
