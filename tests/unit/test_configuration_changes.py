@@ -111,7 +111,10 @@ def test_content_that_only_its_owner_shall_read_is_in_no_diff(tmp_path: Path) ->
 
 
 def test_the_lines_of_secret_files_are_masked_like_secret_values() -> None:
-    files = [{"path": "/a", "content": '{\n  "a": "hush-4711"\n}\n', "secret": True}, {"path": "/b", "content": "plain-4711\n"}]
+    files: list[dict[str, t.Any]] = [
+        {"path": "/a", "content": '{\n  "a": "hush-4711"\n}\n', "secret": True},
+        {"path": "/b", "content": "plain-4711\n"},
+    ]
     sources = [{"path": "/c", "source": "c"}, *files, {"path": "/d", "source": "d", "secret": True}]
     assert secrets_of({}, sources, ["plain-4711\n", "hush-4712\n"]) == ['"a": "hush-4711"', "hush-4712"]
     # What is not described well, or not there, is told by others.
