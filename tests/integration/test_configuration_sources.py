@@ -82,4 +82,5 @@ def _must_know_all_but_one(project: Project) -> None:
     """All files but the one in whose name there is a variable are kept, and that one is told."""
     kept = [name for name in NAMES if name != ".env.prod"]
     note = f"{project.folder}/.env.${{STAGE}} is not kept: Compose does not tell the variables in its name"
-    assert of_compose(project.options) == Found(project.paths("own.yaml", *kept), project.paths(*kept), [], (), [note])
+    found = of_compose(project.options)
+    assert (found.paths, found.secret, found.notes[0]) == (project.paths("own.yaml", *kept), project.paths(*kept), note)
