@@ -80,11 +80,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs root: {mark.args[0]}" if mark.args else "needs root")
 
 
+def share_from(text: str) -> float:
+    """The share of examples that a text says.
+
+    Raises:
+        UsageError: It says none.
+    """
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise pytest.UsageError(f"{EXAMPLES} is {text!r}, and must be a share of the examples: more than 0 and at most 1, 0.3 for 30 %")
+    return share
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Heed the share of examples, also where a test has a number of its own."""
     if EXAMPLES not in os.environ:
         return
-    share = float(os.environ[EXAMPLES])
+    share = share_from(os.environ[EXAMPLES])
     for test in filter(is_hypothesis_test, {getattr(item, "function", None) for item in items}):
         own = t.cast(t.Any, test)._hypothesis_internal_use_settings
         fewer = settings(own, max_examples=max(1, round(own.max_examples * share)))

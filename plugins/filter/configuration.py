@@ -43,11 +43,11 @@ def configuration_restorable(kept: t.Any, present: t.Any, kinds: t.Any = ()) -> 
         raise AnsibleFilterError(error.message) from error
 
 
-def configuration_secrets(secret_values: t.Any, files: t.Any = ()) -> t.List[str]:
+def configuration_secrets(secret_values: t.Any, files: t.Any = (), contents: t.Any = ()) -> t.List[str]:
     """What must be in no output."""
     from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import secrets_of
 
-    return secrets_of(secret_values or {}, files)
+    return secrets_of(secret_values or {}, files, contents)
 
 
 def configuration_cause(result: t.Any, secrets: t.Any = ()) -> str:

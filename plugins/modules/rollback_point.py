@@ -89,8 +89,8 @@ options:
     default: false
   before_restore_of:
     description:
-      - The point whose restore this one precedes. It is taken of the files that the restore replaces, instead of those that are named, and is itself
-        only restored when it is named.
+      - The point whose restore this one precedes. It is taken of the files that the restore replaces, instead of those that are named, and of the
+        images that run, and is itself only restored when it is named.
     type: str
     default: ""
   keep_last:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import OPTIONS, operate
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs
@@ -181,6 +182,28 @@ def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(
     nothing_is_left(runs, project)
 
 
+def test_a_service_that_went_down_by_what_was_changed_is_not_taken_for_one_that_did_not_run(
+    project: ComposeProject, runs: Runs, file: Path
+) -> None:
+    former, broken = said(project), {"EXIT_STATUS": "3"}
+    stops = ["stop", "--time", "1", *project.replicas()]
+    options = {name: told.get("default") for name, told in OPTIONS.items()}
+    options |= {"operation": "create", "service": project.name, "paths": [str(file)], "state_folder": str(runs.folder / "state")}
+    # Either its own change stops it, or that of a run which was killed did.
+    for validate in ([["docker", *stops]], []):
+        if not validate:
+            operate({**options, "begins_change": True}, False)
+            project.docker(*stops)
+        done = runs.run("config_update", configuration_values=broken, configuration_validate=validate, service_health_timeout_s=2)
+        words = " ".join(done.message.split())
+        assert "in its place again, but the service does not serve with it" in words, done.output
+        assert re.search(r"service_diagnose for why it does not serve; the former configuration is in \S+/rollback_points/", words), words
+        project.docker("start", *project.replicas())
+        project.wait_healthy(2)
+        assert said(project) == former
+        nothing_is_left(runs, project)
+
+
 def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, runs: Runs, file: Path) -> None:
     text, colours = file.read_bytes(), said(project)
     taken = runs.run("rollback_point_create")
@@ -192,6 +215,9 @@ def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, ru
     restored = runs.run("rollback_point_restore", confirm=project.name)
     assert restored.status == 0, restored.output
     assert (file.read_bytes(), said(project)) == (text, colours)
+    # What was replaced is a point with the images that ran, which a clean-up leaves then.
+    safety = [one for one in (json.loads((path / "manifest.json").read_text()) for path in points(runs)) if one["before_restore_of"]]
+    assert {one["image_id"] for one in safety[-1]["images"]} == {one["image_id"] for one in manifest["images"]}
     picture = project.picture()
     again = runs.run("rollback_point_restore", confirm=project.name)
     assert (again.status, "changed=0" in again.output, project.picture()) == (0, True, picture), again.output

@@ -24,9 +24,7 @@ from hypothesis import strategies as st
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.environment import plan, read
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.points import points_of
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import INFO_OPTIONS, OPTIONS, inform, operate
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.sources import Found, of_compose
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration.validity import operate as check
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import NoSpace
 from integration.containers import Docker
 from integration.faults import ROUNDS, SEED
 from integration.test_disk_full import small_disk
@@ -207,34 +205,6 @@ def test_a_full_disk_leaves_no_half_point_and_every_file_as_it_was(tmp_path: Pat
         assert (service.picture(), service.leftovers()) == (before, [])
         (disk / "filler").unlink()
         assert service.call("restore", point=point)["changed"] is True
-
-
-@pytest.mark.docker
-def test_the_files_of_a_compose_project_are_those_that_compose_reads(
-    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in docker.environment.items():
-        monkeypatch.setenv(name, value)
-    for name in (".env.prod", "plain.env", "odd$name.env"):
-        (tmp_path / name).write_text("A=1\n")
-    own: dict[str, t.Any] = {"image": "x", "env_file": [".env.${STAGE}", "plain.env", "odd$$name.env"]}
-    (tmp_path / "own.yaml").write_text(json.dumps({"name": docker.name("files"), "services": {"app": own}}))
-    (tmp_path / ".env").write_text("COMPOSE_FILE=own.yaml\nSTAGE=prod\n")
-    options: dict[str, t.Any] = {"project_folder": str(tmp_path), "compose_files": [], "environment_file": "", "project_name": ""}
-    names = ["own.yaml", ".env", ".env.prod", "plain.env", "odd$name.env"]
-    assert of_compose(options) == Found([str(tmp_path / name) for name in names], [str(tmp_path / name) for name in names[1:]], [], (), [])
-    # Whole names are taken as they are, and validated as they are.
-    whole = {**options, "compose_files": [str(tmp_path / "own.yaml")]}
-    assert of_compose(whole) == of_compose(options)
-    assert check({"compose": whole, "unit": "", "instances": []}, False)["changed"] is False
-    # What cannot be put in is told, and the rest is kept.
-    own["labels"] = {"a": "${NEEDED:?must be set}"}
-    (tmp_path / "own.yaml").write_text(json.dumps({"name": docker.name("files"), "services": {"app": own}}))
-    found = of_compose(whole)
-    assert str(tmp_path / "plain.env") in found.paths and str(tmp_path / ".env.${STAGE}") not in found.paths
-    assert any(".env.${STAGE} is not kept" in note for note in found.notes)
-    with pytest.raises(BadInput, match=r"does not take the project's files.*must be set"):
-        check({"compose": whole, "unit": "", "instances": []}, False)
 
 
 NASTY = [

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -108,13 +111,58 @@ def test_content_that_only_its_owner_shall_read_is_in_no_diff(tmp_path: Path) ->
 
 
 def test_the_lines_of_secret_files_are_masked_like_secret_values() -> None:
-    files = [{"path": "/a", "secret_content": '{\n  "a": "hush-4711"\n}\n'}, {"path": "/b", "content": "plain-4711\n"}]
-    assert secrets_of({}, [{"path": "/c", "content": "hush-4711", "secret": True}, {"path": "/d", "source": "d", "secret": True}]) == [
-        "hush-4711"
+    files: list[dict[str, t.Any]] = [
+        {"path": "/a", "content": '{\n  "a": "hush-4711"\n}\n', "secret": True},
+        {"path": "/b", "content": "plain-4711\n"},
     ]
+    sources = [{"path": "/c", "source": "c"}, *files, {"path": "/d", "source": "d", "secret": True}]
+    assert secrets_of({}, sources, ["plain-4711\n", "hush-4712\n"]) == ['"a": "hush-4711"', "hush-4712"]
+    # What is not described well, or not there, is told by others.
+    assert secrets_of({}, [{}, {"secret": True}, {"source": "d", "secret": True}]) == []
     assert secrets_of({"A": 17}, files) == ["17", '"a": "hush-4711"']
     said = cause({"msg": "non-zero return code", "cmd": ["tool"], "stderr": 'line 2: "a": "hush-4711" is odd'}, secrets_of({}, files))
     assert said == "tool says: line 2: ******** is odd"
+
+
+MASKED = """
+import sys
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook import Playbook
+from ansible.plugins.loader import init_plugin_loader
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+init_plugin_loader([f"{sys.argv[1]}/collections"])
+loader = DataLoader()
+known = InventoryManager(loader, sources=[sys.argv[2]])
+seen = VariableManager(loader, known)
+(play,) = Playbook.load(f"{sys.argv[1]}/playbooks/config_update.yml", variable_manager=seen, loader=loader).get_plays()
+variables = seen.get_vars(play=play, host=known.get_host("here"))
+print(*Templar(loader=loader, variables=variables).template(variables["procedure_secrets"]), sep="\\n")
+"""
+"""What the record of config_update masks, asked of Ansible, which changes how collections are imported."""
+
+
+def test_the_record_masks_secret_files_that_come_from_the_controller(tmp_path: Path, repository: Path) -> None:
+    (tmp_path / "source").write_text("key: hush-4711\n")
+    inventory = tmp_path / "inventory.yml"
+    files = [{"path": "/b", "content": "plain-4711"}, {"path": "/a", "source": str(tmp_path / "source"), "secret": True}]
+    variables = {"service_name": "rag7", "configuration_secret_values": {"A": "hush-4712"}, "configuration_files": files}
+    inventory.write_text(json.dumps({"all": {"hosts": {"here": {}}, "vars": variables}}))
+    done = subprocess.run([sys.executable, "-c", MASKED, str(repository), str(inventory)], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["hush-4712", "key: hush-4711"], done.stderr
+
+
+def test_a_secret_is_masked_whatever_spaces_it_has_and_wherever_the_message_is_cut() -> None:
+    files = [{"path": "/a", "content": "user:  hush-4711\tx\n", "secret": True}]
+    key = "-----BEGIN KEY-----\nhush-4713\n  hush-4714  y\n"
+    secrets = secrets_of({"KEY": key}, files)
+    said = f"user:  hush-4711\tx\r\nhush-4714  y\n {key}"
+    for result in ({"cmd": ["tool"], "stderr": said}, {"msg": said}, {"cmd": f"tool {said}"}):
+        told = cause(result, secrets)
+        assert "hush" not in told and "\n" not in told, told
+    # Half of it is cut off, with the end of the output behind it.
+    assert "4711" not in cause({"cmd": ["tool"], "stderr": "x hush-4711-" + "a" * 590}, ["hush-4711-" + "a" * 20])
 
 
 def test_a_mode_that_yaml_has_read_as_a_number_is_refused(tmp_path: Path) -> None:

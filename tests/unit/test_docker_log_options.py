@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -134,7 +135,10 @@ def test_an_engine_in_a_container_reads_another_file_of_the_same_name(contained:
             assert process.stdout is not None
             process.stdout.readline()
             assert docker_log_options._engine(str(file)).pid == (0 if contained else process.pid)
+            os.seteuid(65534)
+            assert docker_log_options._engine(str(file)).pid == process.pid, "others than root cannot tell, and see what would change"
         finally:
+            os.seteuid(0)
             process.kill()
 
 

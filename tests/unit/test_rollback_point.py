@@ -277,14 +277,81 @@ def test_without_a_name_a_killed_change_is_taken_back_not_what_it_left_half_done
     assert service.picture() == before
 
 
-def test_before_a_restore_only_what_it_replaces_is_kept(service: Service) -> None:
+@pytest.fixture
+def project(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, t.Any]:
+    """A Compose project whose file was lost, and an engine that tells of one running container, from what `runs` names."""
+    (tmp_path / "bin").mkdir()
+    program, runs = tmp_path / "bin" / "docker", tmp_path / "runs"
+    runs.write_text("app:2")
+    labels = {"com.docker.compose.service": "app"}
+    told = {"Name": "/app-1", "State": {"Running": True}, "Config": {"Labels": labels, "Image": "NOW"}, "Image": "sha256:NOW"}
+    program.write_text(
+        f"""#!/bin/sh
+case "$1 $2" in
+  "ps --all") printf 'id\\tapp\\t{service.folder}\\t\\tapp\\t1\\n' ;;
+  "inspect --type") sed "s/NOW/$(cat {runs})/g" <<'END'
+[{json.dumps(told)}]
+END
+  ;;
+  *) exit 1 ;;
+esac
+"""
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    return {"project_folder": str(service.folder), "compose_files": ["lost.yaml"], "environment_file": "", "project_name": ""}
+
+
+def test_before_a_restore_what_it_replaces_and_the_images_that_run_are_kept(service: Service, project: dict[str, t.Any]) -> None:
     point = service.create()["point"]
     service.disturb()
-    # The Compose file may be what was lost.
-    broken = {"project_folder": str(service.folder), "compose_files": ["lost.yaml"], "environment_file": "", "project_name": ""}
-    safety = service.call("create", before_restore_of=point, begins_change=True, compose=broken)
+    safety = service.call("create", before_restore_of=point, begins_change=True, compose=project)
+    # Who is not told of the project takes that point for the same.
     done = service.call("restore", point=point)
-    assert (safety["images"], done["safety_point"]) == ([], safety["point"])
+    assert ([one["image_id"] for one in safety["images"]], done["safety_point"]) == (["sha256:app:2"], safety["point"])
+    # Where it is the restore alone that keeps what it replaces, it does so, too.
+    service.env.write_text("TOKEN=another\n")
+    alone = service.call("restore", point=point, compose=project)["safety_point"]
+    assert [one["image"] for one in service.info(point=alone)["points"][0]["images"]] == ["app:2"]
+
+
+def test_files_that_stay_with_another_image_are_another_point_which_an_unfinished_change_adds_to_its_own(
+    service: Service, project: dict[str, t.Any]
+) -> None:
+    (service.folder / "lost.yaml").write_text("{}")
+    first = service.create(compose=project)
+    assert service.create(compose=project)["changed"] is False
+    (service.folder / "runs").write_text("app:3")
+    second = service.create(compose=project, begins_change=True)
+    assert [(one["changed"], [image["image"] for image in one["images"]]) for one in (first, second)] == [
+        (True, ["app:2"]),
+        (True, ["app:3"]),
+    ]
+    (service.folder / "runs").write_text("app:4")
+    service.roots.append(service.folder / "runs")
+    more = service.create(compose=project, begins_change=True)
+    assert [image["image"] for image in more["images"]] == ["app:3", "app:4"]
+
+
+def test_a_note_that_was_half_written_goes_with_the_next_call_and_that_of_another_service_stays(service: Service) -> None:
+    service.create()
+    left, other = (service.home / f"..{name}.change.json.4711.partial" for name in ("rag7", "other"))
+    left.write_text("{")
+    other.write_text("{")
+    service.call("prune")
+    assert (left.exists(), other.exists()) == (False, True)
+
+
+def test_what_is_secret_only_for_the_next_change_is_so_in_the_point_of_an_unfinished_one(service: Service) -> None:
+    first = service.create(begins_change=True)
+    (service.conf / "a.conf").unlink()
+    now_secret = [str(service.conf / "a.conf")]
+    again = service.create(begins_change=True, secret_paths=now_secret)
+    assert again["point"] != first["point"]
+    assert service.create(begins_change=True, secret_paths=now_secret)["point"] == again["point"]
+    assert "limit=1" in json.dumps(service.call("restore", True, point=first["point"])["diff"])
+    assert "limit=1" not in json.dumps(service.call("restore", point=again["point"])["diff"])
+    assert (service.conf / "a.conf").read_text() == "limit=1\n"
 
 
 def test_points_are_never_in_what_a_point_keeps(service: Service) -> None:

@@ -96,7 +96,7 @@ def _statement(text: str, start: int) -> Statement:
     line_end = text.find("\n", value_start)
     raw = text[value_start : len(text) if line_end < 0 else line_end]
     raw = raw.split(" #", 1)[0].rstrip(_SPACES)
-    return Statement(name, _literal(raw), start, value_start, value_start + len(raw))
+    return Statement(name, literal(raw), start, value_start, value_start + len(raw))
 
 
 def _quoted(text: str, start: int) -> t.Tuple[int, str]:
@@ -125,9 +125,9 @@ def _without_escapes(raw: str) -> t.Optional[str]:
             return None
         parts += [raw[last : match.start()], _ESCAPED[match.group(1)]]
         last = match.end()
-    return _literal("".join(parts) + raw[last:])
+    return literal("".join(parts) + raw[last:])
 
 
-def _literal(raw: str) -> t.Optional[str]:
-    """`raw` with `$$` as `$`; None where it names a variable."""
+def literal(raw: str) -> t.Optional[str]:
+    """A text that Compose puts values into, with `$$` as `$`; None where it names a variable."""
     return None if "$" in raw.replace("$$", "") else raw.replace("$$", "$")

@@ -140,17 +140,22 @@ def _as_it_is_run(kept: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> 
     return wanted
 
 
-def secrets_of(secret_values: t.Mapping[str, t.Any], files: t.Iterable[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """What must be in no output: secret values, and the lines of files that nobody shall see.
+def secrets_of(
+    secret_values: t.Mapping[str, t.Any], files: t.Iterable[t.Mapping[str, t.Any]], contents: t.Sequence[str] = ()
+) -> t.List[str]:
+    """What must be in no output: secret values, and their lines and those of files that nobody shall see.
 
     Args:
         secret_values: Secret values, by name.
-        files: Files as `placed` tells them, or takes them.
+        files: The files of a profile, described well or not.
+        contents: What is in the sources, in the order of the entries that have one; empty where they cannot be read.
     """
-    texts_of = [one.get("secret_content") or (one.get("content") if one.get("secret") else "") for one in files]
-    lines = [line.strip() for text in texts_of for line in str(text or "").splitlines()]
+    values, left = [str(value) for value in secret_values.values()], iter(contents)
+    told = [(one, next(left, "") if "source" in one else one.get("content")) for one in files]
+    texts_of = [*values, *(str(text) for one, text in told if one.get("secret"))]
+    lines = [line.strip() for text in texts_of for line in text.splitlines()]
     # Shorter ones are brackets and words that stand elsewhere, too.
-    return [str(value) for value in secret_values.values()] + [line for line in lines if len(line) >= _SHORTEST_LINE]
+    return list(dict.fromkeys([*values, *(line for line in lines if len(line) >= _SHORTEST_LINE)]))
 
 
 def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
@@ -160,16 +165,22 @@ def cause(result: t.Mapping[str, t.Any], secrets: t.Iterable[str] = ()) -> str:
         result: The task's result, `ansible_failed_result`.
         secrets: Values that must not be in it.
     """
+    redactor = Redactor(str(one) for one in secrets)
+
+    def in_one_line(text: t.Any) -> str:
+        # Masked first: nothing would know a secret that has lost its spaces, or its beginning.
+        return " ".join(redactor.text("\n".join(str(text).splitlines())).split())
+
     failed = next((one for one in result.get("results") or [] if one.get("failed")), result)
-    said = " ".join(str(failed.get("stderr") or failed.get("stdout") or "").split())[-_MOST_SAID:]
-    text = str(failed.get("msg") or "a task failed without a message")
+    said = in_one_line(failed.get("stderr") or failed.get("stdout") or "")[-_MOST_SAID:]
+    text = in_one_line(failed.get("msg") or "a task failed without a message")
     command = failed.get("cmd") or ""
-    command = command if isinstance(command, str) else " ".join(map(str, command))
+    command = in_one_line(command if isinstance(command, str) else " ".join(map(str, command)))
     if command and said:
         text = f"{os.path.basename(command.split(' ', 1)[0])} says: {said}"
     elif command:
         text = f"{command} ended with status {failed.get('rc')}" + (f": {text}" if text != _NO_REASON else "")
-    return Redactor(str(one) for one in secrets).text(text).strip().rstrip(".")
+    return text.rstrip(".")
 
 
 def _patch(

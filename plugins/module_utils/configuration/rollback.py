@@ -19,7 +19,7 @@ from ..state import state_folder, utc_now
 from . import points, unfinished
 from .objects import from_texts
 from .sources import OPTIONS as SERVICE_OPTIONS
-from .sources import Found, image_ids, of_compose, of_units
+from .sources import Found, image_ids, of_compose, of_units, running_images
 from .survey import FILE, survey
 from .swap import is_interrupted, nobody_else, swap, take_back_interrupted
 from .swap_plan import compare, difference
@@ -81,9 +81,7 @@ def _home(parameters: t.Mapping[str, t.Any]) -> str:
 def _contents(home: str, parameters: t.Mapping[str, t.Any]) -> Contents:
     objects = [*parameters["objects"], *from_texts(parameters["secret_objects"])]
     if parameters["before_restore_of"]:
-        # Images are not what a restore replaces.
-        told = points.choose(home, parameters["service"], parameters["before_restore_of"]).manifest
-        return Contents(told["roots"], told["secret"], objects, units=told["units"])
+        return _replaced_by(points.choose(home, parameters["service"], parameters["before_restore_of"]), parameters, objects)
     found = [Found(parameters["paths"], parameters["secret_paths"])]
     found += [of_compose(parameters["compose"])] if parameters["compose"] else []
     found += [of_units(parameters["unit"], parameters["instances"])] if parameters["unit"] else []
@@ -94,6 +92,13 @@ def _contents(home: str, parameters: t.Mapping[str, t.Any]) -> Contents:
     if not (roots or objects):
         raise BadInput("Nothing is named that the point shall keep", next_step="name paths, a Compose project, a unit, or objects")
     return Contents(list(dict.fromkeys(roots)), list(dict.fromkeys(secret)), objects, images, units, notes)
+
+
+def _replaced_by(point: BackupSet, parameters: t.Mapping[str, t.Any], objects: t.Sequence[t.Mapping[str, t.Any]] = ()) -> Contents:
+    """What a restore of the point replaces. The Compose file may be what was lost: which images run now is told without it."""
+    images, notes = running_images(parameters["compose"]) if parameters["compose"] else ([], [])
+    told = point.manifest
+    return Contents(told["roots"], told["secret"], objects, images, told["units"], notes)
 
 
 def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Dict[str, t.Any]:
@@ -155,11 +160,10 @@ def _restore(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.D
     safety_id = ""
     if plan.changed and not dry_run:
         Progress(f"Restore of {point.id}").say("keeping what is replaced, then putting the files back")
-        contents = Contents(roots, secret, units=point.manifest["units"])
         safety, _is_new, _manifest, more = create(
             home,
             service,
-            contents,
+            _replaced_by(point, parameters),
             reason=f"before the restore of {point.id}",
             run_id=parameters["run_id"],
             before_restore_of=point.id,

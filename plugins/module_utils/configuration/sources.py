@@ -15,6 +15,7 @@ from ..command import Completed, run
 from ..errors import BadInput, RunbookError
 from ..service.compose import project as compose
 from ..service.systemd import state as systemd
+from .compose_syntax import literal
 from .environment import read
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -80,13 +81,9 @@ def of_compose(options: t.Mapping[str, t.Any]) -> Found:
         secret += more
     except (RunbookError, ValueError) as error:
         notes = [f"environment files of services could not be found out: {getattr(error, 'why', '') or error}"]
-    images: t.List[t.Dict[str, t.Any]] = []
-    try:
-        images = _images(project)
-    except (RunbookError, ValueError, KeyError) as error:
-        notes.append(f"images of running containers could not be found out: {getattr(error, 'why', '') or error}")
+    images, unknown = running_images(options)
     secret = list(dict.fromkeys(secret))
-    return Found([*files, *secret], secret, images, notes=notes)
+    return Found([*files, *secret], secret, images, notes=[*notes, *unknown])
 
 
 def _named_by(environment: str) -> t.List[str]:
@@ -106,37 +103,42 @@ def _first(folder: str, names: t.Iterable[str]) -> str:
 
 
 def _environment_files(project: compose.Project, folder: str) -> t.Tuple[t.List[str], t.List[str]]:
-    """The environment files of all services, and notes on those whose names nobody knows."""
-    is_filled, done = True, _shown(project)
-    if done.status != 0:  # a variable that is required may be missing here
-        is_filled, done = False, _shown(project, "--no-interpolate")
+    """The environment files of all services, whatever their profiles, and notes on those whose names nobody knows."""
+    done = _shown(project, "--no-env-resolution")
+    if done.status != 0:  # a variable that is required may be missing here; and Compose before 2.35 reads the files, and does not name them
+        done = _shown(project, "--no-interpolate")
     if done.status != 0:
         raise project.compose("config").failure(done.status, done.stderr)
-    found = []
-    for service in (json.loads(done.stdout).get("services") or {}).values():
-        for one in service.get("env_file") or ():
-            name = str(one.get("path") if isinstance(one, dict) else one)
-            # With values put in Compose doubles the dollar signs that stay.
-            found.append(os.path.join(folder, name.replace("$$", "$") if is_filled else name))
-    unknown = [] if is_filled else [path for path in found if "$" in path]
-    notes = [f"{path} is not kept: Compose does not know the variables in its name" for path in dict.fromkeys(unknown)]
-    return [path for path in found if path not in unknown], notes
+    services = (json.loads(done.stdout).get("services") or {}).values()
+    names = [str(one["path"] if isinstance(one, dict) else one) for service in services for one in service.get("env_file") or ()]
+    # Dollar signs that stay are doubled, with values put in as without.
+    found = {name: literal(name) for name in names}
+    notes = [
+        f"{os.path.join(folder, name)} is not kept: Compose does not tell the variables in its name"
+        for name, path in found.items()
+        if path is None
+    ]
+    return [os.path.join(folder, path) for path in found.values() if path is not None], notes
 
 
-def _shown(project: compose.Project, *flags: str) -> Completed:
-    """What Compose understands; releases that do not know the second flag read the environment files, too."""
-    for more in (("--no-env-resolution",), ()):
-        done = run(project.compose("config", *flags, *more, "--format", "json", timeout_s=_PATIENCE_S), check=False)
-        if done.status == 0 or "unknown flag" not in done.stderr:
-            break
-    return done
+def _shown(project: compose.Project, flag: str) -> Completed:
+    """What Compose understands. Services of several profiles need not fit together (`--no-consistency`)."""
+    words = ("--profile", "*", "config", "--no-consistency", flag, "--format", "json")
+    return run(project.compose(*words, timeout_s=_PATIENCE_S), check=False)
+
+
+def running_images(options: t.Mapping[str, t.Any]) -> t.Tuple[t.List[t.Dict[str, t.Any]], t.List[str]]:
+    """Images of the running containers of a Compose project, and a note where they cannot be found out. Its files are not read."""
+    try:
+        return _images(project_named(options)), []
+    except (RunbookError, ValueError, KeyError) as error:
+        return [], [f"images of running containers could not be found out: {getattr(error, 'why', '') or error}"]
 
 
 def _images(project: compose.Project) -> t.List[t.Dict[str, t.Any]]:
-    listed = run(project.compose("ps", "--quiet", timeout_s=_PATIENCE_S)).stdout.split()
-    if not listed:
+    containers = [one for one in compose.containers_of(project) if one["State"]["Running"]]
+    if not containers:
         return []
-    containers = json.loads(compose.docker("inspect", "--type", "container", *listed).stdout)
     ids = sorted({one["Image"] for one in containers})
     images = json.loads(compose.docker("image", "inspect", *ids, check=False).stdout or "[]")
     digests = {one["Id"]: sorted(one.get("RepoDigests") or []) for one in images}

@@ -128,8 +128,7 @@ def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: 
         if left_bytes is not None and status.st_size > left_bytes:
             raise _too_much(path, f"with it ({status.st_size / 1e6:.1f} MB) the files are larger than is taken for configuration")
         digest, size = hash_file(path)
-        hidden = not mode & _OTHERS_READ or any(path == one or path.startswith(one.rstrip("/") + "/") for one in secret)
-        return Entry(path, FILE, mode, uid, gid, sha256=digest, size_bytes=size, secret=hidden)
+        return Entry(path, FILE, mode, uid, gid, sha256=digest, size_bytes=size, secret=not mode & _OTHERS_READ or is_among(path, secret))
     except (FileNotFoundError, NotADirectoryError):
         return Entry(path, ABSENT)
     except UnicodeEncodeError as error:
@@ -137,6 +136,11 @@ def _look(path: str, secret: t.Collection[str], notes: t.List[str], left_bytes: 
         raise BadInput("A name is no text in UTF-8", where=where, next_step="rename the file, or correct the link") from error
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def is_among(path: str, roots: t.Iterable[str]) -> bool:
+    """Whether a path is one of them, or in a folder that is."""
+    return any(path == one or path.startswith(one.rstrip("/") + "/") for one in roots)
 
 
 def _unreadable(path: str, error: OSError) -> BadInput:

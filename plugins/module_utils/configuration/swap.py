@@ -27,6 +27,7 @@ from ..state import slug
 from .points import choose, entries_of, require_whole, stored_path
 from .survey import ABSENT, FILE, LINK, Entry, survey
 from .swap_plan import SwapPlan, compare
+from .unfinished import note_of
 
 
 def _journal(home: str, service: str) -> str:
@@ -47,7 +48,7 @@ def nobody_else(home: str, service: str) -> t.Iterator[None]:
     with locked(os.path.join(home, f".{slug(service) or 'service'}.lock"), wait_s=5.0) as free:
         if not free:
             raise LeaseHeld("Another run works with the rollback points of this service", where=service, next_step="wait for it, or end it")
-        for path in (_journal(home, service), _outcome(home, service)):
+        for path in (_journal(home, service), _outcome(home, service), note_of(home, service)):
             for left in glob.glob(f"{glob.escape(home)}/.{glob.escape(os.path.basename(path))}.*.partial"):
                 os.unlink(left)
         if os.path.exists(_outcome(home, service)):

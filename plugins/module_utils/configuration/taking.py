@@ -21,7 +21,7 @@ from ..state import utc_now as now
 from ..state import utc_text
 from . import objects as kube
 from .points import KIND, entries_of, points_of, stored_path
-from .survey import ABSENT, FILE, FOLDER, Entry, survey
+from .survey import ABSENT, FILE, FOLDER, Entry, is_among, survey
 
 MOST_BYTES = 100_000_000
 """Sum of the files' sizes that is still taken for configuration."""
@@ -117,7 +117,9 @@ def _look(contents: Contents, before_restore_of: str) -> t.Tuple[t.List[Entry], 
     entries, notes = survey(contents.roots, contents.secret, None if before_restore_of else MOST_BYTES)
     if contents.base is None:
         return entries, notes
-    known = entries_of(contents.base)
+    known = [
+        replace(one, secret=one.secret or (one.kind == FILE and is_among(one.path, contents.secret))) for one in entries_of(contents.base)
+    ]
     found = {one.path: one for one in [*(one for one in entries if not _is_covered(one.path, known)), *known]}
     return [found[path] for path in sorted(found)], notes
 
@@ -133,24 +135,29 @@ def beyond(base: BackupSet, wanted: Contents) -> t.Optional[Contents]:
     roots = [root for root in wanted.roots if not _is_covered(os.path.abspath(root), known)]
     there = [tuple(told[key] for key in kube.NAMES) for told in base.manifest["objects"]]
     objects = [one for one in wanted.objects if tuple(kube.identity(one).values()) not in there]
-    if not (roots or objects):
+    if not (roots or objects or set(wanted.secret) - set(base.manifest["secret"])):
         return None
     return replace(
         wanted,
         roots=roots,
         secret=list(dict.fromkeys([*base.manifest["secret"], *wanted.secret])),
         objects=objects,
-        images=base.manifest["images"],
+        images=[*base.manifest["images"], *(one for one in wanted.images if one not in base.manifest["images"])],
         units=list(dict.fromkeys([*base.manifest["units"], *wanted.units])),
         base=base,
     )
 
 
 def _is_the_same(newest: BackupSet, manifest: t.Mapping[str, t.Any]) -> bool:
-    if newest.manifest.get("fingerprint") != manifest["fingerprint"]:
+    if newest.manifest.get("fingerprint") != manifest["fingerprint"] or _named(manifest) - _named(newest.manifest):
         return False
     # One that a restore took is not found without its name.
     return (bool(manifest["before_restore_of"]) or not newest.manifest.get("before_restore_of")) and not newest.problems()
+
+
+def _named(manifest: t.Mapping[str, t.Any]) -> t.Set[t.Tuple[str, str]]:
+    """The names and ids of images that a manifest tells of; how many containers ran from each makes no other point."""
+    return {(one["image"], one["image_id"]) for one in manifest["images"]}
 
 
 def _objects(contents: Contents) -> t.List[t.Tuple[t.Dict[str, t.Any], bytes]]:
@@ -170,7 +177,7 @@ def _manifest(service: str, contents: Contents, entries: t.Sequence[Entry]) -> t
     what = {
         "entries": [one.as_dict() for one in entries],
         "objects": [told for told, _text in _objects(contents)],
-        "images": list(contents.images),
+        "secret": list(contents.secret),
         "roots": [*(contents.base.manifest["roots"] if contents.base is not None else ()), *contents.roots],
     }
     return {
@@ -179,7 +186,7 @@ def _manifest(service: str, contents: Contents, entries: t.Sequence[Entry]) -> t
         "method": "point",
         "server": {"host": socket.gethostname()},
         "units": list(contents.units),
-        "secret": list(contents.secret),
+        "images": list(contents.images),
         "fingerprint": hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest(),
         **what,
     }

@@ -16,7 +16,8 @@ from ..files import fsync_path, write_json
 from ..state import slug
 
 
-def _path(home: str, service: str) -> str:
+def note_of(home: str, service: str) -> str:
+    """Where the note of a service is, if there is one."""
     return os.path.join(home, f".{slug(service) or 'service'}.change.json")
 
 
@@ -26,7 +27,7 @@ def noted(home: str, service: str) -> t.Dict[str, str]:
     Raises:
         RunbookError: The note is not what was written.
     """
-    path = _path(home, service)
+    path = note_of(home, service)
     try:
         with open(path, encoding="utf-8") as stream:
             told = json.load(stream)
@@ -40,13 +41,13 @@ def noted(home: str, service: str) -> t.Dict[str, str]:
 
 def begin(home: str, service: str, point: str, run_id: str) -> None:
     """Note that a change begins, and which point a failure goes back to."""
-    write_json(_path(home, service), {"point": point, "run_id": run_id, "at": utc_now()})
+    write_json(note_of(home, service), {"point": point, "run_id": run_id, "at": utc_now()})
 
 
 def end(home: str, service: str) -> bool:
     """Forget the note; returns whether there was one."""
     try:
-        os.unlink(_path(home, service))
+        os.unlink(note_of(home, service))
     except FileNotFoundError:
         return False
     fsync_path(home)

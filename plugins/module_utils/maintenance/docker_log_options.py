@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 
 from ..checks.redaction import Redactor
 from ..command import Command, run
-from ..configuration.in_place import Present, replace
+from ..configuration.in_place import Present, replace, shown
 from ..errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError, ToolMissing
 from ..files import fsync_path, write_atomically
 from ..process_tree import start_of
@@ -93,18 +93,13 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "restart_needed": unread and not restart,
         "old_containers": old,
         "notes": notes,
-        "diff": {"before_header": path, "after_header": path, "before": _shown(before), "after": _shown(after)},
+        "diff": {"before_header": path, "after_header": path, "before": shown(before), "after": shown(after)},
     }
 
 
 def _told(content: t.Mapping[str, t.Any]) -> t.Any:
     """The log options of a configuration, without the tokens of log servers."""
     return Redactor().value({"log-driver": content["log-driver"], "log-opts": content["log-opts"] or {}})
-
-
-def _shown(text: str) -> str:
-    """The configuration without the passwords of proxies and the like."""
-    return "\n".join(map(Redactor().text, text.split("\n")))
 
 
 def _replace(there: Present, text: str) -> str:
@@ -159,9 +154,11 @@ def _engine(path: str) -> _Engine:
 
 
 def _sees_our_files(pid: str) -> bool:
-    """Whether a path means the same to a process as to us; one in a container has other files."""
+    """Whether a path means the same to a process as to us; one in a container has other files. Only root is told so."""
     try:
         return os.path.samefile(f"/proc/{pid}/root", "/")
+    except PermissionError:
+        return True
     except OSError:
         return False
 
