@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import typing as t
+from dataclasses import replace
 
 from ...errors import RunbookError
 from ..proxy import Proxy, Reach
@@ -28,8 +30,16 @@ def planned_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.A
     return [*told, f"An interrupted run had left {pattern.name}, which is removed"] if pattern else told
 
 
-def put_right(turns: Turns, project: str, service: str) -> t.List[Container]:
+def put_right(turns: Turns, project: str, service: str, *, away: str = "") -> t.List[Container]:
     """Put right what a killed run has left; what was done is in the steps.
+
+    Where the proxy cannot be asked, the containers are put right all the same, and its servers stay noted for the next run.
+
+    Args:
+        turns: For the replicas.
+        project: Name of the project.
+        service: Name of the service.
+        away: Why the proxy that is named cannot be asked, as far as that is known already.
 
     Returns:
         The replicas as they are then.
@@ -45,22 +55,48 @@ def put_right(turns: Turns, project: str, service: str) -> t.List[Container]:
         turns.steps.append(f"An interrupted run had left {pattern.name}, which was never started: it is removed")
     left = [one for one in containers if one is not pattern]
     repairs = make_repairs(left, noted)
+    drained = {repair.name: repair.servers for repair in repairs if repair.servers}
+    servers = [*itertools.chain(*drained.values()), *map(str, noted.get("left") or ())]
+    away = away or (_why_away(turns.proxy) if turns.proxy and servers else "")
+    if away and servers:
+        turns.notes.append(f"The proxy may keep {', '.join(servers)} drained until the next run, since it cannot be asked: {away}")
+        repairs = [repair for repair in repairs if repair.act != "open"]
+        note_side_by_side(turns, drained)
     by_name = {one.name: one for one in left}
     for repair in repairs:
         turns.steps.append(repair.sentence)
-        _repair(turns, repair, by_name)
+        _repair(replace(turns, proxy=None) if away else turns, repair, by_name)
     gone = [server for repair in repairs if repair.act == "open" and repair.name not in by_name for server in repair.servers]
-    release_gone(turns, [str(one) for one in noted.get("left") or ()], wait_s=0)
-    release_gone(turns, gone)
-    turns.journal.forget(*TURN, SIDE_BY_SIDE, "pattern", "pattern_beside")
+    if not away:
+        release_gone(turns, [str(one) for one in noted.get("left") or ()], wait_s=0)
+        release_gone(turns, gone)
+        turns.journal.forget(SIDE_BY_SIDE)
+    turns.journal.forget(*TURN, "pattern", "pattern_beside")
     return of_service(turns.engine, project, service) if repairs or pattern else containers
+
+
+def _why_away(proxy: Proxy) -> str:
+    """Why a proxy does not answer; empty where it does."""
+    try:
+        proxy.is_checked([])
+    except RunbookError as error:
+        return error.message
+    return ""
+
+
+def note_side_by_side(turns: Turns, drained: t.Mapping[str, t.Sequence[str]]) -> None:
+    """Note which servers of the proxy are drained for each of several replicas; none of them for an end of the note."""
+    if drained:
+        turns.journal.note(**{SIDE_BY_SIDE: [{"replica": name, "servers": list(servers)} for name, servers in drained.items()]})
+    else:
+        turns.journal.forget(SIDE_BY_SIDE)
 
 
 def _repair(turns: Turns, repair: Repair, by_name: t.Mapping[str, Container]) -> None:
     name, servers = repair.name, repair.servers
     found, former = by_name.get(name), next((one for one in by_name.values() if one.is_former), None)
     if repair.act == "go_back" and former is not None:
-        said = turns.bring_back(name, former.id, servers)
+        said = turns.bring_back(former.id, name, servers)
         if "former" in turns.journal.read():
             raise RunbookError("What an interrupted run has left cannot be put right", why=said, changed=True)
         turns.notes.append(said)

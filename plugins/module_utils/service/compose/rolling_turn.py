@@ -169,16 +169,14 @@ class Turns:
             self.back_in(identity, servers)
         except RunbookError as error:
             problem = self.unwell(container, error, identity)
-            back = (
-                self.bring_back(container.name, container.id, servers) if renamed else self.give_up(container.id, container.name, servers)
-            )
-            problem.facts["back"] = back
+            go_back = self.bring_back if renamed else self.give_up
+            problem.facts["back"] = go_back(container.id, container.name, servers)
             raise problem from error
         remove(self.engine, container.id)
         self.steps.append(f"{container.name} was made anew and is well after {time.monotonic() - began:.1f} s")
         self.journal.forget(*TURN)
 
-    def bring_back(self, name: str, former: str, servers: t.Sequence[str]) -> str:
+    def bring_back(self, former: str, name: str, servers: t.Sequence[str]) -> str:
         """Put the container `former` back in its place, `name`; returns what came of it, as a sentence."""
         try:
             remove(self.engine, name)
@@ -268,29 +266,33 @@ class Turns:
         self.notes.append(f"{container.name}: {self.proxy} has no server up that leads to it")
 
     def give_up(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
-        """After a failure: let the replica run if it can, and let the proxy's own health check decide about it; says what it is now."""
+        """After a failure: `let_serve`, which ends the turn; says what the replica is now."""
+        said, is_done = self.let_serve(identity, name, servers)
+        if is_done:
+            self.journal.forget(*TURN)
+        return said
+
+    def let_serve(self, identity: str, name: str, servers: t.Sequence[str]) -> t.Tuple[str, bool]:
+        """Let a replica run if it can, and let the proxy's own health check decide about it; says what it is, and whether this was done."""
         try:
             now = look(self.engine, identity)
             if now.state in ("exited", "created"):
                 self.start(identity, name)
                 now = look(self.engine, identity)
             if self.proxy and servers and not now.is_well and not self.proxy.is_checked(servers):
-                return f"{now.sentence}, and stays out of the proxy, which does not check it"
+                return f"{now.sentence}, and stays out of the proxy, which does not check it", False
             if self.proxy and servers:
                 self.proxy.ready(servers, now.reach)
-            self.journal.forget(*TURN)
-            return now.sentence
+            return now.sentence, True
         except RunbookError as error:
-            return f"{name} could not be brought back: {error.message.rstrip('.')}"
+            return f"{name} could not be brought back: {error.message.rstrip('.')}", False
 
     def unwell(self, container: Container, error: RunbookError, identity: str) -> Unwell:
         """The error of a turn that failed with `error`, with what the container `identity` tells of it."""
         found: t.Dict[str, t.Any] = {}
         if identity:
-            try:
+            with contextlib.suppress(RunbookError):  # what went wrong first is what the reader is told
                 found = evidence(self.engine, look(self.engine, identity))
-            except RunbookError:
-                pass  # what went wrong first is what the reader is told
         is_its_fault = bool(found) and not (found["state"] == "running" and found["health"] in ("", "healthy"))
         said = "; ".join(part for part in (error.why.rstrip("."), spoken(found) if is_its_fault else "") if part)
         before = "" if container.is_well else f" (it was not well before either: {container.sentence})"
