@@ -336,6 +336,19 @@ def test_while_the_proxy_is_down_containers_are_put_right_and_its_servers_wait_f
     assert (proxy.drained, list(tmp_path.glob("*.json"))) == (set(), [])
 
 
+def test_a_replica_that_the_proxy_does_not_take_back_yet_stays_noted_until_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
+    engine = FakeEngine([inspected(1), inspected(2)], ["shop-app-1"], "exited")
+    proxy = FakeProxy(engine, keeps=True)
+    with pytest.raises(Unwell, match="ended after its start"):
+        turns(engine, proxy, tmp_path).restart(container(1), needs_others=True)
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert proxy.drained == {"10.0.0.1"}
+    engine.bad, proxy.keeps = set(), False
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert (proxy.serving(), list(tmp_path.glob("*.json"))) == ({"shop-app-1", "shop-app-2"}, [])
+
+
 def test_a_server_that_the_proxy_does_not_let_go_is_asked_for_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
     engine = FakeEngine([inspected(1), inspected(2)])

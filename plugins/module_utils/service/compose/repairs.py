@@ -63,14 +63,16 @@ def put_right(turns: Turns, project: str, service: str, *, away: str = "") -> t.
         repairs = [repair for repair in repairs if repair.act != "open"]
         note_side_by_side(turns, drained)
     by_name = {one.name: one for one in left}
+    undone = dict(drained) if away else {}
     for repair in repairs:
         turns.steps.append(repair.sentence)
-        _repair(replace(turns, proxy=None) if away else turns, repair, by_name)
+        if not _repair(replace(turns, proxy=None) if away else turns, repair, by_name) and repair.servers:
+            undone[repair.name] = repair.servers
     gone = [server for repair in repairs if repair.act == "open" and repair.name not in by_name for server in repair.servers]
     if not away:
         release_gone(turns, [str(one) for one in noted.get("left") or ()], wait_s=0)
         release_gone(turns, gone)
-        turns.journal.forget(SIDE_BY_SIDE)
+    note_side_by_side(turns, undone)
     turns.journal.forget(*TURN, "pattern", "pattern_beside")
     return of_service(turns.engine, project, service) if repairs or pattern else containers
 
@@ -92,23 +94,28 @@ def note_side_by_side(turns: Turns, drained: t.Mapping[str, t.Sequence[str]]) ->
         turns.journal.forget(SIDE_BY_SIDE)
 
 
-def _repair(turns: Turns, repair: Repair, by_name: t.Mapping[str, Container]) -> None:
+def _repair(turns: Turns, repair: Repair, by_name: t.Mapping[str, Container]) -> bool:
+    """Returns whether nothing of it is left to be done for the next run."""
     name, servers = repair.name, repair.servers
     found, former = by_name.get(name), next((one for one in by_name.values() if one.is_former), None)
     if repair.act == "go_back" and former is not None:
-        said = turns.bring_back(former.id, name, servers)
+        said, is_done = turns.bring_back(former.id, name, servers)
         if "former" in turns.journal.read():
             raise RunbookError("What an interrupted run has left cannot be put right", why=said, changed=True)
         turns.notes.append(said)
-    elif repair.act == "finish" and former is not None and found is not None:
+        return is_done
+    if repair.act == "finish" and former is not None and found is not None:
         remove(turns.engine, former.id)
-        turns.run_again(found.id, name, servers)
-    elif repair.act == "start" and found is not None:
-        turns.notes.append(f"{name}: {turns.run_again(found.id, name, servers)}")
-    elif repair.act == "open" and found is not None and found.is_well:
+        return turns.run_again(found.id, name, servers).is_done
+    if repair.act == "start" and found is not None:
+        said, is_done = turns.run_again(found.id, name, servers)
+        turns.notes.append(f"{name}: {said}")
+        return is_done
+    if repair.act == "open" and found is not None and found.is_well:
         turns.back_in(found.id, servers)
     elif repair.act == "open" and found is not None and turns.proxy is not None:
-        release(turns.proxy, servers, found.reach)
+        return not release(turns.proxy, servers, found.reach)
+    return True
 
 
 def release_gone(turns: Turns, servers: t.Sequence[str], wait_s: float = _NOTICES_S) -> None:
