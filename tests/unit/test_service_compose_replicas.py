@@ -109,7 +109,7 @@ def test_a_service_is_put_right_while_its_proxy_does_not_run_and_not_while_anoth
     proxy = {**inspected(9, "exited"), "Name": "/proxy"}
     service = OneService(tmp_path, monkeypatch, inspected(1), inspected(2, "exited"))
     monkeypatch.setattr(replicas_set, "address_of", lambda _engine, name: address_of(t.cast(t.Any, FakeEngine([proxy])), name))
-    asked = {"proxy": {"kind": "haproxy", "backend": "app", "container": "proxy", "address": ":9999"}}
+    asked: dict[str, t.Any] = {"proxy": {"kind": "haproxy", "backend": "app", "container": "proxy", "address": ":9999"}}
     with service.journal.held():
         service.journal.note(replica="shop-app-2", servers=["app-2"])
         with pytest.raises(LeaseHeld) as caught:
