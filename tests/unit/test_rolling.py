@@ -30,6 +30,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
     make_plan,
     make_removal,
     make_repair,
+    make_repairs,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
@@ -125,6 +126,8 @@ def test_what_a_killed_run_had_noted_decides_what_is_put_right() -> None:
         )
     ]
     assert [one.act if one else None for one in acts] == [None, None, "open", "start", "open"]
+    both = {"replica": "shop-app-2", "servers": ["a"], "side_by_side": [{"replica": "shop-app-2", "servers": ["b", "a"]}]}
+    assert [(one.act, one.servers) for one in make_repairs(there, both)] == [("start", ("b", "a"))]
     pattern = container(3, "created", "")
     noted = {"pattern_beside": [one.id for one in there]}
     assert left_pattern([*there, pattern], noted) == pattern

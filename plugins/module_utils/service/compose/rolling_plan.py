@@ -209,8 +209,12 @@ def make_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]
     """Decide what is done about the replica that a killed run was at (`make_repair`), and about those that it treated side by side."""
     by_name = {one.name: one for one in containers}
     several = [_repair_of_turn(by_name, turn) for turn in noted.get(SIDE_BY_SIDE) or ()]
-    # A replica that is in both notes has one repair, that of its own turn.
-    found = {repair.name: repair for repair in (*several, make_repair(containers, noted)) if repair is not None}
+    found: t.Dict[str, Repair] = {}
+    for repair in (*several, make_repair(containers, noted)):
+        if repair is not None:
+            # A replica that is in both notes has one repair, that of its own turn.
+            servers = [*(found[repair.name].servers if repair.name in found else ()), *repair.servers]
+            found[repair.name] = repair._replace(servers=tuple(dict.fromkeys(servers)))
     return list(found.values())
 
 
