@@ -16,12 +16,12 @@ description:
   - Takes a list of replicas as M(sre.runbooks.service_info) tells them. What has the state V(running) there runs afterwards and is healthy,
     what has another is stopped, what is not in the list is removed, and what is gone is made anew from the present Compose file.
     So a change that failed is undone with the list from before it.
-  - Or it stops or restarts all that there are (O(all)), or makes and starts those that are missing from a number (O(count)).
+  - Or it stops or restarts all that there are (O(all)), or makes and starts those that are missing from a number (O(scale_to)).
     M(community.docker.docker_compose_v2) with the state V(stopped) would first make containers anew whose configuration has changed, and
     does as many as the Compose file says.
   - What a rolling action that was killed has left (a server that is drained, a container that is stopped or set aside) is put right first. When
-    nothing is asked for, this is all that is done.
-  - An engine that is just starting again is waited for.
+    nothing is asked for, this is all that is done. While the proxy cannot be asked, its servers stay noted for the next run.
+  - An engine that is just starting again is waited for; one that this account may not use is not.
 requirements:
   - docker with Docker Compose
 extends_documentation_fragment:
@@ -48,9 +48,16 @@ options:
     description: What is done with all replicas at once, of all services of the project where no O(service) is named.
     type: str
     choices: [restarted, stopped]
-  count:
-    description: How many replicas of the service run at least; those that are too many are left for M(sre.runbooks.service_replicas_remove).
-    type: int
+  scale_to:
+    description:
+      - How many replicas of the service run at least, a number or a name of O(replicas_named); those that are too many are left for
+        M(sre.runbooks.service_replicas_remove). Empty for as many as there are.
+    type: raw
+    default: ""
+  replicas_named:
+    description: Numbers of replicas by name, such as C(normal) and C(up).
+    type: dict
+    default: {}
   health_timeout_s:
     description: Seconds within which the engine must answer and what shall run must be healthy.
     type: float
@@ -76,7 +83,7 @@ EXAMPLES = r"""
   sre.runbooks.service_replicas_set:
     project_folder: /opt/paralegal
     service: app
-    count: 5
+    scale_to: 5
 """
 
 RETURN = r"""
@@ -94,6 +101,16 @@ before:
   description: What ran before, as M(sre.runbooks.service_info) tells it.
   returned: success
   type: dict
+repaired:
+  description:
+    - What there was when that had been put right which a killed run had left, or would be; what a failed change goes back to.
+      In an error it is C(error.repaired).
+  returned: success
+  type: dict
+count:
+  description: The number of replicas that O(scale_to) means; null where it is empty.
+  returned: success
+  type: int
 state:
   description: What runs now, as M(sre.runbooks.service_info) tells it.
   returned: success

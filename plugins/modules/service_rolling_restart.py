@@ -107,6 +107,12 @@ before:
   description: What ran before, as M(sre.runbooks.service_info) tells it.
   returned: success
   type: dict
+repaired:
+  description:
+    - What there was when that had been put right which a killed run had left, or would be; what a failed restart goes back to.
+      In an error it is C(error.repaired).
+  returned: success
+  type: dict
 state:
   description: What runs now, as M(sre.runbooks.service_info) tells it.
   returned: success

@@ -112,7 +112,7 @@ def test_all_services_of_a_project_stop_start_and_restart_also_where_one_has_don
     assert [one["conclusion"] for one in (start, anew, restart)] == [conclusion(3)] * 3, "the replicas and the proxy"
     assert (start["changed"], stop["changed"], stop["after"]["running"], anew["changed"]) == (True, True, 0, True)
     assert any(one["has_finished"] for one in again["after"]["replicas"])
-    assert "a number of 0 or more" in runs.refused("scale", service_scale_to=-3)
+    assert "is no number of replicas" in runs.refused("scale", service_scale_to=-3)
     project.docker("rm", "--force", f"{project.name}-once-1")
     project.wait_up(2)
 

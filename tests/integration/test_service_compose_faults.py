@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
@@ -82,6 +83,41 @@ def test_a_replica_that_is_gone_while_all_are_stopped_is_told(project: ComposePr
     assert running_ones(project) == {first: False}
     assert stopped["changed"]
     assert second not in str(stopped["after"])
+
+
+def test_a_verb_that_fails_keeps_what_it_had_put_right_after_a_killed_run_and_says_that_it_changed_something(
+    project: ComposeProject, runs: Runs
+) -> None:
+    first, second = project.replicas()
+    journal = Journal.of(str(runs.folder / "state"), project.name, project.service)
+    for settings, cause in (
+        ({"EXIT_STATUS": "3"}, "does not become healthy"),
+        ({"IMAGE": "sre-runbooks/no-such:image"}, "is not on this host"),
+    ):
+        project.docker("stop", "--time", "1", first)
+        with journal.held():
+            journal.note(replica=first, servers=[])
+        project.set_environment(**settings)
+        message = runs.refused("apply", service_health_timeout_s=6)
+        assert cause in message and "Nothing was changed" not in message, message
+        assert running_ones(project) == {first: True, second: True}, message
+        project.set_environment(IMAGE=project.docker.image, **SOUND)
+
+
+def test_a_verb_that_is_refused_leaves_to_others_what_is_theirs(project: ComposeProject, runs: Runs) -> None:
+    first, second = project.replicas()
+    journal = Journal.of(str(runs.folder / "state"), project.name, project.service)
+    project.docker("stop", "--time", "1", first)
+    with journal.held():
+        journal.note(replica=first, servers=[])
+        other_run = runs.refused("start")
+    no_such_way = runs.refused("restart", service_restart_way="to_zero_and_back")
+    for message, cause in ((other_run, "Another run changes the replicas"), (no_such_way, "is restarted in the ways")):
+        assert cause in message and "Nothing was changed" in message, message
+    assert running_ones(project) == {first: False, second: True}
+    (started,) = runs.verbs("start")
+    assert started["steps"][:1] == [f"An interrupted run had stopped {first}: it is started"]
+    assert any(first in note for note in started["notes"])
 
 
 def test_scaling_down_is_foretold_as_it_is_done(project: ComposeProject, runs: Runs) -> None:

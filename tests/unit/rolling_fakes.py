@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Sequence
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import NoSuchContainer
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
@@ -141,11 +141,12 @@ class FakeProxy:
         held: Addresses that somebody else keeps from requests.
         left: Requests at a server that has been drained; one ends with each question.
         keeps: Whether it has not noticed that a replica is gone.
+        is_down: Whether it cannot be asked.
     """
 
     def __init__(self, engine: FakeEngine, left: int = 0, never_up: bool = False, keeps: bool = False) -> None:
         self._engine, self.drained, self.held, self.left, self.never_up = engine, set[str](), set[str](), left, never_up
-        self.keeps = keeps
+        self.keeps, self.is_down = keeps, False
         self.calls: list[str] = []
 
     def __str__(self) -> str:
@@ -155,7 +156,12 @@ class FakeProxy:
         parsed = [parse(one) for one in self._engine.containers.values()]
         return {address: one.name for one in parsed if one.is_running for address in one.reach.addresses}
 
+    def _answer(self) -> None:
+        if self.is_down:
+            raise Unreachable("the proxy does not answer")
+
     def servers(self, reach: Reach) -> list[str]:
+        self._answer()
         return sorted(reach.addresses - self.held)
 
     def is_held_back(self, reach: Reach) -> bool:
@@ -171,6 +177,7 @@ class FakeProxy:
         return self.left
 
     def ready(self, servers: Sequence[str], reach: Reach) -> list[str]:
+        self._answer()
         if self.keeps:
             return list(servers)
         self.calls += [f"ready {one}" for one in servers]
@@ -185,6 +192,7 @@ class FakeProxy:
         return len(set(self._alive()) - self.drained - self.held - set(servers))
 
     def is_checked(self, servers: Sequence[str]) -> bool:
+        self._answer()
         return True
 
     def serving(self) -> set[str]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
@@ -24,11 +24,13 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repai
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits, Unwell
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_plan import (
     Wanted,
+    as_named,
     as_repaired,
     left_pattern,
     make_plan,
     make_removal,
     make_repair,
+    make_repairs,
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
@@ -103,8 +105,9 @@ def test_of_a_replica_and_the_one_before_it_exactly_one_is_kept_and_only_a_well_
     there += [container(number, *successor)] if successor else []
     noted = {"replica": f"shop-app-{number}", "servers": ["app-1"], "former": f"shop-app-{number}.former"}
     repair = make_repair(there, noted)
-    kept = as_repaired(there, noted)
+    kept = as_named(there, noted)
     assert repair is not None
+    assert as_repaired(there, noted)[number - 1].is_well, "it is started"
     assert (repair.act == "finish") == (successor == ("running", "healthy"))
     assert sorted(one.name for one in kept) == ["shop-app-1", "shop-app-2", "shop-app-3"]
     assert any(one.id == former(number).id for one in kept) == (repair.act == "go_back")
@@ -123,6 +126,8 @@ def test_what_a_killed_run_had_noted_decides_what_is_put_right() -> None:
         )
     ]
     assert [one.act if one else None for one in acts] == [None, None, "open", "start", "open"]
+    both = {"replica": "shop-app-2", "servers": ["a"], "side_by_side": [{"replica": "shop-app-2", "servers": ["b", "a"]}]}
+    assert [(one.act, one.servers) for one in make_repairs(there, both)] == [("start", ("b", "a"))]
     pattern = container(3, "created", "")
     noted = {"pattern_beside": [one.id for one in there]}
     assert left_pattern([*there, pattern], noted) == pattern
@@ -286,6 +291,65 @@ def test_a_removal_that_was_killed_is_put_right_and_one_that_fails_leaves_the_re
     with pytest.raises(RunbookError, match="shop-app-2 could not be removed"):
         remove_all(make_removal([container(1), container(2)], 1), turns(engine, proxy, tmp_path))
     assert (engine.running(), proxy.drained) == ({"shop-app-1", "shop-app-2"}, set())
+
+
+class Restarting(FakeEngine):
+    """An engine that is ended when the first replica is to be stopped, and does not answer from then on."""
+
+    is_gone = False
+
+    def ask(self, method: str, path: str, query: t.Any = None, body: t.Any = None, timeout_s: float = 0) -> t.Any:
+        self.is_gone = self.is_gone or path.endswith("/stop")
+        if self.is_gone:
+            raise Unreachable("The Docker Engine cannot be reached")
+        return super().ask(method, path, query, body, timeout_s)
+
+
+def test_replicas_that_a_failed_removal_could_not_bring_back_are_brought_back_by_the_next_run(tmp_path: Path) -> None:
+    engine = Restarting([inspected(number) for number in (1, 2, 3)])
+    proxy = FakeProxy(engine)
+    with pytest.raises(RunbookError, match="could not be removed"):
+        remove_all(make_removal([container(number) for number in (1, 2, 3)], 1), turns(engine, proxy, tmp_path))
+    assert proxy.drained == {"10.0.0.2", "10.0.0.3"}
+    engine.is_gone = False
+    # One of them was ended with the engine.
+    engine.containers[inspected(3)["Id"]]["State"]["Status"] = "exited"
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert proxy.serving() == {"shop-app-1", "shop-app-2", "shop-app-3"}
+    assert not list(tmp_path.glob("*.json"))
+
+
+def test_while_the_proxy_is_down_containers_are_put_right_and_its_servers_wait_for_the_next_run(tmp_path: Path) -> None:
+    engine = FakeEngine([inspected(1), inspected(2, "exited"), inspected(3)])
+    proxy = FakeProxy(engine)
+    proxy.drained = {"10.0.0.1", "10.0.0.2"}
+    left = turns(engine, proxy, tmp_path)
+    left.journal.note(replica="shop-app-2", servers=["10.0.0.2"], left=["10.0.0.9"])
+    left.journal.note(side_by_side=[{"replica": "shop-app-1", "servers": ["10.0.0.1"]}])
+    proxy.is_down = True
+    first, second = turns(engine, proxy, tmp_path), turns(engine, None, tmp_path)
+    put_right(first, "shop", "app")
+    put_right(second, "shop", "app", away="The container of the proxy does not run")
+    assert engine.running() == {"shop-app-1", "shop-app-2", "shop-app-3"}
+    assert (first.steps, second.steps) == (["An interrupted run had stopped shop-app-2: it is started"], [])
+    for one in (first, second):
+        assert all(server in one.notes[0] for server in ("10.0.0.1", "10.0.0.2", "10.0.0.9", "until the next run")), one.notes
+    proxy.is_down = False
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert (proxy.drained, list(tmp_path.glob("*.json"))) == (set(), [])
+
+
+def test_a_replica_that_the_proxy_does_not_take_back_yet_stays_noted_until_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
+    engine = FakeEngine([inspected(1), inspected(2)], ["shop-app-1"], "exited")
+    proxy = FakeProxy(engine, keeps=True)
+    with pytest.raises(Unwell, match="ended after its start"):
+        turns(engine, proxy, tmp_path).restart(container(1), needs_others=True)
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert proxy.drained == {"10.0.0.1"}
+    engine.bad, proxy.keeps = set(), False
+    put_right(turns(engine, proxy, tmp_path), "shop", "app")
+    assert (proxy.serving(), list(tmp_path.glob("*.json"))) == ({"shop-app-1", "shop-app-2"}, [])
 
 
 def test_a_server_that_the_proxy_does_not_let_go_is_asked_for_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import json
 import os
 import typing as t
 
-from ..errors import RunbookError
+from ..errors import LeaseHeld
 from ..files import locked, write_json
 from ..state import file_mode, make_folder, slug, state_folder
 
@@ -68,13 +68,11 @@ class Journal:
         """Keep other runs from the service meanwhile.
 
         Raises:
-            RunbookError: Another run works on it.
+            LeaseHeld: Another run works on it.
         """
         make_folder(os.path.dirname(self._folder))
         make_folder(self._folder)
         with locked(f"{self._base}.lock", wait_s=_WAIT_S) as free:
             if not free:
-                raise RunbookError(
-                    "Another run changes the replicas of this service", where=self._base, next_step="wait until it has ended"
-                )
+                raise LeaseHeld("Another run changes the replicas of this service", where=self._base, next_step="wait until it has ended")
             yield

@@ -16,9 +16,9 @@ from ..proxies import proxy_from
 from ..state import State
 from .containers import Container, address_of
 from .engine import Engine
-from .repairs import planned_repairs, put_right, release_gone
-from .rolling_model import SIDE_BY_SIDE, owning_up
-from .rolling_plan import NO_PROXY, Removal, as_repaired, make_removal
+from .repairs import note_side_by_side, planned_repairs, put_right, release_gone
+from .rolling_model import owning_up
+from .rolling_plan import NO_PROXY, Removal, as_named, as_repaired, make_removal
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import limits_of, replicas_of, service_of, state_after
 from .rolling_turn import Turns
@@ -47,7 +47,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         proxy = proxy_from(parameters["proxy"], lambda container: address_of(engine, container))
         journal = Journal.of(parameters["state_folder"], name, project.service)
         turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Removing replicas of {project.service}"))
-        before = state_of([one.details for one in as_repaired(found, journal.read())])
+        before = state_of([one.details for one in as_named(found, journal.read())])
         if check_mode:
             repairs = planned_repairs(found, journal.read())
             removal = make_removal(as_repaired(found, journal.read()), parameters["count_to_keep"])
@@ -75,22 +75,23 @@ def remove_all(removal: Removal, turns: Turns) -> None:
     servers = [server for several in going.values() for server in several]
     if removal.stays and servers:
         turns.wait_for_others(servers, ", ".join(going))
-    turns.journal.note(**{SIDE_BY_SIDE: [{"replica": name, "servers": several} for name, several in going.items()]})
+    note_side_by_side(turns, going)
     turns.touched = True
     with ThreadPoolExecutor(max_workers=min(len(going), _MOST_AT_ONCE)) as pool:
         errors = list(pool.map(lambda one: _remove(turns, one, going[one.name]), removal.goes))
     turns.steps += [f"{one.name} was stopped and removed" for one, error in zip(removal.goes, errors) if error is None]
-    left = [(one, error, turns.give_up(one.id, one.name, going[one.name])) for one, error in zip(removal.goes, errors) if error is not None]
-    stay = {one.name for one, _error, _back in left}
+    failed = [(one, error) for one, error in zip(removal.goes, errors) if error is not None]
+    left = [(one, error, *turns.let_serve(one.id, one.name, going[one.name])) for one, error in failed]
+    stay = {one.name for one, *_rest in left}
     release_gone(turns, [server for name, several in going.items() if name not in stay for server in several])
-    turns.journal.forget(SIDE_BY_SIDE)
+    note_side_by_side(turns, {one.name: going[one.name] for one, _error, _back, is_done in left if not is_done})
     if left:
-        first, error, _back = left[0]
+        first, error, *_rest = left[0]
         problem = turns.unwell(first, error, "")
         raise RunbookError(
-            f"{', '.join(one.name for one, _error, _back in left)} could not be removed: {problem.what}",
+            f"{', '.join(one.name for one, *_rest in left)} could not be removed: {problem.what}",
             where=problem.where,
-            why=". ".join(part for part in (problem.why, *(back for _one, _error, back in left)) if part),
+            why=". ".join(part for part in (problem.why, *(back for _one, _error, back, _is_done in left)) if part),
             next_step=problem.next_step,
             facts={"failed": first.name, "steps": turns.steps, "notes": turns.notes},
         ) from error

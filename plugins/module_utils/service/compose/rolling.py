@@ -12,13 +12,12 @@ from ...errors import BadInput, RunbookError
 from ...progress import Progress
 from ..journal import Journal
 from ..proxies import proxy_from
-from ..state import State
 from .containers import Container, address_of
 from .engine import Engine
 from .project import Project
 from .repairs import planned_repairs, put_right
 from .rolling_model import Unwell, owning_up
-from .rolling_plan import RECREATE, RESTART, Plan, as_repaired, make_plan
+from .rolling_plan import RECREATE, RESTART, Plan, as_named, as_repaired, make_plan
 from .rolling_project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import limits_of, replicas_of, service_of, state_after, wanted_of
 from .rolling_turn import Turns
@@ -51,20 +50,24 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         proxy = proxy_from(parameters["proxy"], lambda container: address_of(engine, container))
         journal = Journal.of(parameters["state_folder"], name, project.service)
         turns = Turns(engine, proxy, journal, limits_of(parameters), Progress(f"Rolling {parameters['way']} of {project.service}"))
-        before = state_of([one.details for one in as_repaired(found, journal.read())])
+        repaired = as_repaired(found, journal.read())
+        facts = {"before": _state(as_named(found, journal.read())), "repaired": _state(repaired)}
         if check_mode:
             repairs = planned_repairs(found, journal.read())
-            plan = _plan(parameters, project, engine, as_repaired(found, journal.read()))
+            plan = _plan(parameters, project, engine, repaired)
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
-            return _result(plan, steps, plan.notes, f"{len(plan.order)} of {len(found)} replicas would be renewed", (before, before))
-        with owning_up(lambda: turns.touched or bool(turns.steps), {"before": before.as_dict()}), journal.held():
+            would = f"{len(plan.order)} of {len(repaired)} replicas would be renewed"
+            return _result(plan, steps, plan.notes, would, {**facts, "state": facts["repaired"]})
+        with owning_up(lambda: turns.touched or bool(turns.steps), facts), journal.held():
             containers = put_right(turns, name, project.service) if name else found
+            facts["repaired"] = _state(containers)
             plan = _plan(parameters, project, engine, containers)
             turns.notes.extend(plan.notes)
             _carry_out(plan, turns, Pattern(engine, project, name, journal), containers)
             after = state_after(engine, name, project, len(containers), 0 if parameters["only"] else parameters["health_timeout_s"])
     count = f"{len(plan.order)} of {len(containers)} replicas were {_done(plan)}, and all of them are well"
-    return _result(plan, turns.steps, turns.notes, count if plan.order else "No replica had to be renewed", (before, after))
+    said = count if plan.order else "No replica had to be renewed"
+    return _result(plan, turns.steps, turns.notes, said, {**facts, "state": after.as_dict()})
 
 
 def _check_times(parameters: t.Mapping[str, t.Any]) -> None:
@@ -127,13 +130,16 @@ def _done(plan: Plan) -> str:
     return "restarted" if plan.way == RESTART else "made anew"
 
 
+def _state(containers: t.Sequence[Container]) -> t.Dict[str, t.Any]:
+    return state_of([one.details for one in containers]).as_dict()
+
+
 def _result(
-    plan: Plan, steps: t.Sequence[str], notes: t.Sequence[str], conclusion: str, states: t.Tuple[State, State]
+    plan: Plan, steps: t.Sequence[str], notes: t.Sequence[str], conclusion: str, states: t.Mapping[str, t.Dict[str, t.Any]]
 ) -> t.Dict[str, t.Any]:
     return {
         "changed": bool(steps),
-        "before": states[0].as_dict(),
-        "state": states[1].as_dict(),
+        **states,
         "steps": list(steps),
         "notes": list(notes),
         "conclusion": conclusion,

@@ -35,6 +35,18 @@ class Limits:
     settle_s: float = 5.0
 
 
+class Outcome(t.NamedTuple):
+    """What came of bringing a replica back.
+
+    Attributes:
+        said: What it is now, as a sentence without its full stop.
+        is_done: Whether nothing of it is left to be done, well or not; else a note of it must stay, for the next run.
+    """
+
+    said: str
+    is_done: bool
+
+
 @contextlib.contextmanager
 def owning_up(has_changed: t.Callable[[], bool], facts: t.Mapping[str, t.Any]) -> t.Iterator[None]:
     """Let each error say whether anything had been changed before it, and carry `facts` beside its own."""

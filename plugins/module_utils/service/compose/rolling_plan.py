@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ...errors import BadInput
-from .containers import FORMER, Container
+from ..state import RUNNING
+from .containers import FORMER, Container, parse
 from .rolling_model import SIDE_BY_SIDE
 
 RESTART, RECREATE = "restart", "recreate"
@@ -208,7 +209,13 @@ def make_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]
     """Decide what is done about the replica that a killed run was at (`make_repair`), and about those that it treated side by side."""
     by_name = {one.name: one for one in containers}
     several = [_repair_of_turn(by_name, turn) for turn in noted.get(SIDE_BY_SIDE) or ()]
-    return [repair for repair in (make_repair(containers, noted), *several) if repair is not None]
+    found: t.Dict[str, Repair] = {}
+    for repair in (*several, make_repair(containers, noted)):
+        if repair is not None:
+            # A replica that is in both notes has one repair, that of its own turn.
+            servers = [*(found[repair.name].servers if repair.name in found else ()), *repair.servers]
+            found[repair.name] = repair._replace(servers=tuple(dict.fromkeys(servers)))
+    return list(found.values())
 
 
 def left_pattern(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.Optional[Container]:
@@ -219,16 +226,20 @@ def left_pattern(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]
     return next((one for one in fresh if one.id == noted.get("pattern", one.id)), None)
 
 
-def as_repaired(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Container]:
-    """The replicas as they are named once what a killed run has left is put right."""
+def as_named(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Container]:
+    """The replicas under the names that they have once what a killed run has left is put right, in their present state."""
     pattern, repair = left_pattern(containers, noted), make_repair(containers, noted)
     goes_back = repair is not None and repair.act == "go_back"
     kept = [one for one in containers if one is not pattern and not (goes_back and repair and one.name == repair.name)]
     if not goes_back:
         return [one for one in kept if not one.is_former]
-    return [_with_its_name(one) if one.is_former else one for one in kept]
+    return [parse({**one.details, "Name": f"/{one.name[: -len(FORMER)]}"}) if one.is_former else one for one in kept]
 
 
-def _with_its_name(former: Container) -> Container:
-    name = former.name[: -len(FORMER)]
-    return replace(former, name=name, details={**former.details, "Name": f"/{name}"})
+def as_repaired(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[Container]:
+    """The replicas as they will be once what a killed run has left is put right, where all goes well: those that are started run."""
+    pattern = left_pattern(containers, noted)
+    repairs = make_repairs([one for one in containers if one is not pattern], noted)
+    started = {repair.name for repair in repairs if repair.act in ("go_back", "start")}
+    named = as_named(containers, noted)
+    return [parse({**one.details, "State": {"Status": RUNNING}}) if one.name in started else one for one in named]

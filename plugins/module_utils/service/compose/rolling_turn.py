@@ -18,7 +18,7 @@ from ..journal import Journal
 from ..proxy import Proxy
 from .containers import FORMER, Container, evidence, look, spoken
 from .engine import Engine
-from .rolling_model import TURN, Limits, Unwell
+from .rolling_model import TURN, Limits, Outcome, Unwell
 from .successor import Pattern, remove
 
 _POLL_S = 0.1
@@ -143,8 +143,7 @@ class Turns:
             self.back_in(container.id, servers)
         except RunbookError as error:
             problem = self.unwell(container, error, container.id)
-            problem.facts["back"] = self.give_up(container.id, container.name, servers)
-            raise problem from error
+            raise self._ended(problem, self.let_serve(container.id, container.name, servers)) from error
         act = "restarted" if container.is_running else "started"
         self.steps.append(f"{container.name} was {act} and is well after {time.monotonic() - began:.1f} s")
         self.journal.forget(*TURN)
@@ -169,35 +168,40 @@ class Turns:
             self.back_in(identity, servers)
         except RunbookError as error:
             problem = self.unwell(container, error, identity)
-            back = (
-                self.bring_back(container.name, container.id, servers) if renamed else self.give_up(container.id, container.name, servers)
-            )
-            problem.facts["back"] = back
-            raise problem from error
+            go_back = self.bring_back if renamed else self.let_serve
+            raise self._ended(problem, go_back(container.id, container.name, servers)) from error
         remove(self.engine, container.id)
         self.steps.append(f"{container.name} was made anew and is well after {time.monotonic() - began:.1f} s")
         self.journal.forget(*TURN)
 
-    def bring_back(self, name: str, former: str, servers: t.Sequence[str]) -> str:
-        """Put the container `former` back in its place, `name`; returns what came of it, as a sentence."""
+    def _ended(self, problem: Unwell, outcome: Outcome) -> Unwell:
+        """The error of a turn, with what was brought back; the turn stays noted where that could not be done as a whole."""
+        problem.facts["back"], is_done = outcome
+        if is_done:
+            self.journal.forget(*TURN)
+        return problem
+
+    def bring_back(self, former: str, name: str, servers: t.Sequence[str]) -> Outcome:
+        """Put the container `former` back in its place, `name`."""
         try:
             remove(self.engine, name)
             self.engine.ask("POST", f"/containers/{quote(former)}/rename", {"name": name})
         except RunbookError as error:
-            return f"The container before it could not be brought back as {name}: {error.message.rstrip('.')}"
+            return Outcome(f"The container before it could not be brought back as {name}: {error.message.rstrip('.')}", False)
         self.journal.forget("former")
-        return f"The container before it is back as {name}: {self.run_again(former, name, servers)}"
+        said, is_done = self.run_again(former, name, servers)
+        return Outcome(f"The container before it is back as {name}: {said}", is_done)
 
-    def run_again(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
-        """Start a replica that was stopped and let it have requests; returns what it is then, as a sentence, well or not."""
+    def run_again(self, identity: str, name: str, servers: t.Sequence[str]) -> Outcome:
+        """Start a replica that was stopped, wait until it is well, and let it have requests."""
         try:
             self.start(identity, name)
             self.wait_well(name, identity)
             self.back_in(identity, servers)
         except RunbookError as error:
-            return f"{error.what}; {self.give_up(identity, name, servers)}"
-        self.journal.forget(*TURN)
-        return look(self.engine, identity).sentence
+            said, is_done = self.let_serve(identity, name, servers)
+            return Outcome(f"{error.what}; {said}", is_done)
+        return Outcome(look(self.engine, identity).sentence, True)
 
     def start(self, identity: str, name: str) -> None:
         """Start a container; one that runs is left alone.
@@ -267,30 +271,26 @@ class Turns:
             )
         self.notes.append(f"{container.name}: {self.proxy} has no server up that leads to it")
 
-    def give_up(self, identity: str, name: str, servers: t.Sequence[str]) -> str:
-        """After a failure: let the replica run if it can, and let the proxy's own health check decide about it; says what it is now."""
+    def let_serve(self, identity: str, name: str, servers: t.Sequence[str]) -> Outcome:
+        """After a failure: let the replica run if it can, and let the proxy's own health check decide about it."""
         try:
             now = look(self.engine, identity)
             if now.state in ("exited", "created"):
                 self.start(identity, name)
                 now = look(self.engine, identity)
             if self.proxy and servers and not now.is_well and not self.proxy.is_checked(servers):
-                return f"{now.sentence}, and stays out of the proxy, which does not check it"
-            if self.proxy and servers:
-                self.proxy.ready(servers, now.reach)
-            self.journal.forget(*TURN)
-            return now.sentence
+                return Outcome(f"{now.sentence}, and stays out of the proxy, which does not check it", False)
+            left = self.proxy.ready(servers, now.reach) if self.proxy and servers else []
+            return Outcome(now.sentence, not left)
         except RunbookError as error:
-            return f"{name} could not be brought back: {error.message.rstrip('.')}"
+            return Outcome(f"{name} could not be brought back: {error.message.rstrip('.')}", False)
 
     def unwell(self, container: Container, error: RunbookError, identity: str) -> Unwell:
         """The error of a turn that failed with `error`, with what the container `identity` tells of it."""
         found: t.Dict[str, t.Any] = {}
         if identity:
-            try:
+            with contextlib.suppress(RunbookError):  # what went wrong first is what the reader is told
                 found = evidence(self.engine, look(self.engine, identity))
-            except RunbookError:
-                pass  # what went wrong first is what the reader is told
         is_its_fault = bool(found) and not (found["state"] == "running" and found["health"] in ("", "healthy"))
         said = "; ".join(part for part in (error.why.rstrip("."), spoken(found) if is_its_fault else "") if part)
         before = "" if container.is_well else f" (it was not well before either: {container.sentence})"

@@ -16,7 +16,7 @@ from .containers import Container, parse
 from .limits_plan import present
 from .project import OPTIONS as PROJECT_OPTIONS
 from .project import containers_of, project_of
-from .rolling_plan import as_repaired
+from .rolling_plan import as_named
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {**PROJECT_OPTIONS, "state_folder": {"type": "path"}}
 _REASON_CHARACTERS = 300
@@ -34,12 +34,16 @@ def read(parameters: t.Mapping[str, t.Any]) -> State:
     return (state_of if project.service else whole_state_of)(found, parameters.get("wanted"))
 
 
-def as_left(containers: t.Sequence[t.Mapping[str, t.Any]], state_folder: t.Optional[str]) -> t.List[t.Mapping[str, t.Any]]:
-    """Replicas without what a rolling action that was killed has left beside them: as they are once that is put right."""
+def as_left(
+    containers: t.Sequence[t.Mapping[str, t.Any]],
+    state_folder: t.Optional[str],
+    told: t.Callable[[t.Sequence[Container], t.Mapping[str, t.Any]], t.List[Container]] = as_named,
+) -> t.List[t.Mapping[str, t.Any]]:
+    """Replicas without what a rolling action that was killed has left beside them, `as_named` or `as_repaired`."""
     groups: t.Dict[t.Tuple[str, str], t.List[Container]] = {}
     for one in map(parse, containers):
         groups.setdefault(one.belongs_to, []).append(one)
-    read = {names: as_repaired(several, Journal.of(state_folder, *names).read()) for names, several in groups.items()}
+    read = {names: told(several, Journal.of(state_folder, *names).read()) for names, several in groups.items()}
     return [one.details for several in read.values() for one in several]
 
 
