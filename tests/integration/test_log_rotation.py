@@ -273,7 +273,8 @@ def test_a_run_that_is_killed_at_any_moment_loses_no_log_and_the_next_one_comple
         assert done["saved_bytes"] == sum(size - Path(f"{path}.gz").stat().st_size for path, size in left.items())
         assert sorted(path.name for path in logs.iterdir()) == [f"{name}.gz" for name in sorted(content)]
         assert recovered(logs) == content
-    assert len(states) > min(2, ROUNDS_HERE - 1), "some were killed in the middle"
+    in_the_middle = [one for one in states if set(one) not in ({".log"}, {".gz"})]
+    assert in_the_middle or ROUNDS_HERE < 3, states
 
 
 def recovered(logs: Path) -> dict[str, bytes]:

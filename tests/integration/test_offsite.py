@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -239,8 +240,14 @@ def test_a_store_that_refuses_says_why_in_one_line_within_seconds(
 
 
 def test_a_service_that_accepts_and_never_answers_is_given_up(store: ObjectStore, tmp_path: Path) -> None:
+    def accept() -> None:
+        with contextlib.suppress(OSError):  # it is closed at the end
+            for _number in range(50):
+                taken.append(silent.accept())
+
+    taken: list[object] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        threading.Thread(target=lambda: [silent.accept() for _number in range(50)], daemon=True).start()
+        threading.Thread(target=accept, daemon=True).start()
         wrong = replace(store, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         with pytest.raises(Unreachable, match="The object store could not be used"):

@@ -190,7 +190,7 @@ def test_a_compose_file_that_is_wrong_is_refused_before_anything_is_touched(serv
 
 def test_a_request_in_flight_gets_its_answer_and_one_that_never_ends_is_told(service: ComposeProject, state: Path) -> None:
     first = service.replicas()[0]
-    for seconds, drain_timeout_s, answered in ((1.5, 10.0, 3), (4.0, 0.3, 2)):
+    for seconds, drain_timeout_s, answered in ((3.0, 10.0, 3), (5.0, 0.3, 2)):
         answers: list[int] = []
         asked = one_at_each(service, seconds, answers)
         result = renew(service, state, only=[first], drain_timeout_s=drain_timeout_s, stop_timeout_s=1)

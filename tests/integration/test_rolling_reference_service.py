@@ -22,9 +22,9 @@ REQUESTS = 50_000
 
 
 @pytest.fixture
-def service(docker: Docker, cache: Path, tmp_path: Path) -> Iterator[ComposeProject]:
+def service(docker: Docker, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComposeProject]:
     """Three replicas, each asked for a case out of the database."""
-    with reference_project(docker, docker.name("reference"), tmp_path / "p", cache) as running:
+    with reference_project(docker, docker.name("reference"), tmp_path_factory.mktemp("reference") / "p", cache) as running:
         yield running
 
 

@@ -66,7 +66,7 @@ def test_output_is_masked_and_only_its_end_is_kept(service: KubernetesService) -
     assert result["stdout"].endswith("line 9000\npassword=********\n")
     assert "hunter" not in str(result)
     assert result["cut"]
-    assert result["notes"] == ["Only the end of what it printed is kept."]
+    assert result["notes"] == ["Only the end of what it printed is kept"]
 
 
 def test_what_a_failed_command_said_is_in_its_failure(service: KubernetesService) -> None:
