@@ -34,9 +34,11 @@ class Load:
 
     def sent(self) -> int:
         """How many requests HAProxy has had since its start."""
+        return next(int(row["req_tot"]) for row in self._counters() if (row["pxname"], row["svname"]) == ("web", "FRONTEND"))
+
+    def _counters(self) -> list[dict[str, str]]:
         head, *lines = self._project.haproxy("show stat").strip("# \n").splitlines()
-        rows = [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
-        return next(int(row["req_tot"]) for row in rows if (row["pxname"], row["svname"]) == ("web", "FRONTEND"))
+        return [dict(zip(head.split(","), line.split(","), strict=False)) for line in lines]
 
     def end(self) -> tuple[int, int, str]:
         """Stop it: requests that were answered, failures (errors of connections, and answers other than 2xx and 3xx), and its words."""
@@ -49,4 +51,7 @@ class Load:
         errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", said)
         others = re.search(r"Non-2xx or 3xx responses: (\d+)", said)
         failures = sum(map(int, errors.groups())) if errors else 0
+        # Where errors came from: the service itself (5xx without errors of connections and responses), or from HAProxy.
+        names = ("svname", "hrsp_4xx", "hrsp_5xx", "econ", "eresp", "wretr", "wredis")
+        said += "".join(f"\n{', '.join(f'{name} {row[name]}' for name in names)}" for row in self._counters() if row["pxname"] == "app")
         return int(answered[1]), failures + (int(others[1]) if others else 0), said

@@ -115,7 +115,7 @@ def test_a_rolling_restart_and_scaling_under_load_lose_no_request(
     assert all(before[name][1] != middle[name][1] for name in before), "all of them were started again"
     assert removed["removed"] == [f"{service.name}-app-{number}" for number in (5, 4, 3)]
     assert service.replicas() == [f"{service.name}-app-{number}" for number in (1, 2)]
-    assert list(service.servers().values()) == ["UP", "UP"]
+    until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
     assert (failed, answered >= REQUESTS) == (0, True), said
     restart, scaling = after_restart - at_first, after_scaling - after_restart
     during = f"{restart} during the rolling restart of 3 replicas, {scaling} during 3 -> 5 -> 2"

@@ -49,7 +49,7 @@ def test_the_reference_service_loses_no_request_while_the_playbooks_restart_and_
     assert {name: one[0] for name, one in before.items()} == {name: one[0] for name, one in middle.items()}, "the containers are the same"
     assert all(before[name][1] != middle[name][1] for name in before), "all of them were started again"
     assert len(service.healthy()) == 2
-    assert list(service.servers().values()) == ["UP", "UP"]
+    until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
     assert (failed, answered >= REQUESTS) == (0, True), said
     restart, scaling = after_restart - at_first, after_scaling - after_restart
     during = f"{restart} during the rolling restart of 3 replicas, {scaling} during 3 -> 5 -> 2"
