@@ -56,8 +56,9 @@ def packages(cache: Path) -> Path:
 def compose_file(name: str, replicas: int, libraries: Path) -> dict[str, t.Any]:
     """The content of the project's compose.yaml."""
     code = [f"{REFERENCE}:/srv/reference_service:ro", f"{libraries}:/srv/packages:ro"]
-    # A server must keep an idle connection for longer than the proxy, which else may use it just when it is closed: both take 5 s by default.
-    serve = ["python3", "-m", "uvicorn", "reference_service.app:app", "--host=0.0.0.0", "--port=8000", "--timeout-keep-alive=75"]
+    # A server must keep an idle connection for longer than the proxy, which else may use it just when it is closed: both take 5 s.
+    serve = ["python3", "-m", "uvicorn", "reference_service.app:app", "--host=0.0.0.0", "--port=8000", "--log-level=warning"]
+    serve.append("--timeout-keep-alive=75")
     services: dict[str, dict[str, t.Any]] = {
         "database": {
             "image": "${IMAGE}",
