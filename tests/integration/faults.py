@@ -228,7 +228,8 @@ class Series:
             before = now
             time.sleep(SAMPLE_S)
         self._whole = undisturbed.elapsed()
-        assert undisturbed.finish()[0] == "completed"
+        outcome, told = undisturbed.finish()
+        assert outcome == "completed", told
         # A busy machine looks seldom; that most kills hit something is required in the end.
         assert seen, f"{self.name}: no victim was seen in an undisturbed run"
         self._span = (seen[0][0], seen[-1][1])

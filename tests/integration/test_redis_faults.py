@@ -85,16 +85,24 @@ def the_server(redis: RedisServer) -> Victim:
     return find
 
 
+def the_trial(redis: RedisServer) -> Victim:
+    """The servers that a restore tries the set in; not the live one, which it starts again and which is its descendant at first."""
+    servers = programs("valkey-server")
+    return lambda operation: [pid for pid in servers(operation) if not _is_live(pid, redis)]
+
+
 def _is_live(pid: int, redis: RedisServer) -> bool:
+    """Whether that process is the live server, whose title is its address, and its command line before that."""
     try:
-        return f":{redis.port}".encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        title = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
+    return f":{redis.port}".encode() in title or str(redis.configuration).encode() in title
 
 
 VICTIMS: dict[str, Callable[[RedisServer], Victim]] = {
     "the operation": lambda redis: own_process,
-    "the server that tries the set": lambda redis: programs("valkey-server"),
+    "the server that tries the set": the_trial,
     "what exchanges the files": lambda redis: own_session,
     "the live server": the_server,
 }
