@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils import socket_table
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
     addresses,
     compose_containers,
@@ -148,7 +149,7 @@ def test_lines_of_both_streams_are_in_the_order_in_which_they_were_written() -> 
 def test_a_socket_of_this_process_has_this_process_as_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        found = [one for one in host_ports.listeners() if one.port == port]
+        found = [one for one in socket_table.listening() if one.port == port]
         assert [one.address for one in found] == ["127.0.0.1"]
         assert host_ports.holders([found[0].inode])[found[0].inode].pid == os.getpid()
     assert host_ports.container_of("0::/docker/" + "a" * 64) == "a" * 64

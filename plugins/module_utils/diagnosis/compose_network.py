@@ -11,6 +11,7 @@ import sys
 import typing as t
 from functools import partial
 
+from .. import socket_table
 from ..errors import RunbookError
 from . import addresses, compose_project, host_ports
 from . import compose_containers as containers
@@ -25,7 +26,7 @@ _Document = t.Mapping[str, t.Any]
 
 def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Container], mine: t.Set[str], questions: Questions) -> t.List[Port]:
     """Who holds each port; what containers of the service hold themselves is held by nobody else. Without one whose holder is not seen."""
-    listening = host_ports.listeners()
+    listening = socket_table.listening()
     found = []
     for address, number in wanted:
         theirs = [one for one in everything if any(port == number and host_ports.collide(ip, address) for ip, port in one.ports)]
@@ -44,7 +45,7 @@ def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Containe
     return found
 
 
-def _held(number: int, sockets: t.Sequence[host_ports.Listener], everything: t.Sequence[Container], mine: t.Set[str]) -> t.Optional[Port]:
+def _held(number: int, sockets: t.Sequence[socket_table.Socket], everything: t.Sequence[Container], mine: t.Set[str]) -> t.Optional[Port]:
     if not sockets:
         return Port(number)
     holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)

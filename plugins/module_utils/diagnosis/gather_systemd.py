@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from functools import partial
 
+from .. import socket_table
 from ..configuration.systemd_syntax import parse
 from ..service.systemd.environment import shown_environment
 from ..service.systemd.state import Unit, names_of, remembered, show, target_of
@@ -175,7 +176,7 @@ def _mode(path: str, seen: Observation) -> t.Optional[int]:
 
 def ports(numbers: t.Iterable[int], own: t.AbstractSet[str], questions: Questions) -> t.List[Port]:
     """Who holds each port, other than the units `own`. One whose holder is not seen is left out."""
-    listening, found = host_ports.listeners(), []
+    listening, found = socket_table.listening(), []
     for number in numbers:
         sockets = [one for one in listening if one.port == number]
         holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)

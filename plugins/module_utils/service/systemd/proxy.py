@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import time
 import typing as t
 
+from ... import socket_table
 from ...errors import BadInput, DeadlineExceeded, RunbookError
 from ...progress import Progress
 from ..deadline import Deadline
@@ -23,9 +23,6 @@ _POLL_S = 0.05
 _OTHERS_WAIT_S = 10.0
 _DEAD_WAIT_S = 10.0
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_LISTENING = "0A"
-"""State TCP_LISTEN of the kernel's table (linux include/net/tcp_states.h)."""
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LOOPBACK = frozenset(("127.0.0.1", "::1", "0.0.0.0", "::"))  # noqa: S104 - compared, and not listened at
 
 
@@ -44,30 +41,12 @@ def processes_of(unit: Unit) -> t.List[str]:
 
 
 def ports_of(unit: Unit) -> t.FrozenSet[int]:
-    """TCP ports at which the processes of a unit listen (proc(5): /proc/net/tcp, columns 2, 4 and 10)."""
-    sockets = {target for pid in processes_of(unit) for target in _open_files(pid)}
-    found = set()
-    for table in _TABLES:
-        try:
-            with open(table, encoding="ascii") as stream:
-                rows = [line.split() for line in stream.readlines()[1:]]
-        except OSError:
-            continue
-        found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING and f"socket:[{row[9]}]" in sockets}
-    return frozenset(found)
-
-
-def _open_files(pid: str) -> t.Iterator[str]:
-    """What a process has open; a busy one closes some while this looks."""
+    """TCP ports at which the processes of a unit listen."""
+    own = {inode for pid in processes_of(unit) for inode in socket_table.inodes_of(pid)}
     try:
-        names = os.listdir(f"/proc/{pid}/fd")
+        return frozenset(one.port for one in socket_table.listening() if one.inode in own)
     except OSError:
-        return
-    for name in names:
-        try:
-            yield os.readlink(f"/proc/{pid}/fd/{name}")
-        except OSError:
-            continue
+        return frozenset()
 
 
 def addresses_here() -> t.FrozenSet[str]:
