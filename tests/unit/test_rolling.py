@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, RunbookError, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
+from ansible_collections.sre.runbooks.plugins.module_utils.service import draining
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine, _frames
@@ -154,7 +155,9 @@ def turns(engine: FakeEngine, proxy: FakeProxy | None, folder: Path, **limits: t
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Questions follow one another at once."""
-    for name in ("_POLL_S", "_DRAIN_POLL_S", "_OTHERS_WAIT_S", "_UNKNOWN_WAIT_S"):
+    for name in ("_POLL_S", "_OTHERS_WAIT_S"):
+        monkeypatch.setattr(draining, name, 0.001)
+    for name in ("_POLL_S", "_UNKNOWN_WAIT_S"):
         monkeypatch.setattr(rolling_turn, name, 0.001)
 
 
@@ -340,7 +343,7 @@ def test_while_the_proxy_is_down_containers_are_put_right_and_its_servers_wait_f
 
 
 def test_a_replica_that_the_proxy_does_not_take_back_yet_stays_noted_until_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
+    monkeypatch.setattr(draining, "_NOTICES_S", 0.0)
     engine = FakeEngine([inspected(1), inspected(2)], ["shop-app-1"], "exited")
     proxy = FakeProxy(engine, keeps=True)
     with pytest.raises(Unwell, match="ended after its start"):
@@ -353,7 +356,7 @@ def test_a_replica_that_the_proxy_does_not_take_back_yet_stays_noted_until_it_ha
 
 
 def test_a_server_that_the_proxy_does_not_let_go_is_asked_for_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repairs, "_NOTICES_S", 0.0)
+    monkeypatch.setattr(draining, "_NOTICES_S", 0.0)
     engine = FakeEngine([inspected(1), inspected(2)])
     proxy = FakeProxy(engine, keeps=True)
     first = turns(engine, proxy, tmp_path)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.service import draining
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import control, proxy, replicas, state
 
@@ -108,7 +109,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """Three instances, all of them up."""
     made = Machine()
     monkeypatch.setenv("SRE_RUNBOOKS_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(proxy, "_OTHERS_WAIT_S", 0.0)
+    monkeypatch.setattr(draining, "_OTHERS_WAIT_S", 0.0)
     monkeypatch.setattr(proxy, "reach_of", made.reach_of)
     monkeypatch.setattr(replicas, "proxy_from", lambda options, _address_of: made if options else None)
     monkeypatch.setattr(replicas, "reload_and_check", lambda *_units, **_how: [])
