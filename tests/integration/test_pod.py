@@ -93,7 +93,7 @@ class Pod:
     def request(self, folder: Path, **changed: t.Any) -> BackupRequest:
         """A backup of the reference database, of this server or one that differs from it in its place."""
         place = replace(self.place, **changed)
-        return BackupRequest(self.connection.through(place), DATABASE, "in-a-pod", str(folder))
+        return BackupRequest(replace(self.connection, place=place), DATABASE, "in-a-pod", str(folder))
 
 
 @pytest.fixture(scope="module")
