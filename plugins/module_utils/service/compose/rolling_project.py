@@ -80,8 +80,8 @@ def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S) -> str:
     if done.status != 0:
         said = "; ".join(line.strip() for line in done.stderr.splitlines()[-4:] if line.strip())
         raise CommandFailed(
-            f"Docker Compose cannot do it for the service {project.service}",
-            where=f"docker compose {words[0]}, {project.where}",
+            f"Docker Compose cannot do it for {project.where}",
+            where=f"docker compose {words[0]}",
             why=said[-1000:] or f"exit status {done.status}",
             next_step="correct the compose file or its environment file (docker compose config says what it understands)",
         )
