@@ -247,6 +247,14 @@ def test_what_this_account_may_not_see_is_not_taken_for_missing(
     assert seen.not_looked_at == noted
 
 
+def test_a_working_folder_that_may_be_missing_is_looked_at_where_it_is_there_and_no_fault_where_not(tmp_path: Path) -> None:
+    seen, paths = Observation("systemd", "api"), dict[str, str]()
+    for folder in (f"!{tmp_path}", f"!{tmp_path}/missing", "!~", str(tmp_path / "gone")):
+        gather_systemd.files("api.service", {"WorkingDirectory": folder}, seen, paths)
+    assert paths == {str(tmp_path): "the working folder of api.service"}
+    assert [(one.source, one.problem) for one in seen.mounts] == [(f"{tmp_path}/gone", "no_folder")]
+
+
 def test_a_secret_with_a_blank_in_a_units_environment_is_known_as_a_whole() -> None:
     assert addresses.secrets_in(shown_environment("PORT=80 $'DB_PASSWORD=sword fish'")) == {"sword fish"}
 

@@ -149,11 +149,12 @@ def files(name: str, unit: t.Mapping[str, str], seen: Observation, paths: t.Dict
         mode = _mode(path, seen) if path.startswith("/") else None
         if mode is not None and not mode & _MAY_EXECUTE:
             seen.mounts.append(Mount(path, "ExecStart", "not_executable" if mode else "no_program", name))
-    folder = unit.get("WorkingDirectory", "")
+    shown = unit.get("WorkingDirectory", "")
+    folder = shown.lstrip("!")  # before one that may be missing
     mode = _mode(folder, seen) if folder.startswith("/") else None
     if mode is not None and stat.S_ISDIR(mode):
         paths.setdefault(folder, f"the working folder of {name}")
-    elif mode is not None:
+    elif mode is not None and folder == shown:
         seen.mounts.append(Mount(folder, "WorkingDirectory", "no_folder", name))
     user = unit.get("User", "")
     if user and unit.get("DynamicUser") != "yes" and not user.isdecimal():

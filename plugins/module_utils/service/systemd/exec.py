@@ -92,18 +92,16 @@ def chosen(target: Target, units: t.Sequence[Unit], replica: str) -> Unit:
 
 
 def folder_of(unit: Unit) -> str:
-    """The unit's working folder (`!` before it says that there is none, `-` that it may be missing)."""
+    """The unit's working folder; `!` before it says that it may be missing, as a hyphen in its file does (dbus-execute.c of systemd)."""
     folder = unit.get("WorkingDirectory", "")
-    if folder.startswith("!") or not folder:
-        return "/"
-    if folder == "~" or folder.endswith("~"):
+    path = folder.lstrip("!-") or "/"
+    if path == "~":
         return _account(unit).pw_dir
-    path = folder.lstrip("-")
-    if not os.path.isdir(path):
-        if folder.startswith("-"):
-            return "/"
-        raise BadInput("The unit's working folder is missing", where=path, next_step="make it; the unit cannot start without it either")
-    return path
+    if os.path.isdir(path):
+        return path
+    if path != folder:
+        return "/"
+    raise BadInput("The unit's working folder is missing", where=path, next_step="make it; the unit cannot start without it either")
 
 
 def as_user(unit: Unit) -> t.List[str]:
