@@ -16,16 +16,18 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.command import Completed
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import rolling_project
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import address_of, of_service
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
+from ansible_collections.sre.runbooks.plugins.module_utils.service.info import wait_until_well
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.wait import Paths, Waiter
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
+from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import state
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.exec import folder_of
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, inspected
@@ -113,3 +115,27 @@ def test_a_service_whose_pods_crash_can_be_stopped_though_they_go_one_after_the_
     workload = {"kind": "StatefulSet", "metadata": {"name": "app"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "app"}}}}
     api = Api(Ending(3), json.loads, pause=lambda _seconds: None)
     Waiter(api, Paths("default", "statefulset", "app"), 10, Progress("test", path="")).gone(workload)
+
+
+def test_a_wait_goes_on_where_the_runtime_does_not_answer_for_a_moment_and_not_where_it_never_did() -> None:
+    """An engine, or systemd, that is started anew or reads itself again refuses connections meanwhile."""
+    well = State(1, (Replica("app-1", RUNNING, "healthy"),))
+    starting = State(1, (Replica("app-1", RUNNING, "starting"),))
+
+    def told(*answers: State | Unreachable) -> t.Callable[[], State]:
+        left = list(answers)
+
+        def read() -> State:
+            one = left.pop(0)
+            if isinstance(one, Unreachable):
+                raise one
+            return one
+
+        return read
+
+    gone = Unreachable("systemd does not answer")
+    assert wait_until_well(told(starting, gone, gone, well), 10) == well
+    with pytest.raises(Unreachable):
+        wait_until_well(told(gone, well), 10)
+    with pytest.raises(Unreachable):
+        wait_until_well(told(starting, gone, gone), 0.4)

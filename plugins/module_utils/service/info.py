@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..errors import CommandFailed, DeadlineExceeded
+from ..errors import CommandFailed, DeadlineExceeded, Unreachable
 from ..progress import Progress
 from .compose import state as compose_state
 from .state import State
@@ -62,9 +62,9 @@ def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "
         now = time.monotonic()
         try:
             state = read()
-        except (CommandFailed, DeadlineExceeded):
-            # The engine may be starting again.
-            if now >= give_up:
+        except (CommandFailed, DeadlineExceeded, Unreachable) as error:
+            # The engine may be starting again, and systemd reading itself again; one that never answered may not be there at all.
+            if now >= give_up or (runs is None and isinstance(error, Unreachable)):
                 raise
         else:
             unjudged = [(one.name, one.started_at, one.restarts) for one in state.replicas if one.is_running and not one.health]
