@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pwd
@@ -24,7 +25,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engin
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.info import wait_until_well
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api, NotThere, Refused
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.wait import Paths, Waiter
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
@@ -139,3 +140,26 @@ def test_a_wait_goes_on_where_the_runtime_does_not_answer_for_a_moment_and_not_w
         wait_until_well(told(gone, well), 10)
     with pytest.raises(Unreachable):
         wait_until_well(told(starting, gone, gone), 0.4)
+
+
+def test_a_workload_that_somebody_deletes_meanwhile_is_told_at_once_and_not_waited_for() -> None:
+    workload = {
+        "kind": "Deployment",
+        "metadata": {"name": "app", "generation": 1, "resourceVersion": "1"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "app"}}},
+        "status": {"observedGeneration": 1, "replicas": 2, "updatedReplicas": 1},
+    }
+
+    class Deleted(Ending):
+        def call(self, _method: str, path: str, *request: t.Any) -> bytes:
+            if path.endswith("/deployments/app"):
+                raise Refused(404, 'deployments.apps "app" not found')
+            return super().call(path, *request)
+
+        def lines(self, *_request: t.Any) -> Iterator[bytes]:
+            return iter([json.dumps({"type": "DELETED", "object": workload}).encode()])
+
+    now = itertools.count()
+    api = Api(Deleted(0), json.loads, clock=lambda: float(next(now)), pause=lambda _seconds: None)
+    with pytest.raises(NotThere, match="404"):
+        Waiter(api, Paths("default", "deployment", "app"), 30, Progress("test", path="")).rollout(workload, set())

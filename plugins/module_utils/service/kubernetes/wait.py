@@ -120,6 +120,8 @@ class Waiter:
                         self._progress.say(rollout_of(workload).said)
                         if enough(workload):
                             return workload
+                    elif kind == "DELETED":
+                        return self._api.get(self._paths.workload)  # another of its name may have come
                 return workload
             except WatchEnded:
                 self._can_watch = False
