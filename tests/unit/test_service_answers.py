@@ -98,7 +98,7 @@ class Ending:
     def __init__(self, pods: int) -> None:
         self._left = pods
 
-    def call(self, *_request: t.Any) -> bytes:
+    def call(self, _method: str, _path: str, *_request: t.Any) -> bytes:
         waiting = {"name": "app", "restartCount": 9, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
         status = {"phase": "Running", "containerStatuses": [waiting]}
         pods = [{"metadata": {"name": f"app-{at}", "uid": f"{at}"}, "status": status} for at in range(self._left)]
@@ -114,7 +114,7 @@ class Ending:
 
 def test_a_service_whose_pods_crash_can_be_stopped_though_they_go_one_after_the_other() -> None:
     workload = {"kind": "StatefulSet", "metadata": {"name": "app"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"app": "app"}}}}
-    api = Api(Ending(3), json.loads, pause=lambda _seconds: None)
+    api = Api(t.cast(t.Any, Ending(3)), json.loads, pause=lambda _seconds: None)
     Waiter(api, Paths("default", "statefulset", "app"), 10, Progress("test", path="")).gone(workload)
 
 
@@ -151,15 +151,15 @@ def test_a_workload_that_somebody_deletes_meanwhile_is_told_at_once_and_not_wait
     }
 
     class Deleted(Ending):
-        def call(self, _method: str, path: str, *request: t.Any) -> bytes:
-            if path.endswith("/deployments/app"):
+        def call(self, _method: str, _path: str, *_request: t.Any) -> bytes:
+            if _path.endswith("/deployments/app"):
                 raise Refused(404, 'deployments.apps "app" not found')
-            return super().call(path, *request)
+            return super().call(_method, _path)
 
         def lines(self, *_request: t.Any) -> Iterator[bytes]:
             return iter([json.dumps({"type": "DELETED", "object": workload}).encode()])
 
     now = itertools.count()
-    api = Api(Deleted(0), json.loads, clock=lambda: float(next(now)), pause=lambda _seconds: None)
+    api = Api(t.cast(t.Any, Deleted(0)), json.loads, clock=lambda: float(next(now)), pause=lambda _seconds: None)
     with pytest.raises(NotThere, match="404"):
         Waiter(api, Paths("default", "deployment", "app"), 30, Progress("test", path="")).rollout(workload, set())

@@ -256,11 +256,12 @@ def _failure(parameters: t.Mapping[str, t.Any], work: Work, left: t.Sequence[Mov
         back = _bring_back(parameters["operation"], work, left[0])
     except RunbookError as failed:
         back = f"It could not be brought back: {failed.message.rstrip('.')}"
+    after: t.Optional[State] = None
     try:
         after = state_of(units_of(work.target))
         now = f"Now {after.conclusion}"
     except RunbookError as failed:
-        after, now = None, f"What runs now is not known: {failed.message.rstrip('.')}"
+        now = f"What runs now is not known: {failed.message.rstrip('.')}"
     done = f"Done before: {', '.join(work.done)}" if work.done and parameters["operation"] != "wait" else ""
     untouched = [name for move in left[1:] for name in move.units if name not in work.done]
     rest = f"Untouched: {', '.join(untouched)}" if untouched else ""
