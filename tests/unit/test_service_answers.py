@@ -25,6 +25,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engin
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.info import wait_until_well
+from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api, NotThere, Refused
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.wait import Paths, Waiter
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
@@ -163,3 +164,17 @@ def test_a_workload_that_somebody_deletes_meanwhile_is_told_at_once_and_not_wait
     api = Api(t.cast(t.Any, Deleted(0)), json.loads, clock=lambda: float(next(now)), pause=lambda _seconds: None)
     with pytest.raises(NotThere, match="404"):
         Waiter(api, Paths("default", "deployment", "app"), 30, Progress("test", path="")).rollout(workload, set())
+
+
+def test_a_run_that_has_waited_for_another_brings_none_of_its_notes_back(tmp_path: Path) -> None:
+    first, second = (Journal(str(tmp_path), "shop", "app") for _run in range(2))
+    with first.held():
+        first.note(left=["app-2"])
+        assert second.read() == {"left": ["app-2"]}, "before it waits it looks what there is"
+        first.forget("left")
+    with second.held():
+        assert second.read() == {}
+        second.note(replica="shop-app-1")
+        assert first.read() == {"replica": "shop-app-1"}
+        second.forget("replica")
+    assert list(tmp_path.glob("*.json")) == []
