@@ -262,5 +262,5 @@ def test_what_a_failed_start_has_left_is_told_though_systemd_no_longer_answers(
     machine.before = fail
     machine.runs.pop("app@3.service")
     with pytest.raises(RunbookError, match="start failed") as failed:
-        operate(operation, **({"scale_to": 3} if operation == "scale" else {}))
+        operate(operation, scale_to=3 if operation == "scale" else "")
     assert failed.value.changed
