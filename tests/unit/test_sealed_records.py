@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the sre.runbooks authors
-# BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
-# SPDX-License-Identifier: BSD-2-Clause
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 
 """Records that know whether they are what was written, moments that people write, and libraries that are not there."""
 
