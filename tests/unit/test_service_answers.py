@@ -119,28 +119,37 @@ def test_a_service_whose_pods_crash_can_be_stopped_though_they_go_one_after_the_
     Waiter(api, Paths("default", "statefulset", "app"), 10, Progress("test", path="")).gone(workload)
 
 
+WELL = State(1, (Replica("app-1", RUNNING, "healthy"),))
+STARTING = State(1, (Replica("app-1", RUNNING, "starting"),))
+ENDED = State(1, (Replica("app-1", "exited", exit_status=0),))
+SILENT = Unreachable("The Docker Engine cannot be reached")
+
+
+def told(*answers: State | Unreachable) -> t.Callable[[], State]:
+    """Tells one after the other."""
+    left = list(answers)
+
+    def read() -> State:
+        one = left.pop(0)
+        if isinstance(one, Unreachable):
+            raise one
+        return one
+
+    return read
+
+
 def test_a_wait_goes_on_where_the_runtime_does_not_answer_for_a_moment_and_not_where_it_never_did() -> None:
     """An engine, or systemd, that is started anew or reads itself again refuses connections meanwhile."""
-    well = State(1, (Replica("app-1", RUNNING, "healthy"),))
-    starting = State(1, (Replica("app-1", RUNNING, "starting"),))
-
-    def told(*answers: State | Unreachable) -> t.Callable[[], State]:
-        left = list(answers)
-
-        def read() -> State:
-            one = left.pop(0)
-            if isinstance(one, Unreachable):
-                raise one
-            return one
-
-        return read
-
-    gone = Unreachable("systemd does not answer")
-    assert wait_until_well(told(starting, gone, gone, well), 10) == well
+    assert wait_until_well(told(STARTING, SILENT, SILENT, WELL), 10) == WELL
     with pytest.raises(Unreachable):
-        wait_until_well(told(gone, well), 10)
+        wait_until_well(told(SILENT, WELL), 10)
     with pytest.raises(Unreachable):
-        wait_until_well(told(starting, gone, gone), 0.4)
+        wait_until_well(told(STARTING, SILENT, SILENT), 0.4)
+
+
+def test_replicas_that_ended_while_the_runtime_was_silent_are_told_with_that_silence() -> None:
+    with pytest.raises(CommandFailed, match=r"app-1 is exited.*; meanwhile, for \d\.\d s: The Docker Engine cannot be reached"):
+        wait_until_well(told(STARTING, SILENT, ENDED, ENDED), 10)
 
 
 def test_a_workload_that_somebody_deletes_meanwhile_is_told_at_once_and_not_waited_for() -> None:
