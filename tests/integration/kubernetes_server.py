@@ -154,6 +154,11 @@ class KubernetesServer:
         self.bodies.clear()
         self.accepted.clear()
 
+    def reset(self) -> None:
+        """As at the beginning: no objects, pods fare as their images say and end soon, nothing is asked or injected."""
+        self.do(Objects.reset)
+        self.clear()
+
     def kubeconfig(self, path: Path) -> str:
         """A kubeconfig for it, written to `path`."""
         content = {

@@ -25,10 +25,10 @@ from integration.containers import Docker
 from integration.kubernetes_server import KubernetesServer
 from integration.made_images import archive_of
 from integration.playbook_runs import Finished, Profile
-from integration.service_stack import wait_until
 from tools.engine import NoEngine
 from tools.own_engine import OwnEngine
 from tools.ports import free_ports
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 OLD = "2020-01-01T00:00:00Z"

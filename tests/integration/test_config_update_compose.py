@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import OPTIONS, operate
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
 from integration.service_runs import Runs
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 HEALTH_TIMEOUT_S = 20
@@ -136,7 +137,7 @@ def killed_when(runs: Runs, true: Callable[[], t.Any], **variables: t.Any) -> No
     command = runs.command("config_update", **variables)
     run = subprocess.Popen(command, env=runs.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        until("the moment to kill it", lambda: true() or run.poll() is not None)
+        wait_until("the moment to kill it", lambda: true() or run.poll() is not None)
         assert run.poll() is None, "the run had ended before"
     finally:
         for pid in [run.pid, *below(run.pid)]:

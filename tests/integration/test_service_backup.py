@@ -13,8 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump impor
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
-from integration.service_stack import wait_until
+from tools.waiting import wait_until
 
 LOCAL = 'ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
 
@@ -95,7 +94,7 @@ def test_a_host_that_waits_keeps_the_other_host_from_nothing(profile: Profile, s
         lock.stdin.flush()
         assert lock.stdout.readline() == "locked\n"
         running = started(profile)
-        until(lambda: [name for name in profile.sets() if "-billing-" in name], running)
+        wait_until("the set of billing is there", lambda: [name for name in profile.sets() if "-billing-" in name], 60, run=running)
         assert not [name for name in profile.sets() if "-reference-" in name]
     finally:
         lock.kill()
@@ -114,15 +113,6 @@ def started(profile: Profile) -> subprocess.Popen[str]:
 def login(server: PostgresqlServer) -> dict[str, str]:
     """How a client of libpq reaches the server."""
     return {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres", "PGPASSWORD": server.password}
-
-
-def until(condition: Callable[[], object], running: subprocess.Popen[str], wait_s: float = 60) -> None:
-    """Wait for a condition while a run goes on."""
-    deadline = time.monotonic() + wait_s
-    while not condition():
-        assert running.poll() is None, running.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def holding(profile: Profile) -> Path:
@@ -158,7 +148,7 @@ def test_what_a_killed_run_left_held_is_released_by_the_next_even_for_other_stor
     running = subprocess.Popen(
         profile.command("backup"), env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    until(lambda: noted.exists() and "hold jobs" in noted.read_text(), running)
+    wait_until("jobs are held", lambda: "hold jobs" in noted.read_text(), 60, run=running)
     running.kill()
     running.communicate()
     assert "release" not in noted.read_text()

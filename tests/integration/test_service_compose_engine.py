@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from integration.compose_project import ComposeProject, until
+from integration.compose_project import ComposeProject
 from integration.containers import Docker
 from integration.own_engine import IMAGE, running_engine
 from integration.service_runs import Runs, refusal
 from tools.debian_packages import NoPackage
 from tools.engine import NoEngine
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -51,7 +52,7 @@ def test_an_engine_that_is_restarted_in_the_middle_ends_with_all_replicas_as_bef
             before = project.picture()
             runs = Runs(tmp_path / "runs", {**project.variables(), "service_health_timeout_s": 90})
             process = runs.begin_verb("restart")
-            until("the first replica was restarted", lambda: project.picture()[first][1] != before[first][1], 40)
+            wait_until("the first replica was restarted", lambda: project.picture()[first][1] != before[first][1], 40)
             engine.stop()
             time.sleep(1)
             engine.start()
