@@ -27,7 +27,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune impo
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set, utc_now
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
-from integration.playbook_runs import Profile
+from integration.playbook_runs import Profile, finish, start
 from integration.postgresql_server import PostgresqlServer, running_server
 from tools.waiting import wait_until
 
@@ -99,15 +99,14 @@ def test_a_host_that_waits_keeps_the_other_host_from_nothing(profile: Profile, s
     finally:
         lock.kill()
         lock.communicate()
-    output, _nothing = running.communicate(timeout=120)
-    assert running.returncode == 0, output
+    done = finish(running)
+    assert done.status == 0, done.output
     assert service_sets(profile)[0]["complete"] is True
 
 
 def started(profile: Profile) -> subprocess.Popen[str]:
     """A backup that has begun."""
-    command = profile.command("backup")
-    return subprocess.Popen(command, env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return start(profile.command("backup"), profile.environment())
 
 
 def login(server: PostgresqlServer) -> dict[str, str]:
@@ -145,9 +144,7 @@ def test_writes_are_held_meanwhile_so_that_all_sets_show_one_moment_and_are_rele
 def test_what_a_killed_run_left_held_is_released_by_the_next_even_for_other_stores(profile: Profile) -> None:
     noted = holding(profile)
     profile.variables["backup_quiesce"][0]["stores"] = ["reference"]
-    running = subprocess.Popen(
-        profile.command("backup"), env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    running = started(profile)
     wait_until("jobs are held", lambda: "hold jobs" in noted.read_text(), 60, run=running)
     running.kill()
     running.communicate()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import typing as t
 from pathlib import Path
@@ -21,6 +22,18 @@ from ansible_collections.sre.runbooks.tests.unit.rollback_service import Service
 @pytest.fixture
 def service(tmp_path: Path) -> Service:
     return Service(tmp_path)
+
+
+def at_the_third_exchange(patch: pytest.MonkeyPatch, happens: t.Callable[[str], None]) -> None:
+    """What happens when the third file is to take the place of the live one; it is told which."""
+    really, count = os.rename, itertools.count(1)
+
+    def rename(source: t.Any, target: t.Any, **more: t.Any) -> None:
+        if str(source).endswith(".restoring") and next(count) == 3:
+            happens(str(target))
+        really(source, target, **more)
+
+    patch.setattr(os, "rename", rename)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "add", "manifest"])
@@ -60,16 +73,11 @@ def test_a_failure_in_the_middle_puts_back_what_was_swapped(service: Service, mo
     service.create()
     service.disturb()
     before, names = service.picture(), service.names()
-    really, count = os.rename, [0]
 
-    def rename(source: t.Any, target: t.Any, **more: t.Any) -> None:
-        if str(source).endswith(".restoring"):
-            count[0] += 1
-            if count[0] == 3:
-                raise OSError(30, "Read-only file system", str(target))
-        really(source, target, **more)
+    def fails(target: str) -> None:
+        raise OSError(30, "Read-only file system", target)
 
-    monkeypatch.setattr(os, "rename", rename)
+    at_the_third_exchange(monkeypatch, fails)
     with pytest.raises(RunbookError, match="Read-only file system") as error:
         service.call("restore")
     assert (error.value.changed, "everything is as it was" in error.value.message) == (False, True)
@@ -80,17 +88,8 @@ def test_a_restore_that_died_is_taken_back_by_the_next_call(service: Service, mo
     service.create()
     service.disturb()
     before, names = service.picture(), service.names()
-    really, count = os.rename, [0]
-
-    def rename(source: t.Any, target: t.Any, **more: t.Any) -> None:
-        if str(source).endswith(".restoring"):
-            count[0] += 1
-            if count[0] == 3:
-                os._exit(1)  # as a lost machine: only the process of the exchange is in here
-        really(source, target, **more)
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "rename", rename)
+        at_the_third_exchange(patch, lambda _target: os._exit(1))  # as a lost machine: only the process of the exchange is in here
         with pytest.raises(RunbookError, match="was interrupted") as error:
             service.call("restore")
     assert (error.value.changed, service.info()["interrupted"]) == (True, True)
