@@ -175,11 +175,6 @@ UNITS = {
 }
 
 
-def told(docker: Docker, command: list[str]) -> str:
-    """What a command printed, whatever its exit status."""
-    return subprocess.run(command, env=docker.environment, capture_output=True, text=True, check=False).stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def systemd(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A container in which systemd is process 1 and has these units."""
@@ -193,7 +188,8 @@ def systemd(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         inside = ["docker", "exec", name, "systemctl"]
         for unit in ("once.timer", "idle.timer", *(f"{name}.service" for name in ("good", "bad", "again", "waiting", "once", "wrong"))):
             subprocess.run([*inside, "start", unit], env=docker.environment, capture_output=True, check=False)
-        time.sleep(3)
+        restarts = ("exec", name, "systemctl", "show", "--property=NRestarts", "--value", "again.service")
+        wait_until("it was restarted", lambda: docker(*restarts) not in ("", "0"), every_s=0.2)
         yield name
     finally:
         docker("rm", "--force", name)
