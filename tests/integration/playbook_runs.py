@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from integration.postgresql_server import PostgresqlServer
 
@@ -94,14 +95,21 @@ def finish(run: subprocess.Popen[str], timeout_s: float = 120) -> Finished:
     try:
         output, _nothing = run.communicate(timeout=timeout_s)
     except BaseException as error:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        kill(run)
         if isinstance(error, subprocess.TimeoutExpired):
             said = (error.output or b"").decode(errors="replace")
             raise AssertionError(f"not ended within {timeout_s:g} s: {said[-6000:]}") from error
         raise
     return Finished(run.returncode, output)
+
+
+def kill(run: subprocess.Popen[str]) -> None:
+    """Kill a run with everything below it, and wait for its end; Ansible gives each task a session of its own."""
+    everything = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
+    for process in (run, *everything):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    run.wait()
 
 
 def records(state: Path) -> list[dict[str, t.Any]]:
