@@ -9,7 +9,10 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
@@ -31,3 +34,9 @@ def turns(engine: FakeEngine, proxy: FakeProxy | None, folder: Path, **limits: t
     """Turns in which nothing is waited for long."""
     given = {"drain_s": 0.05, "stop_s": 1, "health_s": 0.05, "settle_s": 0.0, **limits}
     return Turns(t.cast(Engine, engine), proxy, Journal(str(folder), "shop", "app"), Limits(**given), Progress("test", path=""))
+
+
+def without_pauses(patch: pytest.MonkeyPatch) -> None:
+    """Questions follow one another at once."""
+    for name in ("_POLL_S", "_DRAIN_POLL_S", "_OTHERS_WAIT_S", "_UNKNOWN_WAIT_S"):
+        patch.setattr(rolling_turn, name, 0.001)

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Unwell
@@ -25,7 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, container, inspected
-from ansible_collections.sre.runbooks.tests.unit.rolling_turns import PatternHeld, turns
+from ansible_collections.sre.runbooks.tests.unit.rolling_turns import PatternHeld, turns, without_pauses
 
 STATES = st.sampled_from([("running", "healthy"), ("running", "unhealthy"), ("running", ""), ("exited", ""), ("restarting", "")])
 
@@ -83,9 +82,7 @@ def test_nothing_is_planned_for_a_service_without_replicas_nor_for_a_name_that_i
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions follow one another at once."""
-    for name in ("_POLL_S", "_DRAIN_POLL_S", "_OTHERS_WAIT_S", "_UNKNOWN_WAIT_S"):
-        monkeypatch.setattr(rolling_turn, name, 0.001)
+    without_pauses(monkeypatch)
 
 
 @given(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError, Unreachable
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repairs import planned_repairs, put_right
@@ -29,7 +29,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.tests.unit.rolling_fakes import FakeEngine, FakeProxy, Killed, container, inspected
-from ansible_collections.sre.runbooks.tests.unit.rolling_turns import PatternHeld, turns
+from ansible_collections.sre.runbooks.tests.unit.rolling_turns import PatternHeld, turns, without_pauses
 
 
 def former(number: int) -> Container:
@@ -78,9 +78,7 @@ def test_what_a_killed_run_had_noted_decides_what_is_put_right() -> None:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Questions follow one another at once."""
-    for name in ("_POLL_S", "_DRAIN_POLL_S", "_OTHERS_WAIT_S", "_UNKNOWN_WAIT_S"):
-        monkeypatch.setattr(rolling_turn, name, 0.001)
+    without_pauses(monkeypatch)
 
 
 @pytest.mark.parametrize("way", ["restart", "recreate"])
