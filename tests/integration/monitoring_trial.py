@@ -67,13 +67,11 @@ class WebHook:
 
     def wait_for(self, what: str, true: Callable[[str, dict[str, Any]], bool], timeout_s: float = 30) -> dict[str, Any]:
         """Wait for a message; returns it."""
-        found = wait_until(
+        return wait_until(
             lambda: f"{what}, but there came {json.dumps(self.taken)[:2000]}",
             lambda: next((document for path, document in list(self.taken) if true(path, document)), None),
             timeout_s,
         )
-        assert found is not None
-        return found
 
 
 class Inventory:

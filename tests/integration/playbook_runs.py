@@ -106,7 +106,8 @@ def finish(run: subprocess.Popen[str], timeout_s: float = 120) -> Finished:
 def kill(run: subprocess.Popen[str]) -> None:
     """Kill a run with everything below it, and wait for its end; Ansible gives each task a session of its own."""
     everything = psutil.Process(run.pid).children(recursive=True) if run.poll() is None else []
-    for process in (run, *everything):
+    run.kill()
+    for process in everything:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     run.wait()

@@ -53,9 +53,7 @@ def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def until(verdict: str, ask: Callable[[], Result]) -> Result:
     """Ask until the answer has the verdict; container health needs a moment to be known."""
-    result = wait_until(f"the verdict {verdict}", lambda: (found := ask()).verdict == verdict and found, 20, every_s=0.3)
-    assert result
-    return result
+    return wait_until(f"the verdict {verdict}", lambda: (found := ask()).verdict == verdict and found, 20, every_s=0.3)
 
 
 def service(project: Path, name: str, **keys: t.Any) -> Result:

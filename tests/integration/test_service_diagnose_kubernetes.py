@@ -53,9 +53,7 @@ def broken(service: KubernetesService, server: KubernetesServer, tag: str, reaso
         result = diagnose(service)
         return result if reason in {one["rule"] for one in result["findings"]} else None
 
-    result = wait_until(f"{reason} is found", found, 10, every_s=0.1)
-    assert result
-    return result
+    return wait_until(f"{reason} is found", found, 10, every_s=0.1)
 
 
 def test_a_workload_that_is_well_is_told_as_such_and_only_read(service: KubernetesService, server: KubernetesServer) -> None:

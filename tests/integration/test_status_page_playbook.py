@@ -53,7 +53,7 @@ class Profile:
 
     def checkout(self, name: str, *options: str, **environment: str) -> Finished:
         """Run a playbook of the checkout."""
-        return self.run(str(ROOT / "playbooks" / f"{name}.yml"), *options, **environment)
+        return self.run(str(ROOT / "playbooks" / f"{name}.yml"), *options, folder=ROOT, **environment)
 
 
 @pytest.fixture

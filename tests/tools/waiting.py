@@ -17,7 +17,7 @@ Answer = t.TypeVar("Answer")
 
 def wait_until(
     what: str | Callable[[], str],
-    true: Callable[[], Answer],
+    true: Callable[[], Answer | t.Literal[False] | None],
     timeout_s: float = 30,
     *,
     every_s: float = 0.02,
