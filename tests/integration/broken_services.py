@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import certificate
+from integration import playbook_runs
+from integration.containers import Docker
+from integration.playbook_runs import OPERATOR, Finished, finish, start
 
 PASSWORD = "Vt4-zinc_Harbour9"
 SLEEP = ["sleep", "600"]
@@ -122,3 +125,10 @@ UNITS = {
     "stopped.service": "[Service]\nExecStart=sleep 600\n[Install]\nWantedBy=multi-user.target\n",
     "changed.service": "[Service]\nExecStart=false\n",
 }
+
+
+def played(folder: Path, docker: Docker, playbook: str | Path, variables: dict[str, t.Any], hosts: str = "") -> Finished:
+    """A run of a playbook with a state folder of its own."""
+    (folder / "hosts.ini").write_text(f"{OPERATOR}{hosts}\n")
+    call = playbook_runs.command(playbook, folder / "hosts.ini", service_name="shop", **variables)
+    return finish(start(call, playbook_runs.environment(folder / "state", **docker.reach)))

@@ -22,9 +22,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits, rolling
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
+from tools.waiting import wait_until
 
 OPERATION = Path(__file__).with_name("rolling_operation.py")
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -126,7 +127,7 @@ def test_what_a_killed_run_has_left_keeps_no_verb_from_its_work(project: Compose
     environment = {**runs.environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.Popen([sys.executable, str(OPERATION), "rolling", str(tmp_path / "order")], env=environment, start_new_session=True)
     try:
-        until("the first is set aside", lambda: {first, f"{first}.former"} <= set(project.replicas()) or run.poll() is not None)
+        wait_until("the first is set aside", lambda: {first, f"{first}.former"} <= set(project.replicas()) or run.poll() is not None)
     finally:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
@@ -289,7 +290,7 @@ def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
         running = project.docker("ps", "--no-trunc", "--quiet", *named).split()
         return len(running) == 2 and not {one[0] for one in before.values()} & set(running)
 
-    until("the restart has begun", has_begun)
+    wait_until("the restart has begun", has_begun)
     project.docker("rm", "--force", second)
     message = refusal(process)
     assert second in message or "1 of 2 replicas" in message

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from integration.compose_project import ComposeProject, until
+from integration.compose_project import ComposeProject
 from integration.containers import Docker
 from integration.own_engine import IMAGE, running_engine
 from integration.service_runs import Runs, refusal
 from tools.debian_packages import NoPackage
 from tools.engine import NoEngine
 from tools.own_engine import OwnEngine
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.needs_root("it starts an engine of its own")]
 REPLICAS = 3
@@ -97,7 +98,7 @@ def test_an_engine_that_is_restarted_in_the_middle_ends_with_the_replicas_as_bef
     (tmp_path / "runs").mkdir()
     runs = Runs(tmp_path / "runs", {**project.variables(), "service_health_timeout_s": 90})
     process = runs.begin_verb(verb, **options)
-    until(f"the middle of {what}", lambda: is_in_the_middle(project, before), 40)
+    wait_until(f"the middle of {what}", lambda: is_in_the_middle(project, before), 40)
     engine.stop()
     time.sleep(1)
     engine.start()

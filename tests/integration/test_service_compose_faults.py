@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 SOUND: dict[str, t.Any] = {"HEALTH": "good", "EXIT_STATUS": ""}
@@ -69,7 +70,7 @@ def test_a_replica_that_does_not_stop_by_itself_is_ended_after_its_time_and_the_
     first, second = project.replicas()
     connection = http.client.HTTPConnection(project.address(first), 8000, timeout=30)
     connection.request("GET", "/slow?30")
-    until("a request is in flight", lambda: project.get()[1]["in_flight"] == 2)
+    wait_until("a request is in flight", lambda: project.get()[1]["in_flight"] == 2)
     (stopped,) = runs.verbs(("stop", {"service_stop_timeout_s": 1}))
     assert running_ones(project) == {first: False, second: False}
     assert {one["name"]: one["exit_status"] for one in stopped["after"]["replicas"]}[first] == 137, stopped

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from integration.kubernetes_controllers import autoscaler, settings, workload
+from integration.kubernetes_controllers import autoscaler
 from integration.kubernetes_server import Fault, KubernetesServer
-from integration.kubernetes_service import KubernetesService, picture, settle
+from integration.kubernetes_service import KubernetesService, newly_made, picture, settle
 from tools.ports import free_ports
 
 pytestmark = pytest.mark.timeout(120)
@@ -35,12 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def service(server: KubernetesServer, folder: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: objects.clear())
-    server.clear()
-    server.create("configmaps", settings(LOG_LEVEL="info"))
-    server.create("deployments", workload())
-    settle(server)
-    return KubernetesService(folder, server.kubeconfig(folder / "config"))
+    return newly_made(server, folder)
 
 
 def _three_times(service: KubernetesService, server: KubernetesServer, verb: str, **variables: t.Any) -> list[dict[str, t.Any]]:

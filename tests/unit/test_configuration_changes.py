@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from unit.test_rollback_point import CONFIG_MAP
+from unit.rollback_service import CONFIG_MAP
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable, secrets_of
