@@ -21,12 +21,14 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits, rolling
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from integration.compose_project import ComposeProject, running_project, until
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
 
 OPERATION = Path(__file__).with_name("rolling_operation.py")
+CONTROL_GROUP = ("memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes", "cpu/cpu.cfs_quota_us")
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -201,6 +203,28 @@ def test_limits_are_set_on_all_replicas_and_the_lines_for_the_compose_file_are_s
     with pytest.raises((BadInput, CommandFailed), match=r"More memory is used now|all replicas have their former limits"):
         set_limits(project, memory="8m", memory_swap="8m")
     assert project.picture() == limited
+
+
+def test_limits_are_taken_away_from_running_replicas_once(project: ComposeProject, runs: Runs) -> None:
+    set_limits(project, memory="200m", memory_swap="200m", cpus="0.5")
+    before = project.picture()
+    with Engine() as engine, pytest.raises(CommandFailed, match="inimum memory"):
+        engine.ask("POST", f"/containers/{project.replicas()[0]}/update", body={"Memory": -1, "MemorySwap": -1})
+    project.docker("update", "--memory=0", "--memory-swap=0", "--cpus=0", *before)
+    assert project.picture() == before, "0 means `as it is` to the engine"
+    wanted = {"memory": "none", "cpus": "none"}
+    (predicted,) = runs.verbs(("limits", {"service_limits": wanted}), check=True)
+    assert (predicted["changed"], project.picture()) == (True, before)
+    assert "take them out of the Compose file" in recorded(runs, "service_limits", "--diff", service_limits=wanted)
+    now = project.picture()
+    assert [one[:3] for one in now.values()] == [one[:3] for one in before.values()], "nothing restarts"
+    for name in now:
+        memory, swap, quota = (int(project.docker("exec", name, "cat", f"/sys/fs/cgroup/{path}")) for path in CONTROL_GROUP)
+        assert (memory >= 1 << 62, swap >= 1 << 62, quota) == (True, True, (os.cpu_count() or 1) * 100_000)
+    (again,) = runs.verbs(("limits", {"service_limits": wanted}))
+    assert (again["changed"], again["after"], project.picture()) == (False, predicted["after"], now)
+    project.docker("restart", "--time", "1", project.replicas()[0])
+    project.wait_healthy(2)
 
 
 def test_logs_are_shown_searched_and_followed_and_a_command_runs_where_the_service_runs(project: ComposeProject, runs: Runs) -> None:
