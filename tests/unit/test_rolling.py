@@ -143,6 +143,7 @@ class PatternHeld(Pattern):
         labels = {"com.docker.compose.container-number": "9", "com.docker.compose.config-hash": "new"}
         config = {"Image": "app:2", "Hostname": f"{9:064x}"[:12], "Labels": labels}
         self._engine, self._made = t.cast(Engine, engine), container(9, "created", "", Config=config)
+        self._own_hash = ""
 
 
 def turns(engine: FakeEngine, proxy: FakeProxy | None, folder: Path, **limits: t.Any) -> Turns:
@@ -455,6 +456,14 @@ def test_a_successor_is_made_as_the_pattern_with_the_replica_s_own_name_number_a
     assert (body["Image"], body["HostConfig"]["Memory"]) == ("app:2", 5)
 
 
+def test_a_successor_made_from_another_description_bears_the_marks_of_the_project_s_own_files() -> None:
+    files = {f"com.docker.compose.project.{name}": f"/srv/{name}" for name in ("config_files", "working_dir")}
+    number = {"com.docker.compose.container-number": "1"}
+    before = container(1, Config={"Labels": {**number, **files, "com.docker.compose.config-hash": "old"}})
+    labels = successor_of(before, PATTERN, "own").body["Labels"]
+    assert labels == {**number, "com.docker.compose.config-hash": "own", **files}
+
+
 def test_what_compose_itself_puts_into_containers_and_a_fixed_name_keep_from_renewal_one_by_one() -> None:
     service = {"secrets": [{"source": "token"}, "file"], "configs": [{"source": "settings"}], "container_name": "one"}
     project = {
@@ -462,10 +471,11 @@ def test_what_compose_itself_puts_into_containers_and_a_fixed_name_keep_from_ren
         "secrets": {"token": {"environment": "TOKEN"}, "file": {"file": "./x"}},
         "configs": {"settings": {"content": "a"}, "other": {"content": "b"}},
     }
-    found = obstacles(project, "app")
+    found = obstacles(project, "app", ["app-1"])
     assert [word for word in ("container_name", "configs settings", "secrets token") if not any(word in one for one in found)] == []
     assert not any("file" in one.split() or "other" in one for one in found)
-    assert obstacles(project, "plain") == []
+    assert obstacles(project, "plain", ["app-1"]) == []
+    assert "container_name" not in str(obstacles(project, "app", ["one"])), "the name is that of what is there"
 
 
 def test_links_on_the_way_to_a_socket_in_a_container_stay_in_its_file_system(tmp_path: Path) -> None:
