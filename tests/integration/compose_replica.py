@@ -5,8 +5,8 @@
 """A small HTTP service that runs in containers of the tests, with the Python of their image and nothing else.
 
 What it does is in its environment: COLOUR is in every answer, HEALTH (`good`, `never`) says what /health answers, START_DELAY_S lets it
-listen later, EXIT_STATUS lets it end at once. Once it was asked for /ill its /health fails. SIGTERM lets it answer what has begun, for at most
-five seconds, and end with status 0.
+listen later, EXIT_STATUS lets it end at once. Once it was asked for /ill its /health fails. SIGTERM lets it answer what has
+begun, for at most five seconds, and end with status 0.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -295,10 +296,31 @@ def test_a_missing_image_is_found_before_anything_is_taken_down(project: Compose
     assert project.picture() == before
 
 
+def test_what_fails_only_when_all_is_down_brings_the_former_replicas_back(project: ComposeProject, runs: Runs) -> None:
+    before, file = project.picture(), project.folder / "compose.yaml"
+    text = file.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        file.write_text(text.replace('"app": {', f'"app": {{"ports": ["127.0.0.1:{port}:8000"],', 1))
+        try:
+            message = runs.refused("restart", service_restart_way="down_and_up")
+        finally:
+            file.write_text(text)
+    first, second = before
+    assert f"stopped at {first}: {first} cannot be started" in message, message
+    assert f"{port}" in message.split("The container before it")[0], message
+    assert f"The container before it is back as {first}: {first} runs and is healthy" in message
+    assert f"Started {second}. As before: {conclusion(2)}" in message, message
+    assert {name: one[0] for name, one in project.picture().items()} == {name: one[0] for name, one in before.items()}
+    project.wait_up(2)
+
+
 @pytest.mark.parametrize(
-    ("way", "said"), [("all", "As before"), ("down_and_up", "As many as before, made anew from the present configuration")]
+    ("way", "said"),
+    [("all", "Made {} anew, which was gone"), ("down_and_up", "The container before it is back as {}")],
+    ids=lambda one: one[:3],
 )
-def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
+def test_a_replica_that_is_removed_during_the_restart_is_there_again_and_named(
     project: ComposeProject, runs: Runs, way: str, said: str
 ) -> None:
     first, second = project.replicas()
@@ -317,6 +339,6 @@ def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
     project.docker("rm", "--force", second)
     message = refusal(process)
     assert second in message or "1 of 2 replicas" in message
-    assert f"{said}: {conclusion(2)}" in message
-    assert "anew, which was gone" in message
+    assert said.format(second) in message, message
+    assert f"As before: {conclusion(2)}" in message, message
     assert len(project.healthy()) == 2
