@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Who listens on the TCP ports of this host, from proc(5)."""
+"""Who has the TCP and UDP ports of this host, from proc(5)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ import socket
 import struct
 import typing as t
 
-_LISTENING = "0A"
-"""State TCP_LISTEN of /proc/net/tcp (include/net/tcp_states.h of Linux)."""
+_LISTENING = {"tcp": "0A", "udp": "07"}
+"""States TCP_LISTEN and TCP_CLOSE (include/net/tcp_states.h of Linux); a UDP socket that takes from everybody is in the latter."""
 _SOCKET = re.compile(r"^socket:\[(\d+)\]$")
 _CONTAINER = re.compile(r"([0-9a-f]{64})")
 _UNIT = re.compile(r"/([^/\n]+\.(?:service|socket))(?=/|$)", re.MULTILINE)
 ANY = ("0.0.0.0", "::", "", "*")  # noqa: S104 - compared with, never bound to
+
+
+class Published(t.NamedTuple):
+    """A port that is wanted at an address (empty for all), or any one of those from `first` to `last`; `protocol` is `tcp` or `udp`."""
+
+    address: str
+    first: int
+    last: int
+    protocol: str = "tcp"
 
 
 class Listener(t.NamedTuple):
@@ -37,30 +46,30 @@ class Holder(t.NamedTuple):
     unit: str
 
 
-def listeners(folder: str = "/proc") -> t.List[Listener]:
-    """All that listen on this host.
+def listeners(folder: str = "/proc", protocol: str = "tcp") -> t.List[Listener]:
+    """All that listen on this host, by TCP or UDP.
 
     Raises:
         OSError: The host does not tell.
     """
     found, read = [], 0
-    for name in ("tcp", "tcp6"):
+    for name in (protocol, f"{protocol}6"):
         path = os.path.join(folder, "net", name)
         if os.path.exists(path):
             with open(path, encoding="ascii", errors="replace") as stream:
-                found += parse(stream.read())
+                found += parse(stream.read(), protocol)
             read += 1
     if not read:
-        raise FileNotFoundError(2, "this host has no table of its ports", os.path.join(folder, "net/tcp"))
+        raise FileNotFoundError(2, "this host has no table of its ports", os.path.join(folder, f"net/{protocol}"))
     return found
 
 
-def parse(text: str) -> t.List[Listener]:
-    """The text of /proc/net/tcp or tcp6; lines of another form are passed over."""
+def parse(text: str, protocol: str = "tcp") -> t.List[Listener]:
+    """The text of /proc/net/tcp, tcp6, udp or udp6; lines of another form are passed over."""
     found = []
     for line in text.splitlines()[1:]:
         words = line.split()
-        if len(words) < 10 or words[3] != _LISTENING:
+        if len(words) < 10 or words[3] != _LISTENING[protocol]:
             continue
         raw, _colon, port = words[1].rpartition(":")
         try:
@@ -105,9 +114,10 @@ def holders(inodes: t.Iterable[int], folder: str = "/proc") -> t.Dict[int, Holde
     return found
 
 
-def unseen(port: int) -> str:
+def unseen(port: int, protocol: str = "tcp") -> str:
     """That nobody knows whose a port is, for what was not looked at: it may as well be the service itself."""
-    return f"who holds port {port}: only root may see that (become, or ss -ltnp 'sport = :{port}' as root)"
+    named, kind = (f"{port}/udp", "u") if protocol == "udp" else (port, "t")
+    return f"who holds port {named}: only root may see that (become, or ss -l{kind}np 'sport = :{port}' as root)"
 
 
 def _holder(pid: int, folder: str) -> Holder:
