@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progr
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs, rolling_turn
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine, _frames
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.project import Project
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repairs import planned_repairs, put_right
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_model import Limits, Unwell
@@ -32,8 +36,14 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolli
     make_repair,
     make_repairs,
 )
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_project import call
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_turn import Turns
-from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import Pattern, obstacles, successor_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.successor import (
+    Pattern,
+    check_renewable,
+    obstacles,
+    successor_of,
+)
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import parse_servers, parse_sessions
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import inside, proxy_from
@@ -476,6 +486,23 @@ def test_what_compose_itself_puts_into_containers_and_a_fixed_name_keep_from_ren
     assert not any("file" in one.split() or "other" in one for one in found)
     assert obstacles(project, "plain", ["app-1"]) == []
     assert "container_name" not in str(obstacles(project, "app", ["one"])), "the name is that of what is there"
+
+
+def test_compose_is_given_the_project_without_the_fixed_name_of_the_one_replica(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described = {"name": "shop", "services": {"app": {"image": "x", "container_name": "one"}, "db": {"container_name": "db"}}}
+    program = tmp_path / "docker"
+    program.write_text(f'#!/bin/sh\ncase "$*" in *config*) echo \'{json.dumps(described)}\' ;; *) echo "$*"; cat ;; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    project = Project(str(tmp_path), ("a.yml", "b.yml"), ".env.prod", service="app")
+    text = check_renewable(project, [replace(container(1), name="one")])
+    assert json.loads(text)["services"] == {"app": {"image": "x"}, "db": {"container_name": "db"}}
+    words, _newline, read = call(project, "up", described=text).partition("\n")
+    assert words == f"compose --file - --env-file .env.prod --project-directory {tmp_path} up"
+    assert read == text
+    assert check_renewable(replace(project, service="other"), [container(1)]) == ""
+    with pytest.raises(BadInput, match="container_name is one, and there is shop-app-1"):
+        check_renewable(project, [container(1)])
 
 
 def test_links_on_the_way_to_a_socket_in_a_container_stay_in_its_file_system(tmp_path: Path) -> None:
