@@ -66,9 +66,11 @@ def services(image: str, name: str, port: int, held: int, registry: str, folder:
     url = f"postgresql://app:{PASSWORD}@{{}}/shop"
     found: dict[str, dict[str, t.Any]] = {
         "good": {"command": SLEEP, "healthcheck": {"test": ["CMD", "true"], **PROBE}, "deploy": {"replicas": 2}},
-        "holder": {"command": SLEEP, "ports": [f"127.0.0.1:{held}:80"]},
+        "holder": {"command": SLEEP, "ports": [f"127.0.0.1:{held}:80", f"127.0.0.1:{held + 1}:81"]},
         "taken_by_process": {"command": SLEEP, "ports": [f"127.0.0.1:{port}:80"]},
         "taken_by_container": {"command": SLEEP, "ports": [f"{held}:80"]},
+        "taken_by_udp": {"command": SLEEP, "ports": [f"127.0.0.1:{port}:53/udp"]},
+        "taken_range": {"command": SLEEP, "ports": [f"{held}-{held + 1}:80/tcp"]},
         "no_image": {"image": "sre-runbooks/no-such:1", "pull_policy": "never"},
         "unknown_image": {"image": f"{registry}/shop/api:7", "pull_policy": "missing"},
         "private_image": {"image": f"{registry}/private/api:7", "pull_policy": "missing"},

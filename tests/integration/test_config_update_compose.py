@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import OPTIONS, operate
 from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
-from integration.playbook_runs import kill
+from integration.playbook_runs import finish, kill
 from integration.service_runs import Runs
 from tools.waiting import wait_until
 
@@ -111,6 +111,29 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_he
     assert SECRET not in done.output
     tell(f"config_update on Compose, never healthy: serving again {found[1]} s after the change began (health timeout here {timeout_s} s)")
     assert float(found[1]) < 2 * timeout_s + WORK_S
+
+
+def test_replicas_that_do_not_stay_healthy_while_they_are_watched_lead_back_to_the_former_configuration(
+    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
+) -> None:
+    text, former, (first, second) = file.read_bytes(), said(project), project.replicas()
+    run = runs.start("config_update", configuration_values={"COLOUR": "fading"}, configuration_watch_s=4)
+    assert run.stdout
+    begun = next((line for line in run.stdout if "Let the time pass" in line), "it has ended before")
+    assert said(project) == [("fading", former[0][1])] * 2, begun
+    project.docker("exec", second, "python3", "-c", ASK.replace(":8000/", ":8000/ill"))
+    project.docker("restart", "--time", "0", first)
+    done = finish(run)
+    assert done.status != 0
+    words = " ".join(done.message.split())
+    assert f"could not be verified: It was healthy, and did not stay so for 4 s: {first} ended and started again" in words, done.output
+    assert f"{second} is unhealthy" in words
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", words)
+    assert found, done.output
+    assert (file.read_bytes(), said(project)) == (text, former)
+    project.wait_healthy(2, 1)
+    nothing_is_left(runs, project)
+    tell(f"config_update on Compose, ill while it is watched (4 s): serving again {found[1]} s after the change began")
 
 
 def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -42,12 +43,20 @@ def diagnose(**parameters: t.Any) -> Result:
 
 
 class Project(t.NamedTuple):
-    """The project, the port that this process holds and the one that the service `holder` has."""
+    """The project, the port that this process holds by TCP and UDP, and the first of two that the service `holder` has."""
 
     name: str
     folder: Path
     port: int
     held: int
+
+
+def neighbours() -> int:
+    """The first of two free ports side by side."""
+    while True:
+        (first,) = free_ports(1)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", first + 1)):
+            return first
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +65,7 @@ def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder, name, registry = tmp_path_factory.mktemp("project"), docker.name("diagnose"), Registry(tmp_path_factory.mktemp("registry"))
     mounted = folder / "mounted"
     mounted.mkdir()
-    port, held = free_ports(2)
+    port, held = free_ports(1)[0], neighbours()
     found = services(docker.image, name, port, held, registry.name, mounted)
     away = {"external": True, "name": f"{name}-away"}
     top = {"name": name, "services": found, "networks": {"away": away}, "volumes": {"away": away}}
@@ -66,7 +75,8 @@ def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     kept = {key: body for key, body in found.items() if key not in without}
     (folder / "start.yaml").write_text(json.dumps({"name": name, "services": kept}))
     start = ["compose", "--file", str(folder / "start.yaml"), "--project-directory", str(folder)]
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", port))
         try:
             docker("run", "--detach", "--init", "--name", f"{name}-fixed", "--network=none", docker.image, "sleep", "600")
             docker(*start, "create")
@@ -98,6 +108,8 @@ def diagnoses(docker: Docker, project: Project) -> dict[str, Result]:
 COMPOSE_CASES = {
     "taken_by_process": ("port_taken", "port {port} is held by process {pid}"),
     "taken_by_container": ("port_taken", "port {held} is held by container {name}-holder-1 (service holder of project {name})"),
+    "taken_by_udp": ("port_taken", "port {port}/udp is held by process {pid}"),
+    "taken_range": ("port_taken", "port {held}-{next} is held by container {name}-holder-1 (service holder of project {name})"),
     "no_image": ("image_not_here", "the image sre-runbooks/no-such:1 is not on this host"),
     "unknown_image": ("image_unknown", "shop/api:7 cannot be pulled"),
     "private_image": ("image_access_denied", "the registry refuses the image"),
@@ -125,7 +137,7 @@ COMPOSE_CASES = {
 @pytest.mark.parametrize("service", COMPOSE_CASES)
 def test_what_keeps_a_compose_service_from_running_is_named(project: Project, diagnoses: dict[str, Result], service: str) -> None:
     rule, words = COMPOSE_CASES[service]
-    expected = words.format(name=project.name, port=project.port, held=project.held, pid=os.getpid())
+    expected = words.format(name=project.name, port=project.port, held=project.held, next=project.held + 1, pid=os.getpid())
     result = diagnoses[service]
     found = {one["rule"]: one for one in result["findings"]}
     assert rule in found, result

@@ -29,6 +29,7 @@ class PatternHeld(Pattern):
         labels = {"com.docker.compose.container-number": "9", "com.docker.compose.config-hash": "new"}
         config = {"Image": "app:2", "Hostname": f"{9:064x}"[:12], "Labels": labels}
         self._engine, self._made = t.cast(Engine, engine), container(9, "created", "", Config=config)
+        self._own_hash = ""
 
 
 def turns(engine: FakeEngine, proxy: FakeProxy | None, folder: Path, **limits: t.Any) -> Turns:

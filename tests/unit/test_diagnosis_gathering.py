@@ -94,17 +94,29 @@ def test_a_project_is_read_with_what_must_be_there_before() -> None:
     }
     project = compose_project.read(json.dumps(document), "api")
     assert (project.name, project.networks, project.volumes, project.others) == ("shop", ("edge",), ("shop-data",), ("api", "db"))
-    assert compose_project.published(project.services["api"]) == [("", 8000)]
+    published = compose_project.published(project.services["api"])
+    assert published == [("", 8000, 8000, "tcp"), ("", 9000, 9001, "tcp"), ("", 53, 53, "udp")]
     assert set(compose_project.read(json.dumps(document), "").services) == {"api", "db"}
 
 
 def test_containers_are_listed_with_their_ports() -> None:
     line = "\t".join(
-        ["id", "web-1", "running", "127.0.0.1:8080->80/tcp, :::9000-9001->9000-9001/tcp, 53/udp", "shop", "web", "/srv", "False"]
+        [
+            "id",
+            "web-1",
+            "running",
+            "127.0.0.1:8080->80/tcp, :::9000-9001->9000-9001/tcp, 0.0.0.0:53->53/udp, 54/udp",
+            "shop",
+            "web",
+            "/srv",
+            "False",
+        ]
     )
     one_off = line.replace("False", "True")
     found = compose_containers.listed(f"{line}\n{one_off}\nrubbish")
-    assert [(one.name, one.ports) for one in found] == [("web-1", (("127.0.0.1", 8080), ("::", 9000), ("::", 9001)))]
+    assert [(one.name, one.ports) for one in found] == [
+        ("web-1", (("127.0.0.1", 8080, "tcp"), ("::", 9000, "tcp"), ("::", 9001, "tcp"), ("0.0.0.0", 53, "udp")))
+    ]
     assert host_ports.collide("::", "127.0.0.1")
     assert not host_ports.collide("10.0.0.7", "127.0.0.1")
 

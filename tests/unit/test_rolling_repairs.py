@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.service import draining
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import repairs
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container, parse
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.removal import remove_all
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.repairs import planned_repairs, put_right

@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Whose the ports of this host are, from proc(5)."""
+"""Whose the TCP and UDP ports of this host are, from proc(5)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from .. import socket_table
 _CONTAINER = re.compile(r"([0-9a-f]{64})")
 _UNIT = re.compile(r"/([^/\n]+\.(?:service|socket))(?=/|$)", re.MULTILINE)
 ANY = ("0.0.0.0", "::", "", "*")  # noqa: S104 - compared with, never bound to
+
+
+class Published(t.NamedTuple):
+    """A port that is wanted at an address (empty for all), or any one of those from `first` to `last`; `protocol` is `tcp` or `udp`."""
+
+    address: str
+    first: int
+    last: int
+    protocol: str = "tcp"
 
 
 class Holder(t.NamedTuple):
@@ -35,9 +44,10 @@ def holders(inodes: t.Iterable[int], folder: str = "/proc") -> t.Dict[int, Holde
     return {inode: _holder(pid, folder) for inode, pid in socket_table.holders(inodes, folder).items()}
 
 
-def unseen(port: int) -> str:
+def unseen(port: int, protocol: str = "tcp") -> str:
     """That nobody knows whose a port is, for what was not looked at: it may as well be the service itself."""
-    return f"who holds port {port}: only root may see that (become, or ss -ltnp 'sport = :{port}' as root)"
+    named, kind = (f"{port}/udp", "u") if protocol == "udp" else (port, "t")
+    return f"who holds port {named}: only root may see that (become, or ss -l{kind}np 'sport = :{port}' as root)"
 
 
 def _holder(pid: int, folder: str) -> Holder:

@@ -74,18 +74,18 @@ def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "
                 runs, since = unjudged, now
             if state.is_well and (not unjudged or now - since >= SETTLE_S):
                 return state
-            facts = {"state": state.as_dict()}
+            facts, why = {"state": state.as_dict()}, state.conclusion + silence.told
             has_failed = any(one.name in starting and one.health == "unhealthy" for one in state.replicas)
             starting |= {one.name for one in state.replicas if one.health == "starting"}
             hopeless = not state.is_well and (has_failed or is_hopeless(state))
             if hopeless and was_hopeless:
-                raise CommandFailed("The service does not become healthy", why=state.conclusion + silence.told, facts=facts)
+                raise CommandFailed("The service does not become healthy", why=why, facts=facts)
             was_hopeless = hopeless
             if state.is_well and now >= give_up + SETTLE_S:
                 why = f"{state.conclusion}, but not for {SETTLE_S:g} s without a new start{silence.told}"
                 raise DeadlineExceeded(f"The service does not go on running within {timeout_s:g} s", why=why, facts=facts)
             if not state.is_well and now >= give_up:
-                raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=state.conclusion + silence.told, facts=facts)
+                raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=why, facts=facts)
             progress.say(state.conclusion, state.healthy, max(len(state.replicas), state.wanted or 0) + 0.5, "replicas")
         time.sleep(_INTERVAL_S)
 

@@ -275,6 +275,7 @@ class Turns:
                 found = evidence(self.engine, look(self.engine, identity))
         is_its_fault = bool(found) and not (found["state"] == "running" and found["health"] in ("", "healthy"))
         said = "; ".join(part for part in (error.why.rstrip("."), spoken(found) if is_its_fault else "") if part)
-        before = "" if container.is_well else f" (it was not well before either: {container.sentence})"
+        ill = "was not well before either" if container.is_running else "did not run before"
+        before = "" if container.is_well else f" (it {ill}: {container.sentence})"
         facts = {"failed": container.name, "evidence": found}
         return Unwell(error.what + before, where=error.where, why=said, next_step=error.next_step, facts=facts)
