@@ -190,7 +190,7 @@ def require_writable(path: str) -> None:
     probe, wanted = path, os.W_OK
     try:
         _opened(path).close()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         wanted = os.W_OK | os.X_OK
         while not os.path.lexists(probe):
             probe = os.path.dirname(probe)
