@@ -309,7 +309,7 @@ def test_a_link_in_place_of_the_file_leads_no_line_elsewhere(tmp_path: Path) -> 
 def test_nothing_is_promised_or_written_into_the_room_that_stays_free_for_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "RESERVE_BYTES", 1 << 60)
     with pytest.raises(NoSpace, match="almost full"):
-        Writer(str(tmp_path / "state"), State(), str(tmp_path / "a_%Y.log")).add({str(tmp_path / "a_1.log"): b"one\n"})
+        Writer(str(tmp_path / "state"), State(), str(tmp_path / "a_%Y.log")).add({str(tmp_path / "logs" / "a_1.log"): b"one\n"})
     assert not list(tmp_path.iterdir())
 
 

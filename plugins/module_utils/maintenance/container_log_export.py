@@ -11,6 +11,7 @@ import heapq
 import os
 import time
 import typing as t
+from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -169,29 +170,30 @@ class _Work:
 
     def _new(self, state: State) -> t.Iterator[t.Mapping[str, bytearray]]:
         """The new lines by file, as many as are written at once; the bookmarks are moved with them."""
-        days, pending, waiting, done = Days(self._told.export.write_to), t.cast("t.Dict[str, bytearray]", {}), 0, 0
+        pending: t.Dict[str, bytearray]
+        days, pending, waiting, done = Days(self._told.export.write_to), defaultdict(bytearray), 0, 0
         marks = [state.marks[one.id] for one in self._containers]
         newest = max((mark.newest for mark in marks), default="").encode()
         sources = [self._of(number, one, mark) for number, (one, mark) in enumerate(zip(self._containers, marks))]
-        for _stamp, number, found in heapq.merge(*sources, key=lambda one: one[0]):
+        for stamp, number, found in heapq.merge(*sources, key=lambda one: one[0]):
             marks[number].move(found)
-            path = days.path(found.line.stamp)
-            if found.line.stamp >= newest:
-                newest, state.newest = found.line.stamp, path
-            content = pending.setdefault(path, bytearray())
-            before = len(content)
-            content += self._prefix[number]
-            content += found.line.text
-            content += b"\n"
-            self._told.count(path, 1, len(content) - before)
-            waiting += len(content) - before
+            path, line = days.path(stamp), b"%b%b\n" % (self._prefix[number], found.line.text)
+            if stamp >= newest:
+                newest, state.newest = stamp, path
+            pending[path] += line
+            waiting += len(line)
             if waiting >= _CHUNK:
                 done += waiting
                 self._progress.say("writing", done, None, "bytes")
-                yield pending
-                pending, waiting = {}, 0
+                yield self._counted(pending)
+                pending, waiting = defaultdict(bytearray), 0
         if pending:
-            yield pending
+            yield self._counted(pending)
+
+    def _counted(self, pending: t.Dict[str, bytearray]) -> t.Dict[str, bytearray]:
+        for path, content in pending.items():
+            self._told.count(path, content.count(b"\n"), len(content))
+        return pending
 
     def _of(self, number: int, container: Container, mark: Bookmark) -> t.Iterator[t.Tuple[bytes, int, Found]]:
         terminal = bool((container.details.get("Config") or {}).get("Tty"))

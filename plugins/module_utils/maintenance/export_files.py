@@ -98,7 +98,6 @@ class Writer:
         pairs = [part_of(path, bytes(content)) for path, content in lines.items()]
         self.state.parts, self.state.data = [part for part, _content in pairs], b"".join(content for _part, content in pairs)
         for part, _content in pairs:
-            make_folder(os.path.dirname(part.path))
             keep_reserve(os.path.dirname(part.path), 2 * len(self.state.data))
         self._keep()
         for part, content in pairs:

@@ -81,7 +81,9 @@ class Bookmark:
             self.at = found.position
         elif found.line.cut:
             self.cut = [*self.cut, found.line.identity][-_MOST_CUT:]
-        self.newest = max(self.newest, found.line.stamp.decode())
+        stamp = found.line.stamp.decode()
+        if stamp > self.newest:
+            self.newest = stamp
 
 
 class Found(t.NamedTuple):
