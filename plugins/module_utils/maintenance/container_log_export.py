@@ -144,9 +144,9 @@ class _Work:
             for path, lines in writer.redeem(check_mode).items():
                 told.count(path, lines.count(b"\n"), len(lines))
             self._leave(state)
-            for lines in self._new(state):
+            for new in self._new(state):
                 if not check_mode:
-                    writer.add(lines)
+                    writer.add(new)
             if not check_mode:
                 writer.close()
         finally:
