@@ -73,9 +73,11 @@ def containers(docker: Docker) -> Iterator[Containers]:
 
 
 @pytest.fixture(scope="module")
-def counting(containers: Containers) -> str:
+def counting(containers: Containers, docker: Docker) -> str:
     """A container that counts for ever."""
-    return containers.start("counting", "python3", "-c", COUNTING, str(BACKLOG))
+    name = containers.start("counting", "python3", "-c", COUNTING, str(BACKLOG))
+    until("the backlog", lambda: int(docker("logs", "--tail", "1", name).rpartition(" ")[2] or 0) > BACKLOG)
+    return name
 
 
 @pytest.fixture(autouse=True)
