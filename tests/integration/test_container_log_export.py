@@ -22,11 +22,11 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils import files
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, NoSpace, RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.container_log_export import operate
-from integration.compose_project import until
 from integration.containers import Docker
 from integration.faults import ROUNDS, SEED
 from integration.playbook_runs import ROOT, Profile, picture
 from integration.test_disk_full import free, small_disk
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 ROUNDS_HERE = max(ROUNDS // 3, 1)
@@ -76,7 +76,7 @@ def containers(docker: Docker) -> Iterator[Containers]:
 def counting(containers: Containers, docker: Docker) -> str:
     """A container that counts for ever."""
     name = containers.start("counting", "python3", "-c", COUNTING, str(BACKLOG))
-    until("the backlog", lambda: int(docker("logs", "--tail", "1", name).rpartition(" ")[2] or 0) > BACKLOG)
+    wait_until("the backlog", lambda: int(docker("logs", "--tail", "1", name).rpartition(" ")[2] or 0) > BACKLOG)
     return name
 
 
@@ -205,7 +205,7 @@ def test_a_terminal_last_words_and_a_restart_hide_no_line(containers: Containers
     again = operate(given(tmp_path / "words" / "logs", words), False)
     assert (again["lines"], again["gaps"]) == (3, [])
     assert sorted(written(tmp_path / "words" / "logs")) == ["began", "began", "error", "error", "last words", "last words"]
-    until("all lines", lambda: "number 299" in docker("logs", "--tail", "1", terminal))
+    wait_until("all lines", lambda: "number 299" in docker("logs", "--tail", "1", terminal))
     operate(given(tmp_path / "terminal" / "logs", terminal), False)
     assert written(tmp_path / "terminal" / "logs") == ["x" * 40000, *(f"number {number}" for number in range(300))]
     assert not operate(given(tmp_path / "terminal" / "logs", terminal), False)["changed"]
@@ -216,10 +216,10 @@ def test_lines_that_the_engine_has_rotated_away_are_told_and_the_rest_is_written
 ) -> None:
     burst = containers.start("burst", "bash", "-c", BURST, options=["--log-opt", "max-size=20k", "--log-opt", "max-file=2"])
     logs = tmp_path / "logs"
-    until("its start", lambda: docker("logs", burst) == "ready")
+    wait_until("its start", lambda: docker("logs", burst) == "ready")
     operate(given(logs, burst), False)
     docker("kill", "--signal", "USR1", burst)
-    until("the burst", lambda: docker("logs", "--tail", "1", burst) == "number 500")
+    wait_until("the burst", lambda: docker("logs", "--tail", "1", burst) == "number 500")
     lost = operate(given(logs, burst), False)
     assert len(lost["gaps"]) == 1
     assert "rotated away" in lost["gaps"][0]
@@ -271,7 +271,7 @@ def test_the_procedure_writes_the_lines_of_all_replicas_in_order_of_time_and_say
     }
     try:
         docker("compose", "up", "--detach", folder=folder)
-        until("all lines", lambda: docker("compose", "logs", folder=folder).count("number 39") == 2)
+        wait_until("all lines", lambda: docker("compose", "logs", folder=folder).count("number 39") == 2)
         (folder.parent / "logs").mkdir()
         before = picture(logs)
         told = profile.run("log_rotation", "--check", "--diff")
@@ -289,7 +289,7 @@ def test_the_procedure_writes_the_lines_of_all_replicas_in_order_of_time_and_say
         assert lines == [re.sub(r"\| \S+ ", "| ", line) for line in in_time]
         assert "changed=0" in profile.run("log_rotation").output
         docker("compose", "up", "--detach", "--force-recreate", "--scale", "app=1", folder=folder)
-        until("all lines", lambda: "number 39" in docker("compose", "logs", folder=folder))
+        wait_until("all lines", lambda: "number 39" in docker("compose", "logs", folder=folder))
         last = profile.run("log_rotation")
         assert last.output.count("went with it") >= 2, last.output
         assert len(written(logs)) == 120
