@@ -81,16 +81,20 @@ class Work:
         return (state_of if self.project.service else whole_state_of)(kept, wanted)
 
     def look_once_it_answers(self) -> Found:
-        """The engine may be starting again; it is asked until it answers."""
-        progress = Progress("Waiting until the engine answers")
+        """The engine may be starting again; it is asked until it answers, and that it did not is noted: it explains what has ended."""
+        progress, began, silent = Progress("Waiting until the engine answers"), time.monotonic(), ""
         while True:
             try:
-                return containers_of(self.project)
+                found = containers_of(self.project)
             except (CommandFailed, DeadlineExceeded) as error:
                 if time.monotonic() >= self._give_up or not may_be_starting(error):
                     raise
-                progress.say(error.what, 0, 1)
+                silent = error.what
+                progress.say(silent, 0, 1)
                 time.sleep(0.5)
+            else:
+                self.notes += [f"The engine was away for {time.monotonic() - began:.0f} s ({silent})"] if silent else []
+                return found
 
     def put_right(self, found: Found) -> None:
         """Put right what a killed rolling action has left of any of the services."""
