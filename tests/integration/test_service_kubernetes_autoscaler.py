@@ -190,6 +190,11 @@ def test_a_manifest_of_anything_else_is_refused_before_anything_is_changed(
     assert _changes(server) == []
 
 
+def test_a_manifest_is_named_by_its_whole_path(service: KubernetesService, server: KubernetesServer) -> None:
+    assert "is not named by a whole path" in _failure(service, scale_maximum=10, autoscaler_file="k8s/hpa.yaml").message
+    assert _changes(server) == []
+
+
 def test_another_autoscaler_of_the_service_is_not_joined_by_a_second(
     service: KubernetesService, server: KubernetesServer, manifest: Path
 ) -> None:

@@ -107,16 +107,16 @@ def _ask(api: Api, workload: _Object, name: Name, address: Address) -> t.Optiona
     folder = f"namespaces/{name.namespace}"
     try:
         service = api.get(f"/api/v1/{folder}/services/{name.name}")
-        spec = part(service, "spec")
-        if spec.get("type") == "ExternalName" or _is_own(workload, spec, part(service, "metadata").get("namespace")):
-            return None
-        slices = api.items(f"/apis/discovery.k8s.io/v1/{folder}/endpointslices", f"kubernetes.io/service-name={name.name}")[0]
     except NotThere:
         return address._replace(problem="service", asked_from=f"the namespace {name.namespace}") if name.is_sure else None
     except NotAllowed:
         if name.is_sure:
             raise
         return None
+    spec = part(service, "spec")
+    if spec.get("type") == "ExternalName" or _is_own(workload, spec, part(service, "metadata").get("namespace")):
+        return None
+    slices = api.items(f"/apis/discovery.k8s.io/v1/{folder}/endpointslices", f"kubernetes.io/service-name={name.name}")[0]
     ports = {one.get("port") for one in items(spec, "ports")}
     if spec.get("clusterIP") != "None" and address.port not in ports:
         has = ", ".join(map(str, sorted(filter(None, ports)))) or "none"
