@@ -177,6 +177,8 @@ def test_the_way_back_of_another_task_removes_it_too_but_not_what_others_have_pu
         (MANIFEST.replace("name: app-hpa", "name: app-hpa\n  namespace: other"), "it is meant for the namespace other"),
         (MANIFEST.replace("maxReplicas: 6", "maxReplicas: many"), "no numbers of replicas"),
         (MANIFEST.replace("minReplicas: 2", "minReplicas: 20"), "would be from 20 to 10 replicas"),
+        (MANIFEST.replace("{apiVersion: apps/v1, kind: Deployment, name: app}", "app"), "it scales none None"),
+        (MANIFEST.replace("labels: {reviewed: 2026-11-22}", "annotations: some"), "its annotations are none"),
         (None, "No such file or directory"),
     ],
 )

@@ -47,12 +47,15 @@ def made_of(file: str, workload: Object, name: str = "") -> Document:
     metadata, spec = part(found, "metadata"), part(found, "spec")
     namespace = part(workload, "metadata", "namespace") or "default"
     target = part(spec, "scaleTargetRef")
+    target = target if isinstance(target, dict) else {}
     its_name = metadata.get("name") if isinstance(metadata, dict) else None
     wrong = ""
     if found.get("kind") != KIND or not _VERSION.fullmatch(str(found.get("apiVersion"))):
         wrong = f"it holds {found.get('kind') or 'an object without a kind'} of {found.get('apiVersion') or 'no version'}"
     elif not isinstance(its_name, str) or not _NAME.fullmatch(its_name):
         wrong = "the autoscaler in it has no name"
+    elif not isinstance(metadata.get("annotations") or {}, dict):
+        wrong = "its annotations are none"
     elif name and its_name != name:
         wrong = f"it describes {its_name}, and the profile names {name}"
     elif metadata.get("namespace") not in (None, namespace):
