@@ -38,7 +38,8 @@ options:
     description:
       - V(status) says what runs, V(wait) waits until the rollout has ended and all replicas are healthy.
       - V(stop) lets no replica run and remembers how many there were in the annotation C(sre.runbooks/replicas); V(start) brings as many back.
-      - V(restart) restarts as O(restart_way) says, V(scale) goes to O(scale_to) and changes the limits of the autoscaler.
+      - V(restart) restarts as O(restart_way) says, V(scale) goes to O(scale_to) and changes the limits of the autoscaler,
+        or makes it of O(autoscaler_file). With none of them asked it says what there is, and what the autoscaler does.
       - V(limits) gives the container other resources, V(apply) restarts the pods where O(config_map) or O(secret) have changed since they were started.
       - V(back) puts O(back) back, V(exec) runs O(command) in a pod.
     type: str
@@ -83,6 +84,13 @@ options:
   autoscaler:
     description: Name of the HorizontalPodAutoscaler; by default the one that names the workload as its target.
     type: str
+    default: ""
+  autoscaler_file:
+    description:
+      - Its manifest, YAML or JSON, by its whole path. Where the cluster has no such autoscaler and O(scale_minimum) or O(scale_maximum) are
+        asked, it is made of this, as C(kubectl apply) would, with the limits that are asked.
+      - A file that holds anything else, or an autoscaler of something else, is refused.
+    type: path
     default: ""
   replicas_named:
     description: Numbers of replicas by name, such as C(normal) and C(up).

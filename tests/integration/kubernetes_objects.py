@@ -24,6 +24,8 @@ KINDS = {
     "events": "Event",
     "configmaps": "ConfigMap",
     "secrets": "Secret",
+    "services": "Service",
+    "endpointslices": "EndpointSlice",
     "horizontalpodautoscalers": "HorizontalPodAutoscaler",
 }
 _APIS = {
@@ -32,6 +34,8 @@ _APIS = {
     "events": "v1",
     "configmaps": "v1",
     "secrets": "v1",
+    "services": "v1",
+    "endpointslices": "discovery.k8s.io/v1",
     "horizontalpodautoscalers": "autoscaling/v1",
 }
 

@@ -129,6 +129,33 @@ def test_every_verb_of_the_playbooks_is_done_once(service: KubernetesService) ->
     assert restarted.status == 0, restarted.output
 
 
+def test_an_autoscaler_made_of_its_manifest_is_that_of_kubectl_apply(
+    service: KubernetesService, kubeconfigs: tuple[str, str], tmp_path: Path
+) -> None:
+    manifest = tmp_path / "hpa.yaml"
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}
+    spec = {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 70}
+    whole = {"apiVersion": "autoscaling/v1", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "app"}, "spec": spec}
+    manifest.write_text(yaml.safe_dump(whole))
+    options: dict[str, t.Any] = {"namespace": NAMESPACE, "autoscaler": "app", "autoscaler_file": str(manifest)}
+    made = service.operate("scale", scale_maximum=8, keep_back=True, **options)
+    assert made["changed"]
+    assert not service.operate("scale", scale_maximum=8, **options)["changed"]
+    assert "chooses between 2 and 8 replicas" in service.operate("scale", **options)["notes"][0]
+    # kubectl finds what it compares with, so it warns of nothing and takes the file for a change of one number.
+    apply = ["apply", "-n", NAMESPACE, "-f", str(manifest)]
+    warned = subprocess.run(
+        [str(TOOLS / "kubectl"), "--kubeconfig", kubeconfigs[0], *apply], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (warned.returncode, "last-applied" in warned.stderr, warned.stdout.split()[-1]) == (0, False, "configured"), warned.stderr
+    assert _kubectl(kubeconfigs[0], *apply).split()[-1] == "unchanged"
+    with pytest.raises(RunbookError, match="others have changed"):
+        service.operate("back", back=made["back"], **options)
+    _kubectl(kubeconfigs[0], "delete", "hpa", "app", "-n", NAMESPACE)
+    service.operate("back", back=service.operate("scale", scale_maximum=8, keep_back=True, **options)["back"], **options)
+    assert "HorizontalPodAutoscaler app;" in service.operate("scale", **options)["notes"][0]
+
+
 def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, kubeconfigs: tuple[str, str]) -> None:
     """The number of replicas is 0 while the image changes, so that the start is what fails; the number is 0 again afterwards."""
     options: dict[str, t.Any] = {"namespace": NAMESPACE, "workload_name": "twin", "health_timeout_s": 60.0}

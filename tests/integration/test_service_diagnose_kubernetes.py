@@ -46,7 +46,7 @@ def diagnose(of: KubernetesService, **parameters: t.Any) -> Result:
 
 def broken(service: KubernetesService, server: KubernetesServer, tag: str, reason: str) -> Result:
     """The diagnosis when new pods have an image with this tag, and have come to the state that is meant."""
-    image = {"name": "main", "image": f"registry.local/app:{tag}"}
+    image = {**server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0], "image": f"registry.local/app:{tag}"}
     server.change("deployments", "app", {"spec": {"template": {"spec": {"containers": [image]}}}})
 
     def found() -> Result | None:
@@ -86,6 +86,62 @@ def test_what_keeps_new_pods_from_running_is_named(
         assert "DATABASE_URL" in result["conclusion"]
     else:
         assert words in result["conclusion"]
+
+
+def _with_server(service: KubernetesService, server: KubernetesServer) -> None:
+    """The pods are not ready and say nothing; their settings name a database, the Service `postgres`."""
+    server.change(
+        "configmaps", "app-settings", {"data": {"DATABASE_HOST": "postgres", "DATABASE_PORT": "5432", "DATABASE_PASSWORD": "hunter2"}}
+    )
+    environment = [{"name": "DATABASE_URL", "value": "postgresql://app:hunter2@$(DATABASE_HOST):5432/app"}]
+    own = {"name": "SELF_URL", "value": "http://app:8000"}
+    outside = [{"name": "PROVIDER_URL", "value": "https://api.example.com/v1"}, {"name": "OTHER_URL", "value": "https://example.org"}]
+    sources = [{"configMapRef": {"name": "app-settings"}}]
+    main = {"name": "main", "image": "registry.local/app:1", "envFrom": sources, "env": [*environment, own, *outside]}
+    server.change("deployments", "app", {"spec": {"template": {"spec": {"containers": [main]}}}})
+    settle(server)
+    server.create("services", {"metadata": {"name": "app"}, "spec": {"selector": {"app": "app"}, "ports": [{"port": 8000}]}})
+
+
+def _slice(server: KubernetesServer, *ready: bool | None) -> None:
+    endpoints = [{"addresses": [f"10.1.0.{number}"], "conditions": {"ready": one}} for number, one in enumerate(ready, 1)]
+    labels = {"kubernetes.io/service-name": "postgres"}
+    name = f"postgres-{len(ready)}"
+    server.create("endpointslices", {"metadata": {"name": name, "labels": labels}, "addressType": "IPv4", "endpoints": endpoints})
+
+
+def test_a_database_without_a_ready_endpoint_is_named_as_the_cause(service: KubernetesService, server: KubernetesServer) -> None:
+    _with_server(service, server)
+    server.clear()
+    assert {one["severity"] for one in diagnose(service)["findings"]} == {"note"}, "a service that is well can do without it"
+    missing = broken(service, server, "unready", "not_ready")
+    found = {one["rule"]: one for one in missing["findings"]}
+    assert found["server_no_service"]["what"] == "there is no Service postgres", missing
+    assert found["server_no_service"]["severity"] == "likely"
+    server.create("services", {"metadata": {"name": "postgres"}, "spec": {"clusterIP": "10.0.0.9", "ports": [{"port": 5432}]}})
+    _slice(server)
+    _slice(server, False, False)
+    result = diagnose(service)
+    assert result["findings"][0]["rule"] == "server_without_endpoints", result
+    assert "the server postgres:5432 is a Service without a ready endpoint" in result["conclusion"]
+    assert "which have 2 addresses" in result["findings"][0]["evidence"][0]
+    told = [one["rule"] for one in result["findings"] if one["rule"].startswith("server_")]
+    assert told == ["server_without_endpoints"], "its own Service and hosts outside are none of its servers"
+    assert not result["not_looked_at"]
+    _slice(server, False, False, None)
+    assert not [one for one in diagnose(service)["findings"] if one["rule"].startswith("server_")]
+    server.change("services", "postgres", {"spec": {"ports": [{"port": 5433}]}})
+    (other,) = [one for one in diagnose(service)["findings"] if one["rule"].startswith("server_")]
+    assert (other["rule"], other["what"]) == ("server_other_port", "the Service postgres has no port 5432")
+    assert not [line for line in server.seen if not line.startswith("GET ") or "/secrets" in line]
+
+
+def test_servers_that_may_not_be_seen_are_told_and_take_nothing_from_the_rest(service: KubernetesService, server: KubernetesServer) -> None:
+    _with_server(service, server)
+    server.faults.append(Fault("GET .*/services/postgres", 403, times=-1, message="may not"))
+    result = broken(service, server, "unready", "not_ready")
+    assert [one.partition(":5432: ")[0] for one in result["not_looked_at"]] == ["the server postgres"], result
+    assert "not_ready" in {one["rule"] for one in result["findings"]}
 
 
 def test_events_of_the_pods_explain_what_their_state_does_not(service: KubernetesService, server: KubernetesServer) -> None:

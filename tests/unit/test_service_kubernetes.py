@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 
 import pytest
@@ -15,11 +16,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.sre.runbooks.plugins.filter.service_kubernetes import service_kubernetes_state
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.service.asked import replicas_asked
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.autoscaler import Limits, shown
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import progress_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import Limits, scaled
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import scaled
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.state import (
     replica_of,
     rollout_of,
@@ -248,6 +250,18 @@ def test_limits_of_an_autoscaler_must_not_cross() -> None:
     with pytest.raises(BadInput, match="from 5 to 4"):
         scaled(_workload(), None, Limits(minimum=5), scaler)
     assert scaled(_workload(), 0, Limits(), scaler).notes == ("horizontalpodautoscaler default/s rests while no replica runs.",)
+
+
+def test_an_autoscaler_that_cannot_do_its_work_says_why() -> None:
+    scaler = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "s"}, "spec": {"maxReplicas": 4}}
+    assert shown(scaler) == "horizontalpodautoscaler default/s chooses between 1 and 4 replicas; it has not yet said how many it wants."
+    blind = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric", "message": "no metrics."}
+    status = {"currentReplicas": 3, "desiredReplicas": 0}
+    said = "chooses between 1 and 4 replicas; it wants 0, and sees 3 now. It cannot do its work: no metrics."
+    # Version v1 of the API has the conditions in an annotation, later ones in the status.
+    of_v1 = {"name": "s", "annotations": {"autoscaling.alpha.kubernetes.io/conditions": json.dumps([blind])}}
+    for told in ({"metadata": of_v1, "status": status}, {"status": {**status, "conditions": [blind]}}):
+        assert shown({**scaler, **told}) == f"horizontalpodautoscaler default/s {said}"
 
 
 def test_the_mark_of_a_configuration_tells_nothing_of_a_secret() -> None:

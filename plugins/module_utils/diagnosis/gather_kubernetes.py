@@ -17,9 +17,9 @@ from ..service.kubernetes.api import Api
 from ..service.kubernetes.client import connect
 from ..service.kubernetes.state import KINDS, is_present, is_ready, selector_of
 from ..service.kubernetes.wait import Paths
-from . import from_kubernetes
+from . import from_kubernetes, kubernetes_servers
 from .compose_project import items, part
-from .model import KUBERNETES, Message, Observation
+from .model import KUBERNETES, Address, Message, Observation
 from .questions import Questions
 
 _Object = t.Dict[str, t.Any]
@@ -69,6 +69,8 @@ def gather(request: Request, questions: Questions) -> Observation:
         return [{**found, "kind": kind}]
 
     logs: t.Dict[str, str] = {}
+    servers: t.List[Address] = []
+    secrets: t.Set[str] = set()
     objects: t.List[t.Any] = questions.ask({"the workload": workload}).get("the workload", [])
     unanswered = questions.why_not("the workload")
     if objects:
@@ -85,7 +87,10 @@ def gather(request: Request, questions: Questions) -> Observation:
         for name, found in answers.items():
             objects += [one for one in found if name != "the volume claims" or from_kubernetes.name_of(one) in claims]
         logs = _logs_and_nodes(request, questions, api, paths, pods, objects)
+        servers, secrets = kubernetes_servers.gather(objects[0], request.namespace, api, questions)
     seen = from_kubernetes.observe(request.name, objects, logs, wanted=request.wanted, log_lines=request.log_lines)
+    seen.addresses += servers
+    seen.secrets |= secrets
     if unanswered and "(404)" not in unanswered and "not found" not in unanswered.lower():
         # What could not be asked for may well be there.
         seen.unanswered = unanswered

@@ -113,7 +113,8 @@ class Address(t.NamedTuple):
         variable: Where its address comes from.
         host: Its host.
         port: Its TCP port.
-        problem: `refused`, `timeout`, `name`, `itself`, `network`, `other`; empty when it can be reached.
+        problem: `refused`, `timeout`, `name`, `itself`, `network`, `stopped`, `other`; of a Service of Kubernetes `endpoints`, `service`,
+            `service_port`; empty when it can be reached.
         asked_from: From where it was asked.
     """
 

@@ -66,6 +66,36 @@ RULES = (
         ),
     ),
     Rule(
+        "server_without_endpoints",
+        CAUSE,
+        "A server that a variable names is a Service of Kubernetes without a ready endpoint",
+        _address(
+            "endpoints",
+            lambda one: f"the server {one.host}:{one.port} is a Service without a ready endpoint",
+            lambda one: f"see to the pods behind it: kubectl get endpointslices,pods, for {one.host}",
+        ),
+    ),
+    Rule(
+        "server_no_service",
+        LIKELY,
+        "A server that a variable names would be a Service of Kubernetes that is not there",
+        _address(
+            "service",
+            lambda one: f"there is no Service {one.host}",
+            lambda one: f"make the Service, or correct the host in {one.variable}",
+        ),
+    ),
+    Rule(
+        "server_other_port",
+        LIKELY,
+        "A server that a variable names is a Service of Kubernetes without such a port",
+        _address(
+            "service_port",
+            lambda one: f"the Service {one.host} has no port {one.port}",
+            lambda one: f"correct the port in {one.variable}, or the ports of the Service",
+        ),
+    ),
+    Rule(
         "server_refuses",
         LIKELY,
         "Nothing listens at an address that a variable names",

@@ -89,7 +89,7 @@ SERVICE: t.Dict[str, Shape] = {
     "service_kube_workload": record(["kind", "name"], kind=choice("deployment", "statefulset", "daemonset"), name=name()),
     "service_kube_config_map": text("ConfigMap of the service."),
     "service_kube_secret": text("Secret of the service."),
-    "service_kube_autoscaler": record(["name"], name=name(), file=text()),
+    "service_kube_autoscaler": record(["name"], name=name(), file=text("Its manifest, a whole path.", pattern="^(/|~/|$)")),
     "service_replicas": table(whole(), "Numbers of instances by purpose (normal, up, down ...)."),
     "service_wrappers": words("Wrappers, for services that consist of such."),
     "service_components": listing(

@@ -137,6 +137,14 @@ class Api:
         """Change the object at `path` and return it as it is then; raises as `get` does."""
         return t.cast("Document", self._decode(self._asked("PATCH", path, query, body, content_type, "application/json")))
 
+    def create(self, path: str, body: Document, query: Query = ()) -> bool:
+        """Add an object to the list at `path`; false when one of its name is there already; raises as `get` does."""
+        try:
+            self._asked("POST", path, query, body, "application/json", "application/json", final=(409,))
+        except Refused:
+            return False
+        return True
+
     def delete(self, path: str, body: t.Optional[Document] = None) -> bool:
         """Delete the object at `path`; false when it is gone already, or another of its name has come; raises as `get` does."""
         try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import RunbookError
+from ...errors import BadInput, RunbookError
 from . import undo
-from .api import JSON_PATCH, Api, Document
+from .api import JSON_PATCH, Api, Document, NotThere
+from .manifest import is_made_so
 from .plan import TEMPLATE_BACK, Call, Step
 from .state import Object, is_present, is_ready, part, replicas_wanted, state_of
 from .wait import Paths, Waiter
@@ -88,6 +89,9 @@ class Changes:
         if call.target == "pod":
             self._delete(next(pod for pod in self._pods if part(pod, "metadata", "name") == call.name))
             return
+        if call.target in ("new_autoscaler", "made_autoscaler"):
+            (self._make if call.target == "new_autoscaler" else self._unmake)(call)
+            return
         paths = {"workload": self._paths.workload, "scale": self._paths.scale, "autoscaler": f"{self._paths.autoscalers}/{call.name}"}
         try:
             answer = self._api.patch(paths[call.target], call.body, call.content_type, [("fieldManager", call.manager or "sre-runbooks")])
@@ -102,6 +106,27 @@ class Changes:
         """Delete this very pod; one that has come in its place meanwhile stays."""
         metadata = part(pod, "metadata")
         self._api.delete(f"{self._paths.pods}/{metadata['name']}", {"preconditions": {"uid": metadata["uid"]}})
+
+    def _make(self, call: Call) -> None:
+        """Make an autoscaler."""
+        path = self._paths.autoscalers_in(call.body["apiVersion"], call.body["metadata"]["namespace"])
+        if not self._api.create(path, call.body, [("fieldManager", "sre-runbooks")]):
+            raise BadInput(
+                f"There is a horizontalpodautoscaler {call.name} already",
+                why="it scales something else, or others have made it meanwhile",
+                next_step="look at it (kubectl get hpa), and correct service_kube_autoscaler where it is not this service's",
+                changed=self._api.changed,
+            )
+
+    def _unmake(self, call: Call) -> None:
+        """Delete the autoscaler that was made; one that others have put in its place stays."""
+        try:
+            there = self._api.get(f"{self._paths.autoscalers}/{call.name}")
+        except NotThere:
+            return
+        if not is_made_so(there, call.body):
+            raise RunbookError(f"others have changed horizontalpodautoscaler {call.name} meanwhile, and it was left")
+        self._api.delete(f"{self._paths.autoscalers}/{call.name}", {"preconditions": {"uid": part(there, "metadata")["uid"]}})
 
     def _is_settled(self, patch: undo.Patch) -> bool:
         """Whether a patch that failed was applied all the same, by a try whose answer was lost; raises where others were faster."""

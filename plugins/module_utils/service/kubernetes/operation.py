@@ -16,15 +16,16 @@ from ...progress import Progress
 from ..asked import replicas_asked
 from ..output import CUT_NOTE, NOT_RUN
 from ..state import State
+from . import autoscaler as autoscalers
 from . import plan as plans
-from . import scale as scales
-from .api import METADATA_ONLY, Api, Document, NotAllowed, NotThere
+from .api import METADATA_ONLY, Api, Document
 from .changes import Changes
 from .client import connect
 from .configuration import applied
 from .exec import PodCommand, argv_of, chosen
 from .plan import Call, Plan, Step
-from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
+from .scale import scaled
+from .state import KINDS, is_ending, part, replicas_wanted, rollout_of, state_of
 from .wait import Paths, Waiter
 
 _WORK = {
@@ -148,9 +149,9 @@ class _Verb:
             return plans.limited(workload, parameters["container"], parameters["limits"])
         if self._verb == "scale":
             number = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
-            wanted = scales.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
-            asked = number is not None or wanted != scales.Limits()
-            return scales.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
+            wanted = autoscalers.Limits(parameters["scale_minimum"], parameters["scale_maximum"])
+            found = self._autoscaler(workload, number is not None or any(wanted), any(wanted))
+            return scaled(workload, number, wanted, found.autoscaler, found.file)
         if self._verb == "apply":
             config_map = self._named("config_map", self._paths.config_maps, "application/json")
             secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
@@ -173,17 +174,14 @@ class _Verb:
         name = self._parameters[option]
         return self._api.get(f"{folder}/{name}", accept=accept, correct=_NAMED[option]) if name else None
 
-    def _autoscaler(self, workload: Document) -> t.Optional[Object]:
-        """The autoscaler of the workload; where the account may not look, that is noted."""
-        found = self._named("autoscaler", self._paths.autoscalers)
-        if found:
-            return {"kind": "HorizontalPodAutoscaler", **found}
-        try:
-            there = self._api.items(self._paths.autoscalers)[0]
-        except (NotAllowed, NotThere):
-            self._notes.append("Whether a HorizontalPodAutoscaler scales it could not be seen; one would undo the change.")
-            return None
-        return scales.autoscaler_of(workload, ({"kind": "HorizontalPodAutoscaler", **one} for one in there))
+    def _autoscaler(self, workload: Document, wants: bool, wants_limits: bool) -> autoscalers.Found:
+        """The autoscaler of the workload; where nothing is wanted of it, what it does is noted."""
+        name, file = self._parameters["autoscaler"], self._parameters["autoscaler_file"]
+        found = autoscalers.look(self._api, self._paths, workload, name, file, wants, wants_limits)
+        self._notes += found.notes
+        if found.autoscaler is not None and not wants:
+            self._notes.append(autoscalers.shown(found.autoscaler))
+        return found
 
     def _predicted(self, before: State, plan: Plan) -> State:
         return before if plan.wanted is None or not plan.steps else State(wanted=plan.wanted, replicas=before.replicas)

@@ -22,6 +22,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "config_map": {"type": "str", "default": ""},
     "secret": {"type": "str", "default": "", "no_log": False},
     "autoscaler": {"type": "str", "default": ""},
+    "autoscaler_file": {"type": "path", "default": ""},
     "replicas_named": {"type": "dict", "default": {}},
     "health_timeout_s": {"type": "float", "default": 100.0},
     "restart_way": {"type": "str", "default": "rolling", "choices": list(WAYS)},

@@ -27,10 +27,10 @@ class Call(t.NamedTuple):
     """A request that changes something.
 
     Attributes:
-        target: `workload`, `scale`, `autoscaler` or `pod`; `template` for the way back from a change of the pods' template, which is
-            known only when that is made.
+        target: `workload`, `scale`, `autoscaler` or `pod`; `new_autoscaler` for one that is made, `made_autoscaler` for the way back
+            from that; `template` for the way back from a change of the pods' template, which is known only when that is made.
         name: Name of the pod or autoscaler.
-        body: What is sent; nothing for a pod, which is deleted.
+        body: What is sent; nothing for a pod, which is deleted; of a made autoscaler the configuration by which it is known again.
         content_type: Kind of the patch.
         manager: Under which name the change is recorded, as kubectl does it.
     """

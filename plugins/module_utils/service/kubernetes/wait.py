@@ -52,7 +52,12 @@ class Paths:
         self.pods, self.events = f"{core}/pods", f"{core}/events"
         self.config_maps, self.secrets = f"{core}/configmaps", f"{core}/secrets"
         # Limits of autoscalers are in v1 as in v2, and v1 is in every version of Kubernetes.
-        self.autoscalers = f"/apis/autoscaling/v1/namespaces/{namespace}/horizontalpodautoscalers"
+        self.autoscalers = self.autoscalers_in("autoscaling/v1", namespace)
+
+    @staticmethod
+    def autoscalers_in(version: str, namespace: str) -> str:
+        """Where a version of the API has the autoscalers of a namespace."""
+        return f"/apis/{version}/namespaces/{namespace}/horizontalpodautoscalers"
 
 
 class Waiter:
