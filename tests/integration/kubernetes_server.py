@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import datetime
 import json
 import re
 import subprocess
@@ -28,6 +29,8 @@ import yaml
 from integration.kubernetes_objects import KINDS, Key, Objects, TestFailedError, UnknownFieldError, fits_fields, fits_labels, patched
 
 Body = dict[str, t.Any]
+BREAKS, HANGS = "\0breaks", "\0hangs"
+"""Lines of a log at which the connection breaks, and at which nothing more comes."""
 
 
 @dataclass
@@ -199,7 +202,7 @@ class KubernetesServer:
         if key not in self.objects:
             return _status(404, f'{plural}{"." if request.resource.group else ""}{request.resource.group} "{request.name}" not found')
         if request.subresource == "log":
-            return self._log(request, key)
+            return await self._log(request, key)
         return self._one(request, key)
 
     async def _collection(self, request: t.Any, plural: str) -> aiohttp.web.StreamResponse:
@@ -296,10 +299,38 @@ class KubernetesServer:
             return aiohttp.web.json_response(metadata)
         return aiohttp.web.json_response(self.objects[key])
 
-    def _log(self, request: t.Any, key: Key) -> aiohttp.web.StreamResponse:
-        lines = self.objects.logs.get(key[2], [f"{key[2]} listens on port 8080"])
-        tail = int(request.params.get("tailLines") or len(lines))
-        return aiohttp.web.Response(text="".join(f"{line}\n" for line in lines[-tail:]))
+    async def _log(self, request: t.Any, key: Key) -> aiohttp.web.StreamResponse:
+        """The log of a pod as the kubelet gives it, of which each line was written a second after the one before it."""
+        pod, query = self.objects[key], request.params
+        containers = {one["name"]: one for one in (pod.get("status") or {}).get("containerStatuses", ())}
+        status = containers.get(query.get("container") or next(iter(containers), ""), {})
+        waiting = (status.get("state") or {}).get("waiting", {})
+        if waiting and "lastState" not in status:
+            said = f'container "{status["name"]}" in pod "{key[2]}" is waiting to start: {waiting["reason"]}'
+            return _status(400, said, reason="BadRequest")
+        begin = datetime.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+        since = datetime.datetime.fromisoformat(query.get("sinceTime") or "1970-01-01T00:00:00Z")
+        lines = self.objects.logs.setdefault(key[2], [f"{key[2]} listens on port 8080"])
+        tail = int(query.get("tailLines") or len(lines))
+        answer = aiohttp.web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await answer.prepare(request._raw_request)
+        place = max(0, len(lines) - tail)
+        while True:
+            for number in range(place, len(lines)):
+                if lines[number] == BREAKS:
+                    request._raw_request.transport.abort()
+                while lines[number] == HANGS and not self._stop.is_set():
+                    await asyncio.sleep(0.02)
+                when = begin + datetime.timedelta(seconds=number)
+                stamp = f"{when:%Y-%m-%dT%H:%M:%S}.000000000Z " if query.get("timestamps") == "true" else ""
+                if when >= since:
+                    await answer.write(f"{stamp}{lines[number]}\n".encode())
+            place = len(lines)
+            if query.get("follow") != "true" or key not in self.objects or self._stop.is_set():
+                break
+            await asyncio.sleep(0.02)
+        await answer.write_eof()
+        return answer
 
 
 def _scale_of(workload: Body) -> Body:
@@ -308,13 +339,13 @@ def _scale_of(workload: Body) -> Body:
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
 
-def _status(code: int, message: str, headers: dict[str, str] | None = None) -> aiohttp.web.Response:
+def _status(code: int, message: str, headers: dict[str, str] | None = None, reason: str = "InternalError") -> aiohttp.web.Response:
     reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
     body = {
         "kind": "Status",
         "apiVersion": "v1",
         "status": "Failure",
-        "reason": reasons.get(code, "InternalError"),
+        "reason": reasons.get(code, reason),
         "message": message,
         "code": code,
     }
