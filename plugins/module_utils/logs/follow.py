@@ -34,7 +34,7 @@ from .shown import Shown
 LONGEST_S, MOST_LINES, MOST_PROGRAMS = 3600, 10_000, 100
 _CHUNK, _LONGEST_LINE = 1 << 16, 1 << 16
 """Bytes read at once; and of a line that goes on for longer only the beginning is looked at."""
-_LAST_WORD_S = 2.0
+_FINDING_S, _LAST_WORD_S = 30.0, 2.0
 
 OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "sources": {"type": "list", "elements": "dict", "required": True},
@@ -125,20 +125,20 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
     """
     given = {name: parameters.get(name, spec.get("default")) for name, spec in OPTIONS.items()}
     sources, pattern = _checked(given)
-    began, clock = time.monotonic(), Clock(float(given["follow_s"]))
+    began = time.monotonic()
     shown, progress, notes = Shown(given["secrets"] or ()), Progress("Following logs"), []
     gathered = _Gathered(deque(maxlen=given["keep"]))
     with ExitStack() as stack:
         streams: t.List[_Stream] = []
         for source in sources:
             try:
-                for label, start in _starts(source, given["lines"], clock)[: MOST_PROGRAMS - len(streams)]:
+                for label, start in _starts(source, given["lines"], float(given["follow_s"]))[: MOST_PROGRAMS - len(streams)]:
                     follower = start()
                     stack.callback(follower.end)
                     streams.append(_Stream(label, follower))
             except RunbookError as error:
                 notes.append(f"{source.name}: {error.message}")
-        watch = Watch()
+        watch, clock = Watch(), Clock(float(given["follow_s"]))
         with watch.on():
             ended_by = _follow(streams, given, clock, gathered, lambda text: _fits(watch, pattern, text, gathered), shown, progress)
         failed = [(stream.label, stream.follower.problem) for stream in streams if stream.over]
@@ -177,15 +177,15 @@ def _checked(given: t.Mapping[str, t.Any]) -> t.Tuple[t.List[Source], "t.Optiona
     return sources, pattern
 
 
-def _starts(source: Source, lines: int, clock: Clock) -> t.List[t.Tuple[str, t.Callable[[], _Follower]]]:
+def _starts(source: Source, lines: int, follow_s: float) -> t.List[t.Tuple[str, t.Callable[[], _Follower]]]:
     """How each log is begun to be followed, with the name under which its lines are shown; raises as `_commands_of` does."""
     if not source.kubernetes_workload:
         return [(label, partial(_Program, command)) for label, command in _commands_of(source, lines)]
     from .pods import Clusters, Follower, request_for  # its package takes half a second to load
 
-    clusters = Clusters(clock)
+    clusters = Clusters(Clock(_FINDING_S))
     wanted = ((log, request_for(source, log, follow="true", tailLines=str(lines))) for log in clusters.logs_of(source))
-    return [(f"{source.name} {log.pod}", partial(Follower, clusters, request, clock.left_s)) for log, request in wanted]
+    return [(f"{source.name} {log.pod}", partial(Follower, clusters, request, follow_s)) for log, request in wanted]
 
 
 def _commands_of(source: Source, lines: int) -> t.List[t.Tuple[str, Command]]:
