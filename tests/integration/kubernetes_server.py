@@ -30,7 +30,7 @@ from integration.kubernetes_objects import KINDS, Key, Objects, TestFailedError,
 
 Body = dict[str, t.Any]
 BREAKS, HANGS = "\0breaks", "\0hangs"
-"""Lines of a log at which the connection breaks, and at which nothing more comes."""
+"""Lines of a log at which the connection breaks, and at which nothing more comes; as the first one not even an answer."""
 
 
 @dataclass
@@ -312,6 +312,8 @@ class KubernetesServer:
         since = datetime.datetime.fromisoformat(query.get("sinceTime") or "1970-01-01T00:00:00Z")
         lines = self.objects.logs.setdefault(key[2], [f"{key[2]} listens on port 8080"])
         tail = int(query.get("tailLines") or len(lines))
+        while lines[:1] == [HANGS] and not self._stop.is_set():
+            await asyncio.sleep(0.02)
         answer = aiohttp.web.StreamResponse(headers={"Content-Type": "text/plain"})
         await answer.prepare(request._raw_request)
         place = max(0, len(lines) - tail)

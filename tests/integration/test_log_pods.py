@@ -244,6 +244,18 @@ def test_what_was_not_read_in_time_is_said_in_the_conclusion(service: Kubernetes
     assert "Last lines: 1. Not everything was read in 2" in shown["conclusion"] and "newest lines may be missing" in shown["conclusion"]
 
 
+@pytest.mark.parametrize("printed", [["well", HANGS], [HANGS]])
+def test_reading_ends_when_the_time_is_up_wherever_the_server_falls_silent(
+    service: KubernetesService, server: KubernetesServer, printed: list[str]
+) -> None:
+    write(server, names(server)[1], *printed)
+    began = time.monotonic()
+    result = scanned(service, timeout_s=2)
+    assert time.monotonic() - began < 8
+    assert (result["complete"], len(texts(result))) == (False, len(printed))
+    assert "was ended after 2 s" in result["notes"][0]
+
+
 def test_a_log_of_any_length_is_read_in_little_memory(service: KubernetesService, server: KubernetesServer) -> None:
     pod = names(server)[0]
     write(server, pod, *["x" * 200_000] * 500)

@@ -17,7 +17,7 @@ from contextlib import suppress
 
 from ..errors import BadInput, RunbookError, Unreachable
 from ..service.kubernetes.api import REQUEST_S, Api
-from ..service.kubernetes.client import connect, namespace_of
+from ..service.kubernetes.client import Client, connect, namespace_of
 from ..service.kubernetes.state import is_ready, part, selector_of
 from ..service.kubernetes.transport import NoConnection, Pieces
 from .model import Source
@@ -52,7 +52,7 @@ class Clusters:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._apis: t.Dict[t.Tuple[str, str], Api] = {}
+        self._clients: t.Dict[t.Tuple[str, str], Client] = {}
 
     def api(self, kube_config: str, kube_context: str) -> Api:
         """The API server that a kubeconfig and a context mean.
@@ -61,9 +61,9 @@ class Clusters:
             RunbookError: They mean none, or the Python package `kubernetes` is missing.
         """
         way = (kube_config, kube_context)
-        if way not in self._apis:
-            self._apis[way] = Api(connect(*way), json.loads, max(1.0, min(REQUEST_S, self._clock.left_s)))
-        return self._apis[way]
+        if way not in self._clients:
+            self._clients[way] = connect(*way)
+        return Api(self._clients[way], json.loads, max(0.1, min(REQUEST_S, self._clock.left_s)))
 
     def logs_of(self, source: Source) -> t.List[PodLog]:
         """The logs of all containers of all pods of a workload, those of pods that are ready first.
