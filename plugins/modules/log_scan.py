@@ -248,7 +248,7 @@ options:
     default: ""
   last_lines:
     description: Only so many of the last lines of each log (of each container, and of each file with its generations) are read, and counts are theirs;
-      V(0) for all. Not with O(until).
+      V(0) for all. Docker counts a line of more than 16 KiB as several. Not with O(until).
     type: int
     default: 0
   timeout_s:
