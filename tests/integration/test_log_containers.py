@@ -72,7 +72,8 @@ def test_logs_of_a_container_a_service_and_the_engines_own_file_say_the_same(doc
         # The engine keeps the last line, of 40 000 characters, in three pieces.
         last = scanned(source, last_lines=8)
         assert 2 < last["logs"][0]["lines"] <= 8
-        assert [one["text"] for one in last["answers"][0]["lines"]] == ["ERROR TimeoutError: connection refused"]
+        numbers = last["answers"][1]["numbers"]
+        assert (numbers["count"] < 8, numbers["maximum"]) == (True, 49.0)
     path = docker("inspect", "--format", "{{.LogPath}}", container)
     if not os.access(path, os.R_OK):
         pytest.skip(f"the engine's file {path} cannot be read here")
