@@ -19,7 +19,8 @@ description:
     are returned.
   - Secrets are masked in everything that is shown or returned.
 requirements:
-  - tail, docker or podman, kubectl, journalctl, for logs that they keep
+  - tail, docker or podman, journalctl, for logs that they keep
+  - the Python package C(kubernetes) for logs of pods; credentials as for M(sre.runbooks.service_kubernetes)
 extends_documentation_fragment:
   - sre.runbooks.attributes.reads
 options:

@@ -22,7 +22,8 @@ description:
     begins five minutes before O(since).
   - Secrets are masked in everything that is returned.
 requirements:
-  - docker or podman, kubectl, journalctl, for logs that they keep
+  - docker or podman, journalctl, for logs that they keep
+  - the Python package C(kubernetes) for logs of pods; credentials as for M(sre.runbooks.service_kubernetes)
   - the program zstd, or Python 3.14, or the library zstandard, for files packed by zstd
 extends_documentation_fragment:
   - sre.runbooks.attributes.reads
@@ -74,16 +75,23 @@ options:
         choices: [docker, podman]
         default: docker
       kubernetes_workload:
-        description: Workload, as C(kind/name) or with O(sources[].kind); a name alone is that of a pod. All its pods are read.
+        description: Workload, as C(kind/name) or with O(sources[].kind); a name alone is that of a pod. All its pods are read, and those that have
+          no log, such as one that waits for its image, are noted.
         type: str
         default: ""
       kind:
-        description: Kind of the workload, for example V(deployment).
+        description: Kind of the workload, V(deployment), V(statefulset), V(daemonset), V(replicaset), V(job), or another with its group, such as
+          V(rollout.argoproj.io).
         type: str
         default: ""
       namespace:
         description: Its namespace; that of the context when it is left out.
         type: str
+        default: ""
+      kube_config:
+        description: The kubeconfig. Without it and O(sources[].kube_context) the variables C(K8S_AUTH_*), C(KUBECONFIG), C(~/.kube/config), or the
+          account of the pod in which this runs, say who asks.
+        type: path
         default: ""
       kube_context:
         description: Context of the kubeconfig.
@@ -238,6 +246,11 @@ options:
     description: Only lines before this time, as O(since).
     type: str
     default: ""
+  last_lines:
+    description: Only so many of the last lines of each log (of each container, and of each file with its generations) are read, and counts are theirs;
+      V(0) for all. Docker counts a line of more than 16 KiB as several. Not with O(until).
+    type: int
+    default: 0
   timeout_s:
     description: Seconds after which reading ends. What was found out until then is returned, and RV(complete) is false.
     type: float

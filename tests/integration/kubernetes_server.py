@@ -24,7 +24,7 @@ import aiohttp.web
 import kmock
 import yaml
 
-from integration.kubernetes_answers import command_output, refusal, scale_of
+from integration.kubernetes_answers import command_output, log_of, refusal, scale_of
 from integration.kubernetes_objects import KINDS, Body, Key, Objects, TestFailedError, UnknownFieldError, fits_fields, fits_labels, patched
 
 
@@ -202,7 +202,8 @@ class KubernetesServer:
         if key not in self.objects:
             return refusal(404, f'{plural}{"." if request.resource.group else ""}{request.resource.group} "{request.name}" not found')
         if request.subresource == "log":
-            return self._log(request, key)
+            lines = self.objects.logs.setdefault(key[2], [f"{key[2]} listens on port 8080"])
+            return await log_of(request, self.objects[key], lines, lambda: key in self.objects and not self._stop.is_set())
         return self._one(request, key)
 
     async def _collection(self, request: t.Any, plural: str) -> aiohttp.web.StreamResponse:
@@ -298,8 +299,3 @@ class KubernetesServer:
             metadata = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": one["metadata"]}
             return aiohttp.web.json_response(metadata)
         return aiohttp.web.json_response(self.objects[key])
-
-    def _log(self, request: t.Any, key: Key) -> aiohttp.web.StreamResponse:
-        lines = self.objects.logs.get(key[2], [f"{key[2]} listens on port 8080"])
-        tail = int(request.params.get("tailLines") or len(lines))
-        return aiohttp.web.Response(text="".join(f"{line}\n" for line in lines[-tail:]))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Logs of real containers and Compose services, and of a workload as kubectl tells them."""
+"""Logs of real containers and Compose services, and of the journal."""
 
 from __future__ import annotations
 
@@ -68,43 +68,18 @@ def test_logs_of_a_container_a_service_and_the_engines_own_file_say_the_same(doc
     check(scanned({"compose_service": "app", "project_folder": str(project)}))
     check(scanned({"container": container}, since="1h"))
     assert scanned({"container": container}, until="1h")["logs"][0]["lines"] == 0
+    for source in ({"container": container}, {"compose_service": "app", "project_folder": str(project)}):
+        # The engine keeps the last line, of 40 000 characters, in three pieces.
+        last = scanned(source, last_lines=8)
+        assert 2 < last["logs"][0]["lines"] <= 8
+        numbers = last["answers"][1]["numbers"]
+        assert (numbers["count"] < 8, numbers["maximum"]) == (True, 49.0)
     path = docker("inspect", "--format", "{{.LogPath}}", container)
     if not os.access(path, os.R_OK):
         pytest.skip(f"the engine's file {path} cannot be read here")
     check(scanned({"path": [path]}))
     with pytest.raises(BadInput, match=r"(?i)no such container"):
         scanned({"container": "sre-runbooks-no-such"})
-
-
-KUBECTL = """#!/bin/sh
-echo "$@" >> "$0.calls"
-case "$*" in
-    *"get deployment api"*) echo '{"spec": {"selector": {"matchLabels": {"app": "api", "tier": "web"}}}}' ;;
-    *"get pods --selector app=api,tier=web"*)
-        echo '{"items": [{"metadata": {"name": "api-1"}, "spec": {"containers": [{"name": "api"}]}},
-                         {"metadata": {"name": "api-2"}, "spec": {"containers": [{"name": "api"}]}}]}' ;;
-    *"logs api-1"*) echo '2025-11-21T12:30:00.1Z {"level": "ERROR", "type": "TimeoutError", "duration_ms": 5}' ;;
-    *"logs api-2"*) echo '2025-11-21T12:30:00.05Z plain line, connection refused' ;;
-    *) echo "error: the server has no such thing" >&2; exit 1 ;;
-esac
-"""
-
-
-def test_every_pod_of_a_workload_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stand-in for kubectl: it records what it is asked, and answers as kubectl 1.32 does."""
-    program = tmp_path / "kubectl"
-    program.write_text(KUBECTL)
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    source = {"kubernetes_workload": "api", "kind": "deployment", "namespace": "rag7-prod", "kube_context": "prod"}
-    result = scanned(source, since="2025-11-21T12:00:00Z")
-    assert result["logs"][0]["levels"] == {"ERROR": 1, "NONE": 1}
-    assert result["answers"][0]["lines"][0]["at"] == "2025-11-21T12:30:00.050Z"
-    calls = (tmp_path / "kubectl.calls").read_text().splitlines()
-    assert all(call.startswith("--context prod --namespace rag7-prod ") for call in calls)
-    assert calls[-1].endswith("logs api-2 --container api --timestamps --since-time 2025-11-21T11:59:59Z")
-    told = scanned({**source, "kubernetes_workload": "gone"}, missing_ok=True)
-    assert "no such thing" in told["logs"][0]["problem"]
 
 
 @pytest.mark.skipif(shutil.which("journalctl") is None, reason="the program journalctl is not installed")

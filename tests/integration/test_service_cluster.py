@@ -145,7 +145,7 @@ def test_an_autoscaler_made_of_its_manifest_is_that_of_kubectl_apply(
     # kubectl finds what it compares with, so it warns of nothing and takes the file for a change of one number.
     apply = ["apply", "-n", NAMESPACE, "-f", str(manifest)]
     warned = subprocess.run(
-        [str(TOOLS / "kubectl"), "--kubeconfig", kubeconfigs[0], *apply], capture_output=True, text=True, check=False, timeout=60
+        [str(PROGRAMS / "kubectl"), "--kubeconfig", kubeconfigs[0], *apply], capture_output=True, text=True, check=False, timeout=60
     )
     assert (warned.returncode, "last-applied" in warned.stderr, warned.stdout.split()[-1]) == (0, False, "configured"), warned.stderr
     assert _kubectl(kubeconfigs[0], *apply).split()[-1] == "unchanged"

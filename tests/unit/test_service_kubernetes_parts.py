@@ -10,12 +10,15 @@ import json
 import threading
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
+from ansible_collections.sre.runbooks.plugins.module_utils.logs import pods
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes import client
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import NoConnection
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import Patience
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.transport import NoConnection
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.undo import back_to, is_back, is_overtaken
 
 
@@ -73,6 +76,48 @@ def test_credentials_of_the_environment_are_sent_to_no_cluster_that_is_named_oth
     configuration, _account = t.cast("t.Any", client.connect(str(tmp_path / "config")))
     assert (configuration.host, configuration.proxy) == ("https://b.example", None)
     assert [one["value"] for one in configuration.auth_settings().values()] == ["Bearer of-b"]
+
+
+def test_the_namespace_where_none_is_named_is_that_of_the_connection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("KUBECONFIG", "K8S_AUTH_KUBECONFIG", "K8S_AUTH_CONTEXT", "K8S_AUTH_HOST", "KUBERNETES_SERVICE_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    contexts = [{"name": "a", "context": {"cluster": "c", "user": "u"}}]
+    contexts.append({"name": "b", "context": {"cluster": "c", "user": "u", "namespace": "of-b"}})
+    kubeconfig = {
+        "clusters": [{"name": "c", "cluster": {}}],
+        "contexts": contexts,
+        "users": [{"name": "u", "user": {}}],
+        "current-context": "b",
+    }
+    file = tmp_path / "config"
+    file.write_text(json.dumps(kubeconfig))
+    assert [client.namespace_of(str(file), context) for context in ("", "a", "b", "no-such")] == ["of-b", "default", "of-b", "default"]
+    monkeypatch.setenv("K8S_AUTH_KUBECONFIG", str(file))
+    assert client.namespace_of() == "of-b"
+    for name in ("HOST", "API_KEY"):
+        monkeypatch.setenv(f"K8S_AUTH_{name}", "given")
+    assert client.namespace_of() == "default"
+    monkeypatch.delenv("K8S_AUTH_KUBECONFIG")
+    monkeypatch.delenv("K8S_AUTH_HOST")
+    (tmp_path / "namespace").write_text("of-the-pod")
+    monkeypatch.setattr(client, "_ACCOUNT_NAMESPACE", str(tmp_path / "namespace"))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert client.namespace_of() == "of-the-pod"
+
+
+def test_a_workload_of_another_group_is_found_by_the_names_that_its_group_gives_it() -> None:
+    resources = [{"name": "rollouts", "singularName": "rollout", "shortNames": ["ro"]}, {"name": "rollouts/status", "singularName": ""}]
+    answers: dict[str, t.Any] = {
+        "/apis/argoproj.io": {"preferredVersion": {"groupVersion": "argoproj.io/v1alpha1"}},
+        "/apis/argoproj.io/v1alpha1": {"resources": resources},
+    }
+    api = t.cast("t.Any", SimpleNamespace(get=answers.__getitem__))
+    for name in ("rollout", "rollouts", "ro"):
+        assert pods._folder_of(api, f"{name}.argoproj.io", "prod") == "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts"
+    for name in ("Deployment", "deployments.apps", "deploy.v1.apps"):
+        assert pods._folder_of(api, name, "prod") == "/apis/apps/v1/namespaces/prod/deployments"
+    with pytest.raises(BadInput, match=r"no kind of workload 'service\.argoproj\.io'"):
+        pods._folder_of(api, "service.argoproj.io", "prod")
 
 
 def test_an_api_server_that_never_answers_the_beginning_of_a_command_is_given_up() -> None:

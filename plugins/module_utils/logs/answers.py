@@ -225,6 +225,7 @@ class Totals:
         last: Time of the last one.
         notes: What a reader must know about what was read.
         problem: Why it could not be read, or not to its end; empty when it could.
+        lost: Why containers of pods have no log, such as one that waits for its image: one message each.
     """
 
     NUMBERS = ("lines", "bytes_read", "broken", "not_utf8", "cut", "untimed")
@@ -236,6 +237,7 @@ class Totals:
         self.last: t.Optional[float] = None
         self.notes: t.List[str] = []
         self.problem = ""
+        self.lost: t.List[str] = []
 
     def see(self, when: t.Optional[float]) -> None:
         """Take note of a line's time."""
@@ -258,7 +260,7 @@ class Totals:
         return {
             **{name: getattr(self, name) for name in self.NUMBERS},
             "levels": dict(self.levels), "first": self.first, "last": self.last, "notes": self.notes,
-            "problem": self.problem,
+            "problem": self.problem, "lost": self.lost,
         }  # fmt: skip
 
     def merge(self, other: t.Mapping[str, t.Any]) -> None:
@@ -269,6 +271,7 @@ class Totals:
         self.see(other["first"])
         self.see(other["last"])
         self.problem = self.problem or other["problem"]
+        self.lost += other["lost"]
         for text in other["notes"]:
             self.note(text)
 

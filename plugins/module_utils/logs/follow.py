@@ -4,8 +4,8 @@
 
 """Following logs while they are written, for a bounded time: the module `log_follow`.
 
-The programs that keep a log follow it themselves: `tail -F` (which goes on with the new file when a log is rotated), `docker logs`,
-`kubectl logs` and `journalctl` with `--follow`.
+The programs that keep a log follow it themselves: `tail -F` (which goes on with the new file when a log is rotated), `docker logs`
+and `journalctl` with `--follow`; of pods the API server is asked.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import typing as t
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from ..command import Command, Place, end
 from ..errors import BadInput, RunbookError
@@ -27,7 +28,6 @@ from ..progress import Progress
 from .model import Source
 from .options import source_of
 from .reading import Clock
-from .remote import kubectl_of, pods_of
 from .search import TooSlow, Watch
 from .shown import Shown
 
@@ -49,22 +49,55 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
 """Described in plugins/modules/log_follow.py."""
 
 
+class _Follower(t.Protocol):
+    """What follows a log.
+
+    Attributes:
+        stdout: Where what it says can be read.
+    """
+
+    @property
+    def stdout(self) -> t.Any:
+        """An open file."""
+
+    @property
+    def problem(self) -> str:
+        """Why the log could not be followed to its end, once there is nothing more to read; empty when it could."""
+
+    def end(self) -> None:
+        """No more is wanted."""
+
+
+class _Program:
+    """A program that follows a log."""
+
+    def __init__(self, command: Command) -> None:
+        # What tail itself has to say, such as that a log was rotated, is no line of the log; the engines' clients pass on both.
+        error = subprocess.DEVNULL if command.name == "tail" else subprocess.STDOUT
+        self._process = command.start(stdout=subprocess.PIPE, stderr=error)
+        self.stdout = self._process.stdout
+
+    @property
+    def problem(self) -> str:
+        try:
+            status = self._process.wait(_LAST_WORD_S)
+        except subprocess.TimeoutExpired:
+            return ""
+        return f"status {status}" if status else ""
+
+    def end(self) -> None:
+        end(self._process)
+
+
 @dataclass
 class _Stream:
-    """A program that follows a log, and what it has said of an unfinished line."""
+    """A log that is followed, and what has come of an unfinished line."""
 
     label: str
-    process: "subprocess.Popen[bytes]"
+    follower: _Follower
     rest: bytes = b""
     cut: bool = False
     over: bool = False
-
-    def status(self) -> int:
-        """Exit status of a program that has said its last word; 0 for one that goes on."""
-        try:
-            return self.process.wait(_LAST_WORD_S) if self.over else 0
-        except subprocess.TimeoutExpired:
-            return 0
 
 
 @dataclass
@@ -92,26 +125,24 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
     """
     given = {name: parameters.get(name, spec.get("default")) for name, spec in OPTIONS.items()}
     sources, pattern = _checked(given)
-    began, clock = time.monotonic(), Clock(float(given["follow_s"]))
+    began = time.monotonic()
     shown, progress, notes = Shown(given["secrets"] or ()), Progress("Following logs"), []
     gathered = _Gathered(deque(maxlen=given["keep"]))
     with ExitStack() as stack:
         streams: t.List[_Stream] = []
         for source in sources:
             try:
-                for label, command in commands_of(source, given["lines"])[: MOST_PROGRAMS - len(streams)]:
-                    # What tail itself has to say, such as that a log was rotated, is no line of the log; the engines' clients pass on both.
-                    error = subprocess.DEVNULL if command.name == "tail" else subprocess.STDOUT
-                    process = command.start(stdout=subprocess.PIPE, stderr=error)
-                    stack.callback(end, process)
-                    streams.append(_Stream(label, process))
+                for label, start in _starts(source, given["lines"], float(given["follow_s"]))[: MOST_PROGRAMS - len(streams)]:
+                    follower = start()
+                    stack.callback(follower.end)
+                    streams.append(_Stream(label, follower))
             except RunbookError as error:
                 notes.append(f"{source.name}: {error.message}")
-        watch = Watch()
+        watch, clock = Watch(), Clock(float(given["follow_s"]))
         with watch.on():
             ended_by = _follow(streams, given, clock, gathered, lambda text: _fits(watch, pattern, text, gathered), shown, progress)
-        failed = [(stream.label, stream.status()) for stream in streams]
-    notes += [f"{label} could not be followed to the end (status {status})" for label, status in failed if status]
+        failed = [(stream.label, stream.follower.problem) for stream in streams if stream.over]
+    notes += [f"{label} could not be followed to the end ({problem})" for label, problem in failed if problem]
     if gathered.problem:
         notes.append(gathered.problem)
     return {
@@ -146,7 +177,18 @@ def _checked(given: t.Mapping[str, t.Any]) -> t.Tuple[t.List[Source], "t.Optiona
     return sources, pattern
 
 
-def commands_of(source: Source, lines: int) -> t.List[t.Tuple[str, Command]]:
+def _starts(source: Source, lines: int, follow_s: float) -> t.List[t.Tuple[str, t.Callable[[], _Follower]]]:
+    """How each log is begun to be followed, with the name under which its lines are shown; raises as `_commands_of` does."""
+    if not source.kubernetes_workload:
+        return [(label, partial(_Program, command)) for label, command in _commands_of(source, lines)]
+    from .pods import Clusters, Follower, request_for  # its package takes half a second to load
+
+    clusters = Clusters(Clock(_FINDING_S))
+    wanted = ((log, request_for(source, log, follow="true", tailLines=str(lines))) for log in clusters.logs_of(source))
+    return [(f"{source.name} {log.pod}", partial(Follower, clusters, request, follow_s)) for log, request in wanted]
+
+
+def _commands_of(source: Source, lines: int) -> t.List[t.Tuple[str, Command]]:
     """The programs that follow a log, each with the name under which its lines are shown.
 
     Args:
@@ -173,13 +215,6 @@ def commands_of(source: Source, lines: int) -> t.List[t.Tuple[str, Command]]:
         chosen = [part for path in source.compose_files for part in ("--file", path)]
         argv = [source.engine, "compose", *chosen, "logs", "--follow", "--no-color", "--no-log-prefix", "--tail", last, "--"]
         return [(source.name, Command([*argv, source.compose_service], folder=source.project_folder))]
-    if source.kubernetes_workload:
-        found = []
-        for pod, containers in pods_of(source, Clock(_FINDING_S)):
-            for container in [source.pod_container] if source.pod_container else containers:
-                argv = [*kubectl_of(source), "logs", pod, "--container", container, "--follow", "--tail", last]
-                found.append((f"{source.name} {pod}", Command(argv)))
-        return found
     argv = ["journalctl", "--follow", "--lines", last, "--output", "short-iso", "--quiet", "--unit", source.systemd_unit]
     return [(source.name, Command([*argv, *(["--directory", source.journal_folder] if source.journal_folder else [])]))]
 
@@ -196,7 +231,7 @@ def _follow(
     """Read what comes, whichever log it comes from; returns why it ended."""
     with selectors.DefaultSelector() as selector:
         for stream in streams:
-            selector.register(t.cast("t.IO[bytes]", stream.process.stdout), selectors.EVENT_READ, stream)
+            selector.register(stream.follower.stdout, selectors.EVENT_READ, stream)
         while selector.get_map():
             if clock.left_s <= 0:
                 return "time"

@@ -30,7 +30,8 @@ class Source:
         engine: Client program of the container engine.
         kubernetes_workload: `kind/name`, or the name of a pod.
         namespace: Its namespace.
-        kube_context: Context of the kubeconfig.
+        kube_config: The kubeconfig; empty for the usual ways.
+        kube_context: Its context.
         pod_container: Container in the pods; empty for all.
         previous: Whether the output of the pods' previous containers is read, those that crashed.
         systemd_unit: Unit in the journal.
@@ -52,6 +53,7 @@ class Source:
     engine: str = "docker"
     kubernetes_workload: str = ""
     namespace: str = ""
+    kube_config: str = ""
     kube_context: str = ""
     pod_container: str = ""
     previous: bool = False
@@ -143,6 +145,7 @@ class Plan:
         questions: The questions.
         since: Lines before it do not count; seconds since 1970, None for no limit.
         until: Lines from it on do not count; None for no limit.
+        last_lines: How many of the last lines of each log are read; 0 for all.
         now: The time that the scan takes for the present.
         fast: Whether whole blocks may be read at once where that gives the same answers (False is for tests).
         numbers_kept: How many numbers are kept one by one, in all questions together, before they are put into classes.
@@ -153,6 +156,7 @@ class Plan:
     since: t.Optional[float] = None
     until: t.Optional[float] = None
     now: float = 0.0
+    last_lines: int = 0
     fast: bool = True
     numbers_kept: int = 4_500_000
 

@@ -32,6 +32,7 @@ SOURCE_SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "kubernetes_workload": {"type": "str", "default": ""},
     "kind": {"type": "str", "default": ""},
     "namespace": {"type": "str", "default": ""},
+    "kube_config": {"type": "path", "default": ""},
     "kube_context": {"type": "str", "default": ""},
     "pod_container": {"type": "str", "default": ""},
     "previous": {"type": "bool", "default": False},
@@ -71,6 +72,7 @@ OPTIONS: t.Dict[str, t.Dict[str, t.Any]] = {
     "used_by": {"type": "list", "elements": "str", "default": []},
     "since": {"type": "str", "default": ""},
     "until": {"type": "str", "default": ""},
+    "last_lines": {"type": "int", "default": 0},
     "timeout_s": {"type": "float", "default": 300.0},
     "missing_ok": {"type": "bool", "default": False},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
@@ -104,6 +106,9 @@ def plan_of(options: t.Mapping[str, t.Any], now: float) -> Plan:
         mistakes.append(f"there are more than {MOST_QUESTIONS} questions")
     if not 0 < float(options.get("timeout_s") or 300.0) <= _LONGEST_S:
         mistakes.append(f"timeout_s is not between 0 and {_LONGEST_S}")
+    last_lines = int(options.get("last_lines") or 0)
+    if last_lines < 0 or (last_lines and options.get("until")):
+        mistakes.append("last_lines is below 0, or there is until, too, for which all lines must be read")
     window: t.Dict[str, t.Optional[float]] = {}
     for name in ("since", "until"):
         try:
@@ -120,7 +125,7 @@ def plan_of(options: t.Mapping[str, t.Any], now: float) -> Plan:
             next_step="correct sources and questions; nothing was read",
             facts={"mistakes": mistakes[:30]},
         )
-    return Plan(sources, questions, since, until, now)
+    return Plan(sources, questions, since, until, now, last_lines)
 
 
 def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
@@ -157,7 +162,7 @@ def source_of(item: t.Mapping[str, t.Any], mistakes: t.List[str]) -> Source:
             name: given[name]
             for name in (
                 "generations", "compose_service", "project_folder", "container", "engine", "kubernetes_workload", "namespace",
-                "kube_context", "pod_container", "previous", "systemd_unit", "journal_folder", "format", "time_zone",
+                "kube_config", "kube_context", "pod_container", "previous", "systemd_unit", "journal_folder", "format", "time_zone",
             )
         },
     )  # fmt: skip

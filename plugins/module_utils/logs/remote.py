@@ -6,20 +6,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import typing as t
 
-from ..command import Command, run
-from ..errors import BadInput, Unreachable
+from ..errors import BadInput
 from .model import Plan, Source
 from .reading import Clock
 from .segments import Segment
 from .times import iso
 
 _JOURNAL_FIELDS = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID"
-_ASKING_S = 30.0
-_MOST_PODS = 200
 
 
 def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Clock) -> t.List[Segment]:
@@ -36,13 +32,13 @@ def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Cloc
         RunbookError: The log cannot be found.
     """
     if source.paths:
+        program = ["tail", "-n", str(plan.last_lines)] if plan.last_lines else ["cat"]
         return [
-            Segment(stream + number, place, source.format, path, argv=["cat", "--", path], place=_container(source), newest=plan.now)
+            Segment(stream + number, place, source.format, path, argv=[*program, "--", path], place=_container(source), newest=plan.now)
             for number, path in enumerate(source.paths)
         ]
     if source.container:
-        window = _window(plan, "--since", "--until")
-        argv = [source.engine, "logs", "--timestamps", *window, "--", source.container]
+        argv = [source.engine, "logs", "--timestamps", *_window(plan), "--", source.container]
         return [_of_engine(stream, place, source, f"container {source.container}", argv, plan, both=True)]
     if source.compose_service:
         return [_of_compose(stream, place, source, plan)]
@@ -55,14 +51,14 @@ def _container(source: Source) -> t.Dict[str, str]:
     return {"container": source.container, "engine": source.engine}
 
 
-def _window(plan: Plan, since: str, until: str) -> t.List[str]:
+def _window(plan: Plan) -> t.List[str]:
     """The window in the words of docker; a little wider, as its own times are those of writing."""
     found: t.List[str] = []
     if plan.since is not None:
-        found += [since, str(iso(int(plan.since) - 1.0))]
+        found += ["--since", str(iso(int(plan.since) - 1.0))]
     if plan.until is not None:
-        found += [until, str(iso(int(plan.until) + 2.0))]
-    return found
+        found += ["--until", str(iso(int(plan.until) + 2.0))]
+    return found + (["--tail", str(plan.last_lines)] if plan.last_lines else [])
 
 
 def _of_engine(
@@ -78,63 +74,23 @@ def _of_compose(stream: int, place: int, source: Source, plan: Plan) -> Segment:
         raise BadInput("The folder of the Compose project is not there", where=source.project_folder, next_step="correct project_folder")
     files = [part for path in source.compose_files for part in ("--file", path)]
     argv = [source.engine, "compose", *files, "logs", "--no-color", "--no-log-prefix", "--timestamps"]
-    argv += [*_window(plan, "--since", "--until"), "--", source.compose_service]
+    argv += [*_window(plan), "--", source.compose_service]
     return _of_engine(stream, place, source, f"service {source.compose_service}", argv, plan, folder=source.project_folder)
 
 
-def kubectl_of(source: Source) -> t.List[str]:
-    """The beginning of each call of kubectl."""
-    return [
-        "kubectl",
-        *(["--context", source.kube_context] if source.kube_context else []),
-        *(["--namespace", source.namespace] if source.namespace else []),
-    ]
-
-
 def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: Clock) -> t.List[Segment]:
-    """A stream for each container of each pod: kubectl itself would read one pod of a workload only, and ten lines of many."""
-    found: t.List[Segment] = []
-    for pod, containers in pods_of(source, clock):
-        for container in [source.pod_container] if source.pod_container else containers:
-            argv = [*kubectl_of(source), "logs", pod, "--container", container, "--timestamps"]
-            argv += ["--previous"] if source.previous else []
-            argv += ["--since-time", str(iso(int(plan.since) - 1.0))] if plan.since is not None else []
-            label = f"container {container} of pod {pod}"
-            found.append(_of_engine(stream + len(found), place, source, label, argv, plan))
-    return found
+    """A stream for each container of each pod."""
+    from .pods import Clusters, request_for  # its package takes half a second to load
 
-
-def pods_of(source: Source, clock: Clock) -> t.List[t.Tuple[str, t.List[str]]]:
-    """The pods of a workload, each with its containers."""
-    kind, _slash, name = source.kubernetes_workload.rpartition("/")
-    if not kind or kind.lower() in ("pod", "pods", "po"):
-        items = [_asked([*kubectl_of(source), "get", "pod", name, "--output", "json"], source, clock)]
-    else:
-        workload = _asked([*kubectl_of(source), "get", kind, name, "--output", "json"], source, clock)
-        labels = ((workload.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        if not labels:
-            raise BadInput("The workload does not say which pods are its own", where=source.kubernetes_workload, next_step="name a pod")
-        selector = ",".join(f"{label}={value}" for label, value in sorted(labels.items()))
-        listed = _asked([*kubectl_of(source), "get", "pods", "--selector", selector, "--output", "json"], source, clock)
-        items = list(listed.get("items") or [])
-    pods: t.List[t.Tuple[str, t.List[str]]] = []
-    for item in items[:_MOST_PODS]:
-        containers = [str(container.get("name")) for container in (item.get("spec") or {}).get("containers") or []]
-        pods.append((str((item.get("metadata") or {}).get("name")), containers))
-    if not pods:
-        raise Unreachable("The workload has no pods", where=source.kubernetes_workload, next_step="see why none is running")
-    return pods
-
-
-def _asked(argv: t.List[str], source: Source, clock: Clock) -> t.Dict[str, t.Any]:
-    done = run(Command(argv, timeout_s=max(0.1, min(_ASKING_S, clock.left_s))))
-    try:
-        document = json.loads(done.stdout)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise Unreachable("kubectl answered with something that is no JSON object", where=source.kubernetes_workload)
-    return document
+    since = str(iso(int(plan.since) - 1.0)) if plan.since is not None else None
+    last = str(plan.last_lines) if plan.last_lines else None
+    return [
+        Segment(
+            stream + number, place, source.format, f"container {log.container} of pod {log.pod}", stamped=True, newest=plan.now,
+            pod=request_for(source, log, timestamps="true", sinceTime=since, tailLines=last),
+        )
+        for number, log in enumerate(Clusters(clock).logs_of(source))
+    ]  # fmt: skip
 
 
 def _of_journal(stream: int, place: int, source: Source, plan: Plan) -> Segment:
@@ -143,4 +99,5 @@ def _of_journal(stream: int, place: int, source: Source, plan: Plan) -> Segment:
     argv += ["--unit", source.systemd_unit]
     argv += ["--since", f"@{int(plan.since)}"] if plan.since is not None else []
     argv += ["--until", f"@{int(plan.until) + 1}"] if plan.until is not None else []
+    argv += ["--lines", str(plan.last_lines)] if plan.last_lines else []
     return Segment(stream, place, "journal", f"journal of {source.systemd_unit}", argv=argv, newest=plan.now)

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from ..errors import BadInput, RunbookError
 from .answers import Answer, Totals
 from .files import OpenFile, close_all, opened
+from .last_lines import last_of, unpacked
 from .model import Plan, Source
-from .reading import Clock, gzipped, zstandard
+from .reading import Clock
 from .remote import segments_of
 from .search import Watch
 from .segments import Segment, Work
@@ -69,13 +70,13 @@ def scan(plan: Plan, timeout_s: float, *, missing_ok: bool = False, processes: t
         outside = count > 1 or (processes is None and not Watch.works_here())
         if not outside:
             work.do(segments, clock)
-            _check(work, missing_ok)
+            _check(work, segments, missing_ok)
             yield Outcome(plan.sources, work.answers, work.totals, work.complete, 1)
             return
         parts = _divided(plan, segments, count)
         with Workers(plan, parts, clock) as workers:
             complete = workers.merge_into(work)
-            _check(work, missing_ok)
+            _check(work, segments, missing_ok)
             yield Outcome(plan.sources, work.answers, work.totals, complete, len(parts))
     finally:
         close_all(held)
@@ -85,8 +86,11 @@ run = contextmanager(scan)
 """`with run(plan, timeout_s) as outcome:`"""
 
 
-def _check(work: Work, missing_ok: bool) -> None:
-    for totals, source in zip(work.totals, work.plan.sources):
+def _check(work: Work, segments: t.Sequence[Segment], missing_ok: bool) -> None:
+    for place, (totals, source) in enumerate(zip(work.totals, work.plan.sources)):
+        # A pod that has no log yet, or none any more, is noted: the log of a workload is what its pods have.
+        if totals.lost and len(totals.lost) == sum(segment.source == place for segment in segments):
+            totals.problem = totals.problem or totals.lost[0]
         if totals.problem and not missing_ok:
             raise BadInput("A log could not be read", where=source.name, why=totals.problem, next_step="see service_logs in the profile")
 
@@ -123,11 +127,10 @@ def _of_files(plan: Plan, source: Source, place: int, stream: int, files: t.Sequ
             beginning = _beginning(file)
             kind = format_of(beginning) if beginning.strip(b"\0\r\n ") else kind
     segments = []
-    for file in files:
-        begin = 0
+    for file, begin in last_of(files, plan.last_lines) if plan.last_lines else ((file, 0) for file in files):
         if plan.since is not None and not file.packed and kind in ("json", "plain"):
             reader = reader_for(replace(source, format=kind), Watch(), newest=file.written)
-            begin = start_for(file.descriptor, file.size, plan.since, reader)
+            begin = max(begin, start_for(file.descriptor, file.size, plan.since, reader))
         segments.append(
             Segment(
                 stream, place, kind, file.path, path=file.held_path, name=file.path, begin=begin, end=file.size, packed=file.packed,
@@ -139,19 +142,11 @@ def _of_files(plan: Plan, source: Source, place: int, stream: int, files: t.Sequ
 
 def _beginning(file: OpenFile) -> bytes:
     """The first lines of a file, unpacked."""
-    if not file.packed:
-        return os.pread(file.descriptor, _SEEN, 0)
-    if file.packed == "gzip":
-        return next(gzipped(file.descriptor, file.path, lambda _text: None), b"")[:_SEEN]
-    portions = zstandard(file.descriptor, file.path, Clock(10.0), lambda _text: None)
-    try:
-        return next(portions, b"")[:_SEEN]
-    finally:
-        t.cast("t.Generator[bytes, None, None]", portions).close()
+    return os.pread(file.descriptor, _SEEN, 0) if not file.packed else next(unpacked(file), b"")[:_SEEN]
 
 
 def _processes(segments: t.Sequence[Segment]) -> int:
-    weight = sum(segment.weight for segment in segments if not segment.argv)
+    weight = sum(segment.weight for segment in segments if segment.is_file)
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:
@@ -177,7 +172,12 @@ def _divided(plan: Plan, segments: t.Sequence[Segment], count: int) -> t.List[t.
                 parts[-1].append(first)
                 done += first.weight
             parts.append([])
-            if rest is not None and first is None and rest.weight and (rest.packed or rest.argv or rest.format not in ("json", "plain")):
+            if (
+                rest is not None
+                and first is None
+                and rest.weight
+                and (rest.packed or not rest.is_file or rest.format not in ("json", "plain"))
+            ):
                 # It cannot be divided: it goes to the next part whole.
                 parts[-1].append(rest)
                 done += rest.weight
@@ -185,9 +185,13 @@ def _divided(plan: Plan, segments: t.Sequence[Segment], count: int) -> t.List[t.
     return [part for part in parts if part] or [[]]
 
 
+def _is_divisible(segment: Segment) -> bool:
+    return segment.is_file and not segment.packed and segment.format in ("json", "plain")
+
+
 def _cut(plan: Plan, segment: Segment, length: int) -> t.Tuple[t.Optional[Segment], t.Optional[Segment]]:
     """A segment in two parts, the first of about `length` bytes; None for a part of nothing."""
-    if segment.packed or segment.argv or segment.format not in ("json", "plain"):
+    if not _is_divisible(segment):
         return None, segment
     place = segment.begin + max(0, length)
     if place <= segment.begin:

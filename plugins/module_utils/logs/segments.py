@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from ..command import Command, Place
-from ..errors import RunbookError
+from ..errors import BadInput, RunbookError
 from .answers import Answer, Totals, answers_of
 from .files import copy_of
 from .model import Plan
 from .reading import Clock, Late, gzipped, lines_of, output, plain, zstandard
 from .search import Watch
 from .stream import Stream
+
+if t.TYPE_CHECKING:
+    from .pods import Clusters
 
 
 @dataclass
@@ -37,7 +40,8 @@ class Segment:
         packed: `gzip`, `zstd` or empty.
         beginning: The file's first bytes, as text of Latin-1.
         newest: Time about which it was written last.
-        argv: The program and its arguments; empty for a file.
+        argv: The program and its arguments; empty for what no program is asked for.
+        pod: The log of a container of a pod, as `pods.request_for` describes it; empty for all else.
         place: Where the program runs, as arguments of `Place`.
         both: Whether its standard error belongs to the log.
         stamped: Whether each line begins with a time of the container engine's.
@@ -56,6 +60,7 @@ class Segment:
     beginning: str = ""
     newest: t.Optional[float] = None
     argv: t.List[str] = field(default_factory=list)
+    pod: t.Dict[str, t.Any] = field(default_factory=dict)
     place: t.Dict[str, str] = field(default_factory=dict)
     folder: str = ""
     both: bool = False
@@ -63,9 +68,14 @@ class Segment:
     whole: bool = True
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is part of a file of this host."""
+        return not (self.argv or self.pod)
+
+    @property
     def weight(self) -> int:
         """How much work it is, roughly in bytes; a packed log is about ten times as long, that of a program is not known."""
-        if self.argv:
+        if not self.is_file:
             return 32 << 20
         return (self.end - self.begin) * (8 if self.packed else 1)
 
@@ -89,6 +99,7 @@ class Work:
         self.answers: t.List[Answer] = answers_of(plan, self.watch)
         self.totals = [Totals() for _source in plan.sources]
         self.complete = True
+        self._clusters: t.Optional[Clusters] = None
 
     def do(self, segments: t.Sequence[Segment], clock: Clock) -> None:
         """Read all segments, in order."""
@@ -123,28 +134,38 @@ class Work:
 
     def _read(self, segment: Segment, stream: Stream, clock: Clock) -> None:
         totals = self.totals[segment.source]
-        with _portions(segment, clock, totals.note) as portions:
+        with self._portions(segment, clock, totals.note) as portions:
             try:
                 last = stream.take_last if segment.whole else lambda line: stream.take(b"\n" + line + b"\n")
                 lines_of(portions, stream.take, stream.take_cut, last, clock)
             except RunbookError as error:
-                totals.note(f"{segment.label} could not be read: {error.message}")
-                totals.problem = totals.problem or error.message
+                if segment.pod and isinstance(error, BadInput):
+                    totals.lost.append(f"{segment.label} has no log: {error.why or error.message}")
+                    totals.note(totals.lost[-1])
+                else:
+                    totals.note(f"{segment.label} could not be read: {error.message}")
+                    totals.problem = totals.problem or error.message
 
+    @contextmanager
+    def _portions(self, segment: Segment, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[t.Iterable[bytes]]:
+        if segment.pod:
+            if self._clusters is None:
+                from .pods import Clusters  # its package takes half a second to load
 
-@contextmanager
-def _portions(segment: Segment, clock: Clock, note: t.Callable[[str], None]) -> t.Iterator[t.Iterable[bytes]]:
-    if segment.argv:
-        yield output(Command(segment.argv, place=Place(**segment.place), folder=segment.folder), clock, both=segment.both)
-        return
-    descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if segment.packed == "gzip":
-            yield gzipped(descriptor, segment.name, note)
-        elif segment.packed == "zstd":
-            yield zstandard(descriptor, segment.name, clock, note)
-        else:
-            beginning = segment.beginning.encode("latin-1")
-            yield plain(descriptor, segment.begin, segment.end, beginning, lambda: copy_of(segment.name, beginning, segment.end), note)
-    finally:
-        os.close(descriptor)
+                self._clusters = Clusters(clock)
+            yield self._clusters.portions(segment.pod)
+            return
+        if segment.argv:
+            yield output(Command(segment.argv, place=Place(**segment.place), folder=segment.folder), clock, both=segment.both)
+            return
+        descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if segment.packed == "gzip":
+                yield gzipped(descriptor, segment.name, note)
+            elif segment.packed == "zstd":
+                yield zstandard(descriptor, segment.name, clock, note)
+            else:
+                beginning = segment.beginning.encode("latin-1")
+                yield plain(descriptor, segment.begin, segment.end, beginning, lambda: copy_of(segment.name, beginning, segment.end), note)
+        finally:
+            os.close(descriptor)

@@ -62,7 +62,9 @@ class Workers:
                 process = command.start(stdin=-1)
                 self._processes.append(process)
                 work = {
-                    "plan": plan_as_dict(self._plan), "segments": [segment.as_dict() for segment in part], "timeout_s": self._clock.left_s
+                    "plan": plan_as_dict(self._plan), "segments": [segment.as_dict() for segment in part], "timeout_s": self._clock.left_s,
+                    # The client of Kubernetes is no part of this library, nor of Python.
+                    "path": sys.path if any(segment.pod for segment in part) else [],
                 }  # fmt: skip
                 self._send(process, work)
         except BaseException:
@@ -168,6 +170,7 @@ def _tuple(value: t.Any) -> t.Any:
 def serve(stdin: t.IO[bytes], stdout: t.IO[bytes]) -> None:
     """Do the work that comes in, and answer; the process's only task."""
     told = json.loads(stdin.readline())
+    sys.path.extend(folder for folder in told["path"] if folder not in sys.path)
     work = Work(plan_from_dict(told["plan"]))
     clock = Clock(told["timeout_s"])
     try:

@@ -11,9 +11,10 @@ import time
 import typing as t
 
 from ...errors import BadInput, DeadlineExceeded, RunbookError, Unreachable
+from .transport import NoConnection, Pieces, Query, Refused, Transport
 
-Query = t.Sequence[t.Tuple[str, str]]
 Document = t.Dict[str, t.Any]
+_Answer = t.TypeVar("_Answer")
 STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -33,45 +34,6 @@ class NotThere(BadInput):
 
 class NotAllowed(Unreachable):
     """The account may not do it (403)."""
-
-
-class Refused(Exception):
-    """The API server answered with an error.
-
-    Attributes:
-        status: The HTTP status.
-        said: Its message.
-        retry_after_s: After how many seconds it wants to be asked again; None when it does not say.
-    """
-
-    def __init__(self, status: int, said: str, retry_after_s: t.Optional[float] = None) -> None:
-        self.status, self.said, self.retry_after_s = status, said, retry_after_s
-        super().__init__(f"{status}: {said}")
-
-
-class NoConnection(Exception):
-    """No answer came."""
-
-
-class Transport(t.Protocol):
-    """What carries requests to the API server; `client` has the real one."""
-
-    server: str
-    account: str
-
-    def call(self, method: str, path: str, query: Query, body: t.Any, content_type: str, accept: str, timeout_s: float) -> bytes:
-        """The body of the answer.
-
-        Raises:
-            Refused: The answer is an error.
-            NoConnection: There is none.
-        """
-
-    def lines(self, path: str, query: Query, timeout_s: float) -> t.Iterator[bytes]:
-        """The lines of an answer that goes on, as they come; raises as `call` does."""
-
-    def command(self, namespace: str, pod: str, container: str, argv: t.Sequence[str]) -> t.Iterator[t.Tuple[int, bytes]]:
-        """What a command in a pod says, by channels, and nothing on channel 0 now and then; raises as `call` does."""
 
 
 class WatchEnded(Exception):
@@ -132,6 +94,10 @@ class Api:
     def text(self, path: str, query: Query = ()) -> str:
         """The text at `path`, such as a log; raises as `get` does."""
         return self._asked("GET", path, query, None, "", "*/*").decode("utf-8", "replace")
+
+    def body(self, path: str, query: Query, timeout_s: float) -> Pieces:
+        """The body at `path`, such as a log that is long or goes on; each piece comes within `timeout_s`; raises as `get` does."""
+        return self._tried(lambda _left_s: self._transport.body(path, query, "*/*", timeout_s), "GET", path)
 
     def patch(self, path: str, body: t.Any, content_type: str, query: Query = ()) -> Document:
         """Change the object at `path` and return it as it is then; raises as `get` does."""
@@ -202,9 +168,25 @@ class Api:
         final: t.Sequence[int] = (),
         correct: str = CORRECT,
     ) -> bytes:
+        """The answer to a request, as `_tried` gets it."""
+
+        def ask(left_s: float) -> bytes:
+            return self._transport.call(method, path, query, body, content_type, accept, left_s)
+
+        return self._tried(ask, method, path, b"", final, correct)
+
+    def _tried(
+        self,
+        ask: t.Callable[[float], _Answer],
+        method: str,
+        path: str,
+        gone: t.Any = None,
+        final: t.Sequence[int] = (),
+        correct: str = CORRECT,
+    ) -> _Answer:
         """The answer, asked for again where that can help: after a conflict, when throttled, when the server or the connection fails.
 
-        A refusal in `final` is raised as it is; after a try whose answer was lost it is what that try has left, and no failure.
+        A refusal in `final` is raised as it is; after a try whose answer was lost it is what that try has left, `gone`, and no failure.
         """
         until, pause_s = self.clock() + self._request_s, _FIRST_PAUSE_S
         lost = False
@@ -212,7 +194,7 @@ class Api:
             left = until - self.clock()
             self.requests += 1
             try:
-                answer = self._transport.call(method, path, query, body, content_type, accept, max(1.0, left))
+                answer = ask(max(1.0, left))
                 self.changes += method != "GET"
                 return answer
             except Refused as refused:
@@ -220,13 +202,13 @@ class Api:
                     if not lost:
                         raise
                     self.changes += 1
-                    return b""
+                    return t.cast("_Answer", gone)
                 failed: t.Union[Refused, NoConnection] = refused
                 again = refused.status in _TRY_AGAIN
                 wait_s = refused.retry_after_s
                 unknown = refused.status >= 500
-            except NoConnection as gone:
-                failed, again, wait_s, unknown = gone, True, None, True
+            except NoConnection as broken:
+                failed, again, wait_s, unknown = broken, True, None, True
             lost = lost or (unknown and method != "GET")
             wait_s = random.uniform(pause_s / 2, pause_s) if wait_s is None else wait_s
             if not again or self.clock() + wait_s >= until:

@@ -17,9 +17,10 @@ import os
 import re
 import threading
 import typing as t
+from contextlib import suppress
 
 from ...errors import BadInput, ToolMissing
-from .api import NoConnection, Query, Refused
+from .transport import NoConnection, Query, Refused
 
 try:
     import kubernetes.client
@@ -36,11 +37,13 @@ _CREDENTIALS = (("K8S_AUTH_API_KEY",), ("K8S_AUTH_USERNAME", "K8S_AUTH_PASSWORD"
 _SETTINGS = ("username", "password", "cert_file", "key_file", "ssl_ca_cert", "proxy", "no_proxy")
 _FALSE = ("0", "false", "no", "off")
 _CONNECT_S = 10.0
+_PIECE = 1 << 16
+_ACCOUNT_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _HANDSHAKE = re.compile(r"Handshake status (\d{3}) ([^-]*)")
 
 
 class Client:
-    """A connection to an API server, as `api.Transport` wants it.
+    """A connection to an API server, as `transport.Transport` wants it.
 
     Attributes:
         server: Its address.
@@ -64,15 +67,15 @@ class Client:
 
     def lines(self, path: str, query: Query, timeout_s: float) -> t.Iterator[bytes]:
         """The lines of an answer that goes on, as they come; raises as `call` does."""
+        rest = b""
+        for piece in self.body(path, query, "application/json", timeout_s):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+
+    def body(self, path: str, query: Query, accept: str, timeout_s: float) -> Body:
+        """An answer that goes on; raises as `call` does."""
         try:
-            answer = self._request("GET", path, query, None, "", "application/json", timeout_s)
-            try:
-                rest = b""
-                for piece in answer.stream(amt=None, decode_content=False):
-                    *lines, rest = (rest + piece).split(b"\n")
-                    yield from lines
-            finally:
-                answer.close()
+            return Body(self._request("GET", path, query, None, "", accept, timeout_s))
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise NoConnection(_cause(error)) from None
 
@@ -123,6 +126,27 @@ class Client:
             )
         except kubernetes.client.ApiException as error:
             raise refusal(int(error.status or 0), error.reason, error.body, error.headers or {}) from None
+
+
+class Body:
+    """An answer that goes on, as `transport.Pieces` wants it: no more than one piece of it is held."""
+
+    def __init__(self, answer: t.Any) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> t.Iterator[bytes]:
+        try:
+            # Of an answer in chunks a chunk, or the beginning of a large one, is given on as soon as it has come.
+            yield from self._answer.stream(_PIECE, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoConnection(_cause(error)) from None
+        finally:
+            self._answer.close()
+
+    def end(self) -> None:
+        """Let a thread that waits for the next piece go on; before urllib3 2.3 it waits until its time is up."""
+        with suppress(AttributeError, ValueError, RuntimeError, OSError):
+            self._answer.shutdown()
 
 
 def _within(seconds: float, work: t.Callable[[], t.Any]) -> t.Any:
@@ -177,23 +201,55 @@ def connect(kube_config: str = "", context: str = "") -> Client:
         )
     configuration = kubernetes.client.Configuration()
     account = f"context {context!r}" if context else "the current context"
-    ways = [names for names in _CREDENTIALS if all(os.environ.get(name) for name in ("K8S_AUTH_HOST", *names))]
-    if not kube_config and not context and ways:
-        account = f"the account of {ways[0][0]}"
+    way = _way(kube_config, context)
+    if way:
+        account = f"the account of {way}"
         configuration.host = os.environ["K8S_AUTH_HOST"].rstrip("/")
     else:
-        file = kube_config or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or ""
-        context = context or os.environ.get("K8S_AUTH_CONTEXT") or ""
+        file, named = _named(kube_config, context)
         account += f" of {file}" if file else ""
-        _load(configuration, file, context)
+        _load(configuration, file, named)
     if not kube_config and not context:
         _adjust(configuration)
     return Client(configuration, account)
 
 
+def namespace_of(kube_config: str = "", context: str = "") -> str:
+    """The namespace of the connection that `connect` makes of the same, where none is named: that of the context, or of the account."""
+    file, named = _named(kube_config, context)
+    if _way(kube_config, context):
+        return "default"
+    if _is_inside(file, named):
+        with suppress(OSError), open(_ACCOUNT_NAMESPACE, encoding="utf-8") as stream:
+            return stream.read().strip() or "default"
+        return "default"
+    try:
+        contexts, current = kubernetes.config.list_kube_config_contexts(file or None)
+    except (kubernetes.config.ConfigException, OSError, ValueError, TypeError, AttributeError):
+        return "default"
+    chosen = next((one for one in contexts if one["name"] == named), {}) if named else current
+    return str(((chosen or {}).get("context") or {}).get("namespace") or "default")
+
+
+def _way(kube_config: str, context: str) -> str:
+    """The variable whose credentials are used for K8S_AUTH_HOST; empty where a kubeconfig or the pod's account says more."""
+    ways = [names for names in _CREDENTIALS if all(os.environ.get(name) for name in ("K8S_AUTH_HOST", *names))]
+    return ways[0][0] if ways and not kube_config and not context else ""
+
+
+def _named(kube_config: str, context: str) -> t.Tuple[str, str]:
+    file = kube_config or os.environ.get("K8S_AUTH_KUBECONFIG") or os.environ.get("KUBECONFIG") or ""
+    return file, context or os.environ.get("K8S_AUTH_CONTEXT") or ""
+
+
+def _is_inside(file: str, context: str) -> bool:
+    """Whether the account of the pod in which this runs is used."""
+    return not file and not context and bool(os.environ.get("KUBERNETES_SERVICE_HOST"))
+
+
 def _load(configuration: t.Any, file: str, context: str) -> None:
     try:
-        if not file and not context and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        if _is_inside(file, context):
             kubernetes.config.load_incluster_config(client_configuration=configuration)
             return
         kubernetes.config.load_kube_config(file or None, context or None, configuration, persist_config=False)
