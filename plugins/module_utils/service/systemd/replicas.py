@@ -16,6 +16,8 @@ from ..asked import replicas_asked
 from ..deadline import Deadline
 from ..journal import Journal
 from ..proxies import proxy_from
+from ..reading import OPTIONS as READING_OPTIONS
+from ..reading import reading_of
 from ..ready import require_sense, until_ready
 from ..state import RUNNING, Replica, State
 from .check import reload_and_check
@@ -28,6 +30,7 @@ from .state import VERB_OPTIONS, Target, Unit, as_verb, show, state_of, target_o
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **VERB_OPTIONS,
+    **READING_OPTIONS,
     "operation": {"type": "str", "choices": ["start", "stop", "restart", "apply", "scale", "wait"], "required": True},
     "way": {"type": "str", "default": "rolling"},
     "replica": {"type": "str", "default": ""},
@@ -199,7 +202,7 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
     left = tuple(unit.name for unit in work.proxy.releasable(units))
     moves = [Move(RELEASE, left)] if left else []
     if operation == "apply":
-        return moves + apply_plan(target, units)
+        return moves + apply_plan(target, units, reading_of(parameters))
     if operation == "restart":
         return moves + restart_plan(target, units, parameters["way"], parameters["replica"])
     count = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
