@@ -326,6 +326,6 @@ def test_what_keeps_a_service_from_starting_is_mended_while_nothing_of_it_is_the
         file.write_text(text + broken)
         done = runs.run("config_update", **change)
         assert done.status == 0, done.output
-        assert "is in its place. The service does not run: start it with service_start" in done.output
+        assert "is in its place. The service does not run: start it with service_start" in " ".join(done.output.split())
         assert ("REPAIRED=yes" in file.read_text(), project.replicas()) == (True, [])
         nothing_is_left(runs, project)
