@@ -231,10 +231,11 @@ def require_space(folder: str, needed_bytes: int) -> None:
         )
 
 
-def keep_reserve(folder: str) -> None:
-    """Raise NoSpace when no more than the reserve is left on the disk of `folder`; to be called often while something is written."""
+def keep_reserve(folder: str, more_bytes: int = 0) -> None:
+    """Raise NoSpace when no more than the reserve is left on the disk of `folder`, or would be after so many bytes more; to be called
+    often while something is written."""
     free = free_bytes(folder)
-    if free < RESERVE_BYTES:
+    if free - more_bytes < RESERVE_BYTES:
         raise NoSpace(
             "The disk is almost full, the work was stopped before it was",
             where=folder,

@@ -6,12 +6,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import typing as t
 
-_LISTENING = "0A"
-"""State TCP_LISTEN of the kernel's table (linux include/net/tcp_states.h)."""
+from . import socket_table
 
 
 def is_free(port: int, address: str = "127.0.0.1") -> bool:
@@ -26,21 +23,12 @@ def is_free(port: int, address: str = "127.0.0.1") -> bool:
 
 
 def listener(port: int) -> int:
-    """Number of the process that listens on a port; 0 when there is none, or none that this account may see.
-
-    Source: proc(5), /proc/net/tcp: local address, state and inode in columns 2, 4 and 10; /proc/pid/fd shows inodes as links.
-    """
-    sockets = _sockets(port)
-    if not sockets:
+    """Number of the process that listens on a port; 0 when there is none, or none that this account may see."""
+    try:
+        sockets = [one.inode for one in socket_table.listening() if one.port == port]
+    except OSError:
         return 0
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            names = os.listdir(f"/proc/{pid}/fd")
-        except OSError:
-            continue
-        if any(_target(pid, name) in sockets for name in names):
-            return int(pid)
-    return 0
+    return next(iter(socket_table.holders(sockets).values()), 0)
 
 
 def owner(port: int) -> str:
@@ -49,24 +37,5 @@ def owner(port: int) -> str:
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as stream:
             return f"{stream.read().strip()} (process {pid})"
-    except OSError:
-        return ""
-
-
-def _sockets(port: int) -> t.Set[str]:
-    found: t.Set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table, encoding="ascii") as stream:
-                rows = [line.split() for line in stream.readlines()[1:]]
-        except OSError:
-            continue
-        found.update(f"socket:[{row[9]}]" for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port)
-    return found
-
-
-def _target(pid: str, name: str) -> str:
-    try:
-        return os.readlink(f"/proc/{pid}/fd/{name}")
     except OSError:
         return ""

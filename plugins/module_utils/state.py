@@ -93,12 +93,12 @@ def utc_text(moment: datetime) -> str:
 
 
 def utc_time(text: str) -> datetime:
-    """The moment that `utc_text` wrote.
+    """The moment that `utc_text` wrote, or that somebody wrote in the same form without a fraction of the second.
 
     Raises:
         ValueError: It is not such a text.
     """
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ" if "." in text else "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
 
 
 def spoken(moment: datetime) -> str:

@@ -50,16 +50,6 @@ options:
     description: How many of the last bytes of each stream are returned.
     type: int
     default: 65536
-  statuses:
-    description: Exit statuses that are no failure.
-    type: list
-    elements: int
-    default: [0]
-  engine:
-    description: Client program of the container engine.
-    type: str
-    choices: [docker, podman]
-    default: docker
 """
 
 EXAMPLES = r"""

@@ -17,7 +17,9 @@ description:
   - Memory and memory with swap always go together, since the engine refuses memory above the limit of memory with swap
     (U(https://github.com/moby/moby/issues/25460)). Where O(memory) would be above that limit and O(memory_swap) is not given, nothing is tried.
   - A limit below the memory that is used now is refused, because the kernel would end processes.
-  - Such limits last until a container is made anew. RV(compose_lines) are the lines that keep them.
+  - V(none) takes a limit away. The engine cannot take away one of processors that was set by their number; such a container gets as many
+    as the host has, which counts as no limit.
+  - All this lasts until a container is made anew. RV(compose_lines) are the lines that keep it.
 requirements:
   - docker
 extends_documentation_fragment:
@@ -37,16 +39,18 @@ options:
     elements: str
     default: []
   memory:
-    description: Most memory of each container, such as V(512m) or V(2g), at least V(6m). V(-1) for no limit.
+    description:
+      - Most memory of each container, such as V(512m) or V(2g), at least V(6m). V(none), or V(-1) as Docker writes it, for no limit.
+      - Without a limit of memory there is none of memory with swap either, unless O(memory_swap) names one.
     type: str
     default: ""
   memory_swap:
-    description: Most memory and swap together. The same as O(memory) gives no swap. V(-1) for no limit.
+    description: Most memory and swap together. The same as O(memory) gives no swap. V(none), or V(-1), for no limit.
     type: str
     default: ""
   cpus:
-    description: Most processors of each container.
-    type: float
+    description: Most processors of each container, such as V(1.5), or V(none) for no limit.
+    type: raw
 seealso:
   - module: sre.runbooks.service_info
 """
@@ -66,6 +70,13 @@ EXAMPLES = r"""
     memory: 2g
     memory_swap: 2g
     cpus: 1.0
+
+- name: Take the limits of a Compose service away
+  sre.runbooks.container_limits:
+    project_folder: /opt/paralegal
+    service: app
+    memory: none
+    cpus: none
 """
 
 RETURN = r"""
@@ -83,7 +94,7 @@ steps:
   type: list
   elements: str
 compose_lines:
-  description: Lines of a Compose file that keep these limits when the containers are made anew.
+  description: Lines of a Compose file that keep these limits when the containers are made anew; none where nothing is limited.
   returned: success
   type: list
   elements: str

@@ -37,8 +37,8 @@ options:
       - Each with C(name), C(path) (a folder), C(pattern) (of names; C(**/) in front of it means all folders below, too), and at least one
         of C(compress_after_days), C(compress_above_bytes), C(delete_after_days). A file is compressed when one of the first two is
         exceeded.
-      - Rules without these say where the service writes to (C(write_to), with C(%Y%m%d), and C(follow_to)), and protect those files. Nothing
-        here writes them; where C(source) asks for that, a note says so.
+      - Rules without these say where the service writes to (C(write_to), with C(%Y%m%d), and C(follow_to)), and protect those files.
+        M(sre.runbooks.container_log_export) writes them where there is a C(source).
       - The age of a file is the time since it was last written to.
     type: list
     elements: dict
@@ -48,6 +48,7 @@ options:
     type: float
     default: 60
 seealso:
+  - module: sre.runbooks.container_log_export
   - module: sre.runbooks.logrotate_config
 """
 

@@ -85,6 +85,12 @@ why_not:
   description: Why none was tried; empty where one was.
   returned: success
   type: str
+renewable:
+  description:
+    - Whether M(sre.runbooks.service_rolling_restart) can make the replicas anew, which keeps each until its successor is well; null with
+      O(only_when_outdated).
+  returned: success
+  type: bool
 """
 
 from ansible.module_utils.basic import AnsibleModule

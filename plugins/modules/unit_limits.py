@@ -37,6 +37,7 @@ options:
     description:
       - C(memory) is what a unit may use at most, such as V(2g) (powers of 1024), C(memory_high) where the kernel begins to slow it down,
         C(memory_swap) is memory and swap together, C(cpus) a number of processors such as V(1.5).
+      - V(none) takes a limit away, also one that the unit's own file sets. Without C(memory), how much swap may be used stays as it is.
       - C(memory_request) and C(cpu_request) are for Kubernetes and mean nothing here.
     type: dict
     required: true
@@ -57,6 +58,12 @@ EXAMPLES = r"""
   sre.runbooks.unit_limits:
     unit: app@.service
     limits: {memory: 2g, memory_swap: 2g, cpus: 1.0}
+  become: true
+
+- name: Let them use as much memory as there is
+  sre.runbooks.unit_limits:
+    unit: app@.service
+    limits: {memory: none}
   become: true
 """
 

@@ -27,10 +27,11 @@ sys.path[:0] = [str(REPOSITORY / "tests"), str(REPOSITORY / "collections")]
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import Server, parse_servers, parse_sessions  # noqa: E402
-from integration.compose_project import ComposeProject, running_project, until  # noqa: E402
+from integration.compose_project import ComposeProject, running_project  # noqa: E402
 from integration.containers import Docker  # noqa: E402
 from integration.service_runs import Runs  # noqa: E402
 from tools.engine import docker_engine  # noqa: E402
+from tools.waiting import wait_until  # noqa: E402
 
 ALLOWED_S = 2.0
 """More than by hand."""
@@ -75,11 +76,11 @@ class Bench:
         goes = [server.name for server in self._servers() if server.address in addresses]
         for name in goes:
             self.project.haproxy(f"set server app/{name} state drain")
-        until("no requests", lambda: not sum(parse_sessions(self.project.haproxy("show stat"), "app")[name] for name in goes))
+        wait_until("no requests", lambda: not sum(parse_sessions(self.project.haproxy("show stat"), "app")[name] for name in goes))
         scaling = time.perf_counter()
         self.project.compose("up", "--detach", "--no-recreate", "--scale", f"app={count}", "app")
         bare = time.perf_counter() - scaling
-        until("HAProxy has noticed", lambda: all(server.is_dead for server in self._servers() if server.name in goes))
+        wait_until("HAProxy has noticed", lambda: all(server.is_dead for server in self._servers() if server.name in goes))
         for name in goes:
             self.project.haproxy(f"set server app/{name} state ready")
         return bare, time.perf_counter() - began

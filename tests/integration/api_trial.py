@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from integration.api_playbooks import (
     SERVE,
     SWAP,
 )
+from tools.waiting import wait_until
 
 
 class Trial:
@@ -100,7 +101,7 @@ class Trial:
     def wait_for(self, name: str, timeout_s: float = 30.0) -> int:
         """Wait for a heartbeat file and return the process id in it."""
         path = self.folder / name
-        until(lambda: path.exists() and path.read_text().strip().isdigit(), timeout_s)
+        wait_until(f"{name} is written", lambda: path.exists() and path.read_text().strip().isdigit(), timeout_s)
         return int(path.read_text())
 
     def still_beats(self, name: str) -> bool:
@@ -121,13 +122,6 @@ class FramedTrial(Trial):
             shutil.copytree(repository / name, collection / name, ignore=shutil.ignore_patterns("__pycache__"))
         (collection / "meta" / "procedures.yml").write_text("procedures:\n  framed: {title: Do framed work, changes: changes}\n")
         (collection / "playbooks" / "framed.yml").write_text(FRAMED)
-
-
-def until(condition: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def files_with(folder: Path, secret: str) -> list[Path]:

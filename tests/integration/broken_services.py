@@ -13,6 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import certificate
+from integration import playbook_runs
+from integration.containers import Docker
+from integration.playbook_runs import OPERATOR, Finished, finish, start
 
 PASSWORD = "Vt4-zinc_Harbour9"
 SLEEP = ["sleep", "600"]
@@ -63,9 +66,11 @@ def services(image: str, name: str, port: int, held: int, registry: str, folder:
     url = f"postgresql://app:{PASSWORD}@{{}}/shop"
     found: dict[str, dict[str, t.Any]] = {
         "good": {"command": SLEEP, "healthcheck": {"test": ["CMD", "true"], **PROBE}, "deploy": {"replicas": 2}},
-        "holder": {"command": SLEEP, "ports": [f"127.0.0.1:{held}:80"]},
+        "holder": {"command": SLEEP, "ports": [f"127.0.0.1:{held}:80", f"127.0.0.1:{held + 1}:81"]},
         "taken_by_process": {"command": SLEEP, "ports": [f"127.0.0.1:{port}:80"]},
         "taken_by_container": {"command": SLEEP, "ports": [f"{held}:80"]},
+        "taken_by_udp": {"command": SLEEP, "ports": [f"127.0.0.1:{port}:53/udp"]},
+        "taken_range": {"command": SLEEP, "ports": [f"{held}-{held + 1}:80/tcp"]},
         "no_image": {"image": "sre-runbooks/no-such:1", "pull_policy": "never"},
         "unknown_image": {"image": f"{registry}/shop/api:7", "pull_policy": "missing"},
         "private_image": {"image": f"{registry}/private/api:7", "pull_policy": "missing"},
@@ -122,3 +127,10 @@ UNITS = {
     "stopped.service": "[Service]\nExecStart=sleep 600\n[Install]\nWantedBy=multi-user.target\n",
     "changed.service": "[Service]\nExecStart=false\n",
 }
+
+
+def played(folder: Path, docker: Docker, playbook: str | Path, variables: dict[str, t.Any], hosts: str = "") -> Finished:
+    """A run of a playbook with a state folder of its own."""
+    (folder / "hosts.ini").write_text(f"{OPERATOR}{hosts}\n")
+    call = playbook_runs.command(playbook, folder / "hosts.ini", service_name="shop", **variables)
+    return finish(start(call, playbook_runs.environment(folder / "state", **docker.reach)))

@@ -10,13 +10,13 @@ import http.client
 import json
 import shutil
 import socket
-import time
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from integration.containers import Docker
+from tools.waiting import wait_until
 
 HERE = Path(__file__).resolve().parent
 SERVICE, PROXY = "app", "proxy"
@@ -53,15 +53,6 @@ backend app
 backend fixed
     server one 127.0.0.1:8000 check inter 300ms
 """
-
-
-def until(what: str, true: Callable[[], t.Any], timeout_s: float = 30) -> t.Any:
-    """Ask until the answer is true; it is returned."""
-    give_up = time.monotonic() + timeout_s
-    while not (answer := true()):
-        assert time.monotonic() < give_up, f"{what}: not within {timeout_s:g} s"
-        time.sleep(0.05)
-    return answer
 
 
 class ComposeProject:
@@ -123,7 +114,7 @@ class ComposeProject:
 
     def wait_healthy(self, count: int, timeout_s: float = 30) -> None:
         """Wait until exactly so many are healthy."""
-        until(f"{count} healthy replicas", lambda: len(self.healthy()) == count, timeout_s)
+        wait_until(f"{count} healthy replicas", lambda: len(self.healthy()) == count, timeout_s)
 
     def picture(self) -> dict[str, tuple[t.Any, ...]]:
         """What a procedure could change of the replicas: name -> identity, start, whether it runs, limits, environment."""
@@ -162,7 +153,7 @@ class ComposeProject:
 
     def wait_up(self, count: int, timeout_s: float = 30) -> None:
         """Wait until HAProxy sends requests to so many servers."""
-        until(f"{count} servers of HAProxy up", lambda: sum(one == "UP" for one in self.servers().values()) == count, timeout_s)
+        wait_until(f"{count} servers of HAProxy up", lambda: sum(one == "UP" for one in self.servers().values()) == count, timeout_s)
 
     def address(self, container: str) -> str:
         """Address of a container in the project's network, which this host reaches."""

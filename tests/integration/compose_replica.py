@@ -5,7 +5,8 @@
 """A small HTTP service that runs in containers of the tests, with the Python of their image and nothing else.
 
 What it does is in its environment: COLOUR is in every answer, HEALTH (`good`, `never`) says what /health answers, START_DELAY_S lets it
-listen later, EXIT_STATUS lets it end at once. SIGTERM lets it answer what has begun, for at most five seconds, and end with status 0.
+listen later, EXIT_STATUS lets it end at once. Once it was asked for /ill its /health fails. SIGTERM lets it answer what has
+begun, for at most five seconds, and end with status 0.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 
 NAME = socket.gethostname()
 ENVIRONMENT = {name: os.environ.get(name, "") for name in ("COLOUR", "GREETING")}
-IS_HEALTHY = os.environ.get("HEALTH", "good") == "good"
+is_healthy = os.environ.get("HEALTH", "good") == "good"
 in_flight = 0
 
 
@@ -29,13 +30,16 @@ def log(level: str, message: str) -> None:
 
 
 async def body_of(path: str, query: str) -> tuple[int, dict[str, object]]:
+    global is_healthy
     if path == "/slow":
         await asyncio.sleep(float(query or 3))
     if path == "/error":
         log("ERROR", "TimeoutError: connection refused")
         return 500, {"error": "TimeoutError"}
+    if path == "/ill":
+        is_healthy = False
     if path == "/health":
-        return (200, {"status": "healthy"}) if IS_HEALTHY else (503, {"status": "unhealthy"})
+        return (200, {"status": "healthy"}) if is_healthy else (503, {"status": "unhealthy"})
     return 200, {"replica": NAME, "in_flight": in_flight, **ENVIRONMENT}
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from integration.containers import Docker
-from integration.service_stack import ServiceProcess, Stack, running_stack, wait_until
+from integration.service_stack import ServiceProcess, Stack, running_stack
+from tools.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

@@ -26,12 +26,14 @@ from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.history.store import History
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, answer, certificate, sends
+from integration import playbook_runs
 from integration.host_figures import HostFigures
 from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
-from integration.playbook_runs import ROOT, Finished
+from integration.playbook_runs import ROOT, Finished, finish, start
 from integration.postgresql_server import PostgresqlServer, running_server
-from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, prepare_database, wait_until
+from integration.service_stack import DATABASE, TESTS, Cache, ServiceProcess, prepare_database
 from tools.ports import free_port
+from tools.waiting import wait_until
 
 PROMETHEUS_EVERY_S = 0.5
 LOGS = {
@@ -146,22 +148,8 @@ class Dressed:
 
     def run(self, playbook: str, *options: str, **settings: object) -> Finished:
         """Run a playbook of the collection with the profile's own inventory."""
-        command = ["ansible-playbook", str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", str(ROOT / "inventories" / self.profile)]
-        done = subprocess.run(
-            [*self.host.prefix, *command, "-e", json.dumps({**self.variables, **settings}), *options],
-            cwd=ROOT,
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout)
-
-    def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
-        return {**kept, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state)}
+        call = playbook_runs.command(playbook, ROOT / "inventories" / self.profile, *options, **{**self.variables, **settings})
+        return finish(start([*self.host.prefix, *call], playbook_runs.environment(self.state)))
 
     @contextlib.contextmanager
     def impatient(self, seconds: float) -> Iterator[None]:
@@ -183,7 +171,7 @@ class Dressed:
                     str(ROOT / "inventories" / self.profile),
                 ],
                 cwd=ROOT,
-                env=self._environment(),
+                env=playbook_runs.environment(self.state),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

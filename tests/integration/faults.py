@@ -285,15 +285,6 @@ def order(server: PostgresqlServer, operation: str, **more: t.Any) -> dict[str, 
     return {"operation": operation, "connection": asdict(server.connection), "service": asdict(server.service), **more}
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> float:
-    """Poll until it is so; returns the seconds that it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < timeout_s, f"{what}: not within {timeout_s} s"
-        time.sleep(0.005)
-    return time.monotonic() - began
-
-
 def serves(server: PostgresqlServer) -> bool:
     """Whether new connections can be made, now and in a moment: a busy server notices late that one of its processes was killed."""
     try:

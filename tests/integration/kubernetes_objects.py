@@ -35,6 +35,9 @@ _APIS = {
     "horizontalpodautoscalers": "autoscaling/v1",
 }
 
+ENDING_S = 0.1
+"""Seconds that a deleted pod takes, unless a test says otherwise."""
+
 
 def now(earlier_s: float = 0) -> str:
     """The moment as Kubernetes writes it."""
@@ -60,8 +63,15 @@ class Objects(dict[Key, Body]):
         self.events: list[tuple[int, str, Key, Body]] = []
         self.changed = asyncio.Event()
         self.logs: dict[str, list[str]] = {}
-        self.ending_s = 0.1
+        self.ending_s = ENDING_S
         self.unfit_cpus: set[str] = set()
+
+    def reset(self) -> None:
+        """No objects, and pods as at the beginning; versions go on."""
+        self.clear()
+        self.ending_s = ENDING_S
+        self.unfit_cpus.clear()
+        vars(self).pop("create", None)  # what a test has put in its place
 
     def create(self, key: Key, document: Body) -> Body:
         """Add an object."""

@@ -15,7 +15,6 @@ import asyncio
 import copy
 import json
 import re
-import subprocess
 import threading
 import typing as t
 from dataclasses import dataclass, field
@@ -25,9 +24,8 @@ import aiohttp.web
 import kmock
 import yaml
 
-from integration.kubernetes_objects import KINDS, Key, Objects, TestFailedError, UnknownFieldError, fits_fields, fits_labels, patched
-
-Body = dict[str, t.Any]
+from integration.kubernetes_answers import command_output, refusal, scale_of
+from integration.kubernetes_objects import KINDS, Body, Key, Objects, TestFailedError, UnknownFieldError, fits_fields, fits_labels, patched
 
 
 @dataclass
@@ -154,6 +152,11 @@ class KubernetesServer:
         self.bodies.clear()
         self.accepted.clear()
 
+    def reset(self) -> None:
+        """As at the beginning: no objects, pods fare as their images say and end soon, nothing is asked or injected."""
+        self.do(Objects.reset)
+        self.clear()
+
     def kubeconfig(self, path: Path) -> str:
         """A kubeconfig for it, written to `path`."""
         content = {
@@ -181,7 +184,7 @@ class KubernetesServer:
                 fault.times -= 1
                 if fault.lost:
                     await self._serve_one(request, rest)
-                return _status(fault.status, fault.message, fault.headers)
+                return refusal(fault.status, fault.message, fault.headers)
         return await self._serve_one(request, rest)
 
     async def _serve_one(self, request: t.Any, rest: t.Callable[[t.Any], t.Awaitable[t.Any]]) -> aiohttp.web.StreamResponse:
@@ -193,11 +196,11 @@ class KubernetesServer:
             try:
                 return await self._collection(request, plural)
             except UnknownFieldError as error:
-                return _status(400, str(error))
+                return refusal(400, str(error))
         if request.subresource == "exec":
-            return await _exec(request)
+            return await command_output(request)
         if key not in self.objects:
-            return _status(404, f'{plural}{"." if request.resource.group else ""}{request.resource.group} "{request.name}" not found')
+            return refusal(404, f'{plural}{"." if request.resource.group else ""}{request.resource.group} "{request.name}" not found')
         if request.subresource == "log":
             return self._log(request, key)
         return self._one(request, key)
@@ -206,7 +209,7 @@ class KubernetesServer:
         if request.method.value.upper() == "POST":
             key = (plural, request.namespace or "default", request.data["metadata"]["name"])
             if key in self.objects:
-                return _status(409, f'{plural} "{key[2]}" already exists')
+                return refusal(409, f'{plural} "{key[2]}" already exists')
             return aiohttp.web.json_response(self.objects.create(key, request.data), status=201)
         namespace, query = request.namespace, request.params
 
@@ -265,13 +268,13 @@ class KubernetesServer:
         if method == "DELETE":
             wanted = ((request.data or {}).get("preconditions") or {}).get("uid")
             if wanted and wanted != one["metadata"]["uid"]:
-                return _status(409, "the UID in the precondition does not match")
+                return refusal(409, "the UID in the precondition does not match")
             return aiohttp.web.json_response(self.objects.delete(key))
         if request.subresource == "scale":
             if method == "PATCH":
                 self.objects.put(key, patched(one, {"spec": {"replicas": request.data["spec"]["replicas"]}}, "merge"))
                 one = self.objects[key]
-            return aiohttp.web.json_response(_scale_of(one))
+            return aiohttp.web.json_response(scale_of(one))
         if method == "PATCH":
             content = request.headers.get("Content-Type", "")
             body = request.data if request.data is not None else json.loads(request.text)
@@ -280,12 +283,12 @@ class KubernetesServer:
                 and (body.get("metadata") or {}).get("resourceVersion", one["metadata"]["resourceVersion"])
                 != (one["metadata"]["resourceVersion"])
             ):
-                return _status(409, "the object has been modified; please apply your changes to the latest version and try again")
+                return refusal(409, "the object has been modified; please apply your changes to the latest version and try again")
             kind = "json" if "json-patch" in content else "merge" if "/merge-patch" in content else "strategic"
             try:
                 changed = patched(one, body, kind)
             except TestFailedError:
-                return _status(422, "the server rejected our request due to an error in our request")
+                return refusal(422, "the server rejected our request due to an error in our request")
             if request.params.get("dryRun"):
                 return aiohttp.web.json_response(changed)
             self.objects.put(key, changed)
@@ -300,40 +303,3 @@ class KubernetesServer:
         lines = self.objects.logs.get(key[2], [f"{key[2]} listens on port 8080"])
         tail = int(request.params.get("tailLines") or len(lines))
         return aiohttp.web.Response(text="".join(f"{line}\n" for line in lines[-tail:]))
-
-
-def _scale_of(workload: Body) -> Body:
-    metadata = {name: workload["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
-    spec, status = {"replicas": workload["spec"]["replicas"]}, {"replicas": workload.get("status", {}).get("replicas", 0)}
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
-
-
-def _status(code: int, message: str, headers: dict[str, str] | None = None) -> aiohttp.web.Response:
-    reasons = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 429: "TooManyRequests"}
-    body = {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "status": "Failure",
-        "reason": reasons.get(code, "InternalError"),
-        "message": message,
-        "code": code,
-    }
-    return aiohttp.web.json_response({"metadata": {}, **body}, status=code, headers=headers)
-
-
-async def _exec(request: t.Any) -> aiohttp.web.StreamResponse:
-    """Run the command on this machine, and answer in the channels of Kubernetes (protocols v4 and v5)."""
-    socket = aiohttp.web.WebSocketResponse(protocols=("v5.channel.k8s.io", "v4.channel.k8s.io"))
-    await socket.prepare(request._raw_request)
-    command = request.url.query.getall("command")
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=False)
-    for channel, data in ((1, done.stdout), (2, done.stderr)):
-        if data:
-            await socket.send_bytes(bytes([channel]) + data)
-    ended: Body = {"metadata": {}, "status": "Success"}
-    if done.returncode:
-        causes = [{"reason": "ExitCode", "message": str(done.returncode)}]
-        ended = {"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}
-    await socket.send_bytes(bytes([3]) + json.dumps(ended).encode())
-    await socket.close()
-    return socket

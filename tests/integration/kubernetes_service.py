@@ -7,23 +7,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import time
 import typing as t
 from pathlib import Path
 
+import pytest
 import yaml
 
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import connect
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.operation import operate
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.options import OPTIONS
+from integration import playbook_runs
+from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import KubernetesServer
-from integration.playbook_runs import ROOT, Finished
+from integration.playbook_runs import OPERATOR, PROGRAMS, Finished, finish, start
+from tools.waiting import wait_until
 
-TOOLS = Path(sys.executable).parent
 _PLAY = """- hosts: all
   gather_facts: false
   tasks:
@@ -57,36 +58,22 @@ class KubernetesService:
             "service_health_timeout_s": 20,
         }
         folder.mkdir(exist_ok=True)
-        (folder / "hosts.ini").write_text(
-            '[operator]\nlocalhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n'
-        )
+        (folder / "hosts.ini").write_text(OPERATOR)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a run."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_", "KUBE", "K8S_"))}
-        own = {"PATH": f"{TOOLS}:{os.environ['PATH']}", "SRE_RUNBOOKS_STATE": str(self.folder / "state"), "ANSIBLE_NOCOLOR": "1"}
-        return {**kept, **own, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "COLUMNS": "400", **more}
+        return playbook_runs.environment(self.folder / "state", **more)
 
-    def playbook(self, path: Path, *options: str, **variables: t.Any) -> Finished:
-        """Run a playbook to its end; `variables` as extra variables."""
+    def playbook(self, playbook: str | Path, *options: str, **variables: t.Any) -> Finished:
+        """Run a playbook to its end, one of this collection by name or any other by path; `variables` as extra variables."""
         (self.folder / "profile.json").write_text(json.dumps(self.variables))
         extra = ["-e", f"@{self.folder / 'profile.json'}", "-e", json.dumps(variables)]
-        argv = [str(TOOLS / "ansible-playbook"), str(path), "-i", str(self.folder / "hosts.ini"), *extra, *options]
-        done = subprocess.run(
-            argv,
-            cwd=ROOT,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        return Finished(done.returncode, done.stdout)
+        command = playbook_runs.command(playbook, self.folder / "hosts.ini", *extra, *options)
+        return finish(start(command, self.environment()))
 
     def run(self, verb: str, *options: str, **variables: t.Any) -> Finished:
         """Run the playbook of a verb."""
-        return self.playbook(ROOT / "playbooks" / f"service_{verb}.yml", *options, **variables)
+        return self.playbook(f"service_{verb}", *options, **variables)
 
     def entry(self, verb: str, *options: str, **variables: t.Any) -> dict[str, t.Any]:
         """Run an entry point of the role alone, and return its result; a failure has `message`."""
@@ -103,8 +90,7 @@ class KubernetesService:
 
     def record(self) -> dict[str, t.Any]:
         """The newest run record."""
-        records = [json.loads(path.read_text()) for path in (self.folder / "state" / "runs").glob("*/record.json")]
-        return t.cast("dict[str, t.Any]", max(records, key=lambda record: str(record["started_at"])))
+        return playbook_runs.records(self.folder / "state")[-1]
 
     def operate(self, operation: str, check_mode: bool = False, request_s: float = 30.0, **options: t.Any) -> dict[str, t.Any]:
         """Call the library as the module does."""
@@ -112,13 +98,32 @@ class KubernetesService:
         given = {"operation": operation, "kube_config": self.kubeconfig, "workload_name": "app", "health_timeout_s": 8.0, **options}
         return operate({**defaults, **given}, check_mode, Api(connect(self.kubeconfig), json.loads, request_s))
 
+    def failure(self, operation: str, **options: t.Any) -> RunbookError:
+        """The error of a call of the library that must fail."""
+        with pytest.raises(RunbookError) as caught:
+            self.operate(operation, **options)
+        return caught.value
+
     def kubectl(self, *arguments: str) -> str:
         """What kubectl prints."""
         done = subprocess.run(
-            [str(TOOLS / "kubectl"), "--kubeconfig", self.kubeconfig, *arguments], capture_output=True, text=True, check=False, timeout=60
+            [str(PROGRAMS / "kubectl"), "--kubeconfig", self.kubeconfig, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout
+
+
+def newly_made(server: KubernetesServer, folder: Path) -> KubernetesService:
+    """The service in this folder, and nothing but its Deployment, with three replicas, and its ConfigMap on the server."""
+    server.reset()
+    server.create("configmaps", settings(LOG_LEVEL="info"))
+    server.create("deployments", workload())
+    settle(server)
+    return KubernetesService(folder, server.kubeconfig(folder / "config"))
 
 
 def picture(server: KubernetesServer) -> dict[str, str]:
@@ -139,12 +144,11 @@ def picture(server: KubernetesServer) -> dict[str, str]:
 
 def settle(server: KubernetesServer, name: str = "app", timeout_s: float = 20) -> None:
     """Wait until the controllers have nothing more to do with a Deployment."""
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
+
+    def is_settled() -> bool:
         one = server.get("deployments", name)
         status, wanted = one.get("status", {}), one["spec"]["replicas"]
         counts = {status.get(count, 0) for count in ("replicas", "updatedReplicas", "availableReplicas")}
-        if status.get("observedGeneration") == one["metadata"]["generation"] and counts == {wanted} and len(server.pods()) == wanted:
-            return
-        time.sleep(0.02)
-    raise AssertionError(yaml.safe_dump(server.get("deployments", name)))
+        return status.get("observedGeneration") == one["metadata"]["generation"] and counts == {wanted} == {len(server.pods())}
+
+    wait_until(lambda: yaml.safe_dump(server.get("deployments", name)), is_settled, timeout_s)

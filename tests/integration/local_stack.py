@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,7 +21,7 @@ import urllib.request
 from pathlib import Path
 
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
-from integration.playbook_runs import ROOT, Finished
+from integration.playbook_runs import ROOT, Finished, finish, start
 from tools.ports import free_ports
 
 PORTS = (
@@ -73,16 +72,8 @@ class Stack:
             "ANSIBLE_NOCOLOR": "1",
             "SRE_RUNBOOKS_LOCAL_STACK": str(self.folder),
         }
-        done = subprocess.run(
-            [*self.prefix, self._program, str(path), "-e", json.dumps({**self.ports, **settings}), *options],
-            cwd=ROOT,
-            env={**kept, **own, **self.variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=150,
-        )
-        return Finished(done.returncode, done.stdout)
+        command = [*self.prefix, self._program, str(path), "-e", json.dumps({**self.ports, **settings}), *options]
+        return finish(start(command, {**kept, **own, **self.variables}), 150)
 
     def up(self, *options: str, **settings: object) -> Finished:
         """Start it."""

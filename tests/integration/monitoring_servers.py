@@ -22,6 +22,7 @@ import pytest
 
 from tools.debian_packages import NoPackage, program
 from tools.ports import free_port
+from tools.waiting import wait_until
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 START_DEADLINE_S = 30
@@ -158,13 +159,7 @@ class Prometheus(Server):
 
     def wait_for(self, promql: str, timeout_s: float = 20) -> list[dict[str, t.Any]]:
         """Wait until an expression gives a series."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            found = self.query(promql)
-            if found:
-                return found
-            time.sleep(0.1)
-        raise AssertionError(f"{promql} gives nothing within {timeout_s:g} s")
+        return wait_until(f"{promql} gives something", lambda: self.query(promql), timeout_s, every_s=0.1)
 
 
 class Alertmanager(Server):

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,8 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from integration import playbook_runs
 from integration.monitoring_servers import monitoring_program
-from integration.playbook_runs import Finished
+from integration.playbook_runs import OPERATOR, Finished, finish, start
+from tools.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,13 +67,11 @@ class WebHook:
 
     def wait_for(self, what: str, true: Callable[[str, dict[str, Any]], bool], timeout_s: float = 30) -> dict[str, Any]:
         """Wait for a message; returns it."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            for path, document in list(self.taken):
-                if true(path, document):
-                    return document
-            time.sleep(0.05)
-        raise AssertionError(f"{what}: not within {timeout_s:g} s; there came {json.dumps(self.taken)[:2000]}")
+        return wait_until(
+            lambda: f"{what}, but there came {json.dumps(self.taken)[:2000]}",
+            lambda: next((document for path, document in list(self.taken) if true(path, document)), None),
+            timeout_s,
+        )
 
 
 class Inventory:
@@ -89,29 +86,13 @@ class Inventory:
         self.folder, self.variables = folder, variables
         self.state = folder / "state"
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
-        hosts = 'localhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
-        (folder / "inventory" / "hosts.ini").write_text(f"[operator]\n{hosts}\n")
+        (folder / "inventory" / "hosts.ini").write_text(OPERATOR)
 
     def run(self, playbook: str, *options: str, timeout_s: float = 120, inventory: Path | None = None, **extra: Any) -> Finished:
         """Run a playbook to its end; `extra` are extra variables, `inventory` one of the repository's."""
         (self.folder / "inventory" / "group_vars" / "all" / "profile.yml").write_text(json.dumps(self.variables, indent=1))
-        where = str(inventory or self.folder / "inventory")
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        command = [program, str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", where, "-e", json.dumps(extra), *options]
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
-        own = {"SRE_RUNBOOKS_STATE": str(self.state), "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "400"}
-        own["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**kept, **own},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout)
+        command = playbook_runs.command(playbook, inventory or self.folder / "inventory", *options, **extra)
+        return finish(start(command, playbook_runs.environment(self.state)), timeout_s)
 
 
 def tool_folder(folder: Path) -> str:

@@ -30,6 +30,7 @@ from integration import object_store
 from integration.postgresql_server import PostgresqlServer
 from tools.engine import NoEngine, install_packages
 from tools.ports import free_port
+from tools.waiting import wait_until
 
 PASSPHRASE = "repository-Okapi7Passphrase"
 MAJOR = 15
@@ -133,8 +134,8 @@ def bucket_over_https() -> Iterator[Repository]:
     try:
         keys = {"access_key": object_store.ACCESS_KEY, "secret_key": object_store.SECRET_KEY}
         store = ObjectStore("archive", endpoint=url, tool_folder=str(object_store.BIN), **keys)
-        until(lambda: _made(store), 40)
-        until(lambda: _speaks(port, folder / "cert.pem"), 20)
+        wait_until("the bucket is made", lambda: _made(store), 40, every_s=0.2)
+        wait_until("the proxy speaks TLS", lambda: _speaks(port, folder / "cert.pem"), 20)
         yield Repository(
             type="s3",
             path="/pgbackrest",
@@ -166,11 +167,3 @@ def _speaks(port: int, certificate: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def until(condition: t.Callable[[], bool], timeout_s: float) -> None:
-    """Poll until it is so."""
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up, f"not within {timeout_s} s"
-        time.sleep(0.2)

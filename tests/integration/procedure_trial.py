@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+from integration import playbook_runs
+from integration.playbook_runs import ROOT, start
+from tools.waiting import wait_until
 
 PLAYBOOK = """
 - name: Trial
@@ -86,53 +84,26 @@ class Trial:
         return self.folder / "state"
 
     def command(self, *options: str, playbook: str = "trial.yml") -> list[str]:
-        return [str(BIN / "ansible-playbook"), "-i", str(self.folder / "inventory"), str(self.folder / playbook), *options]
+        return playbook_runs.command(self.folder / playbook, self.folder / "inventory", *options)
 
     def environment(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
         (self.folder / "tmp").mkdir(exist_ok=True)
-        own = {
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "SRE_RUNBOOKS_STATE": str(self.state),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_FORCE_COLOR": "0",
-            "TMPDIR": str(self.folder / "tmp"),
-            "COLUMNS": "400",
-        }
-        return {**kept, **own, **more}
+        return playbook_runs.environment(self.state, **{"TMPDIR": str(self.folder / "tmp"), **more})
 
     def run(self, *options: str, playbook: str = "trial.yml", **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*options, playbook=playbook),
-            cwd=ROOT,
-            env=self.environment(**environment),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        """Run it to its end; both streams apart, since what is shown while it works goes to the second."""
+        command = self.command(*options, playbook=playbook)
+        return subprocess.run(command, cwd=ROOT, env=self.environment(**environment), capture_output=True, text=True, timeout=120)
 
     def start(self, *options: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*options),
-            cwd=ROOT,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        return start(self.command(*options), self.environment())
 
     def records(self) -> list[dict[str, Any]]:
         """The oldest first."""
-        found = [json.loads(path.read_text()) for path in (self.state / "runs").glob("*/record.json")]
-        return sorted(found, key=lambda record: str(record["started_at"]))
+        return playbook_runs.records(self.state)
 
     def leases(self) -> list[str]:
         return [path.name for path in (self.state / "leases").glob("*.json")] if self.state.exists() else []
 
     def wait_for_lease(self, run: subprocess.Popen[str]) -> None:
-        deadline = time.monotonic() + 30
-        while not (self.leases() and self.records()):
-            assert run.poll() is None, run.communicate()[0]
-            assert time.monotonic() < deadline, "no lease was taken"
-            time.sleep(0.05)
+        wait_until("a lease is taken", lambda: self.leases() and self.records(), run=run)

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from integration.compose_project import HAPROXY, PROXY, SERVICE, ComposeProject, until
+from integration.compose_project import HAPROXY, PROXY, SERVICE, ComposeProject
 from integration.containers import Docker
 from integration.redis_server import valkey_folder
 from tools.environment import install_beside
+from tools.waiting import wait_until
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference_service"
 IMAGE_PYTHON = "3.11"
@@ -131,7 +132,7 @@ def reference_project(docker: Docker, name: str, folder: Path, cache: Path, *, r
             project.compose(*sql, "--dbname=reference", f"--command={command}")
         project.compose("up", "--detach", "--wait", "--wait-timeout", "60")
         project.wait_up(replicas)
-        until("the service answers", lambda: project.get("/cases/1")[0] == 200)
+        wait_until("the service answers", lambda: project.get("/cases/1")[0] == 200)
         yield project
     finally:
         docker("compose", "--project-name", name, "down", "--timeout", "1", "--remove-orphans", folder=folder.parent)

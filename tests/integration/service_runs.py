@@ -7,18 +7,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
-from integration.playbook_runs import ROOT, Finished
+from integration import playbook_runs
+from integration.playbook_runs import OPERATOR, Finished, finish
 
-HOSTS = """[operator]
-localhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"
-[app]
+HOSTS = f"""{OPERATOR}[app]
 localhost
 """
 ENTRY = """- name: Entry points of the role, one after the other
@@ -66,26 +63,16 @@ class Runs:
     def command(self, playbook: str, *options: str, **variables: t.Any) -> list[str]:
         """The call of ansible-playbook, with the inventory as it is now written to disk."""
         (self.folder / "inventory" / "group_vars" / "all" / "service.yml").write_text(json.dumps(self.variables))
-        path = self.folder / "entry.yml" if playbook == "entry" else ROOT / "playbooks" / f"{playbook}.yml"
-        given = ["-e", json.dumps(variables)] if variables else []
-        return [str(Path(sys.executable).parent / "ansible-playbook"), str(path), "-i", str(self.folder / "inventory"), *given, *options]
+        path = self.folder / "entry.yml" if playbook == "entry" else playbook
+        return playbook_runs.command(path, self.folder / "inventory", *options, **variables)
 
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of a run."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_", "PG"))}
-        own = {
-            "SRE_RUNBOOKS_STATE": str(self.folder / "state"),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "TMPDIR": str(self.folder / "tmp"),
-            "COLUMNS": "400",
-        }
-        return {**kept, **own, **more}
+        return playbook_runs.environment(self.folder / "state", **{"TMPDIR": str(self.folder / "tmp"), **more})
 
     def start(self, playbook: str, *options: str, **variables: t.Any) -> subprocess.Popen[str]:
         """Begin a run; `finish` waits for it."""
-        command, environment = self.command(playbook, *options, **variables), self.environment()
-        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return playbook_runs.start(self.command(playbook, *options, **variables), self.environment())
 
     def run(self, playbook: str, *options: str, **variables: t.Any) -> Finished:
         """Run a playbook to its end."""
@@ -114,14 +101,7 @@ class Runs:
 
     def records(self) -> list[dict[str, t.Any]]:
         """The run records, the oldest first."""
-        found = [json.loads(path.read_text()) for path in (self.folder / "state" / "runs").glob("*/record.json")]
-        return sorted(found, key=lambda record: str(record["started_at"]))
-
-
-def finish(process: subprocess.Popen[str], timeout_s: float = 120) -> Finished:
-    """Wait for a run that has begun."""
-    output, _ = process.communicate(timeout=timeout_s)
-    return Finished(process.returncode, output)
+        return playbook_runs.records(self.folder / "state")
 
 
 def refusal(process: subprocess.Popen[str]) -> str:

@@ -15,13 +15,13 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from integration.postgresql_server import PostgresqlServer, running_server
 from tools.ports import free_port
+from tools.waiting import wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
 DATABASE = "reference"
@@ -33,17 +33,6 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: Any
-
-
-def wait_until(what: str, true: Callable[[], bool], timeout_s: float = 20) -> float:
-    """Wait until `true` says so; returns the seconds it took."""
-    began = time.monotonic()
-    while time.monotonic() - began < timeout_s:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if true():
-                return time.monotonic() - began
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {timeout_s:g} s")
 
 
 class Cache:

@@ -6,20 +6,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import re
 import subprocess
-import sys
-import time
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from integration import playbook_runs
 from integration.containers import Docker
-from integration.playbook_runs import ROOT, Finished
-from tools.image import SYSTEMD_OPTIONS
+from integration.playbook_runs import OPERATOR, ROOT, Finished, finish, start
+from tools.waiting import wait_until
 
 PROGRAM = """
 import http.server, os, sys, time
@@ -133,19 +132,8 @@ class Host:
     def begin(self) -> None:
         """Start it."""
         self.shared.mkdir()
-        image = self.docker.systemd_image
         library = f"--volume={ROOT}/plugins:/opt/collections/ansible_collections/sre/runbooks/plugins:ro"
-        volumes = (library, f"--volume={self.shared}:{SHARED}")
-        self.docker("run", "--detach", "--name", self.name, "--network=none", *SYSTEMD_OPTIONS, *volumes, image, "/lib/systemd/systemd")
-
-    def wait(self) -> bool:
-        """Whether systemd is up within a minute."""
-        give_up = time.monotonic() + 60
-        while self("systemctl is-system-running || true") not in ("running", "degraded"):
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(0.2)
-        return True
+        self.docker.begin_systemd(self.name, library, f"--volume={self.shared}:{SHARED}")
 
     def __call__(self, script: str, user: str = "root") -> str:
         """What a shell script prints there."""
@@ -164,10 +152,8 @@ class Host:
         self.docker("run", *options, self.docker.haproxy_image, "haproxy", "-db", "-f", f"{SHARED}/haproxy.cfg")
         try:
             # A server counts as up until its first check, be there anything behind it or not.
-            give_up = time.monotonic() + 30
-            while "DOWN" not in (said := self.docker("exec", self.name, "python3", "-c", ASK_PROXY)) or said.count(",UP,") < 4:
-                assert time.monotonic() < give_up, said
-                time.sleep(0.1)
+            said = functools.partial(self.docker, "exec", self.name, "python3", "-c", ASK_PROXY)
+            wait_until(said, lambda: "DOWN" in (now := said()) and now.count(",UP,") >= 4, every_s=0.1)
             yield name
         finally:
             self.docker("rm", "--force", name)
@@ -245,8 +231,7 @@ class Hosts:
             for host in hosts
         ]
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
-        local = 'localhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
-        (folder / "inventory" / "hosts.ini").write_text("\n".join(["[operator]", local, "[app]", *lines, ""]))
+        (folder / "inventory" / "hosts.ini").write_text("\n".join([f"{OPERATOR}[app]", *lines, ""]))
         (folder / "tmp").mkdir()
 
     def run(self, playbook: str, *options: str, only: Host | None = None, **extra: t.Any) -> Finished:
@@ -256,30 +241,19 @@ class Hosts:
         variables = {"service_hosts": where, **extra}
         # A verb without a playbook of its own is an entry point that other procedures call.
         (self.folder / "verb.yml").write_text(VERB)
-        path = self.folder / "verb.yml" if playbook in ("apply", "wait") else ROOT / "playbooks" / f"{playbook}.yml"
-        variables = {"verb": playbook, **variables}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), str(path)]
-        command += ["-i", str(self.folder / "inventory"), "-v", "-e", json.dumps(variables), *options]
-        done = subprocess.run(
-            command, cwd=ROOT, env=self.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
-        )
-        return Finished(done.returncode, done.stdout)
+        path = self.folder / "verb.yml" if playbook in ("apply", "wait") else playbook
+        command = playbook_runs.command(path, self.folder / "inventory", "-v", *options, verb=playbook, **variables)
+        return finish(start(command, self.environment()))
 
     def environment(self) -> dict[str, str]:
         """The environment of a run."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
-        return {
-            **kept,
-            **self.hosts[0].docker.environment,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "SRE_RUNBOOKS_STATE": str(self.folder / "state"),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_LOG_PATH": str(self.folder / "ansible.log"),
-            "ANSIBLE_NOCOLOR": "1",
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-            "TMPDIR": str(self.folder / "tmp"),
-            "COLUMNS": "400",
-        }
+        return playbook_runs.environment(
+            self.folder / "state",
+            **self.hosts[0].docker.reach,
+            ANSIBLE_LOG_PATH=str(self.folder / "ansible.log"),
+            ANSIBLE_CALLBACK_RESULT_FORMAT="json",
+            TMPDIR=str(self.folder / "tmp"),
+        )
 
     @staticmethod
     def changes(run: Finished) -> int:
@@ -297,15 +271,14 @@ class Hosts:
 
 
 @contextmanager
-def systemd_hosts(docker: Docker, folder: Path, count: int, skip: Callable[[str], t.Any]) -> Iterator[Hosts]:
-    """Hosts with the service's files, started side by side; `skip` is called where systemd does not start in a container here."""
+def systemd_hosts(docker: Docker, folder: Path, count: int) -> Iterator[Hosts]:
+    """Hosts with the service's files, started side by side."""
     hosts = [Host(docker, docker.name(f"unit-host-{number}"), folder / f"shared-{number}") for number in range(1, count + 1)]
     try:
         for host in hosts:
             host.begin()
         for host in hosts:
-            if not host.wait():
-                skip(f"systemd does not start in a container here: {docker('logs', host.name)[-300:]}")
+            docker.await_systemd(host.name)
             for path, text in FILES.items():
                 host.write(path, text)
             host.reset()

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 import sre_runbooks
-from integration.api_trial import Trial, until
+from integration.api_trial import Trial
 from sre_runbooks.processes import processes_of
+from tools.waiting import wait_until
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_cancel_ends_the_whole_process_tree(trial: Trial, stubborn: bool) -> Non
 
 def test_cancel_lets_a_process_finish_that_ignores_sigterm_for_a_while(trial: Trial) -> None:
     handle = trial.start("swap")
-    until(lambda: (trial.folder / "swapping").exists(), 30)
+    wait_until("the swap has begun", lambda: (trial.folder / "swapping").exists())
     handle.cancel()
     assert handle.wait().status == "canceled"
     assert (trial.folder / "swapped").exists()

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import sre_runbooks
-from integration.api_trial import FramedTrial, until
+from integration.api_trial import FramedTrial
+from tools.waiting import wait_until
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_a_failed_procedure_tells_the_step_that_failed_not_the_one_that_closed_t
 def test_a_cancelled_run_is_marked_as_abandoned_at_once_and_the_next_one_gets_the_lease(framed: FramedTrial) -> None:
     events: list[sre_runbooks.Event] = []
     handle = framed.start("framed", extra_vars={"endless": True}, on_event=events.append)
-    until(lambda: any(event.task == "Beat for ever" for event in events), 30)
+    wait_until("the task has begun", lambda: any(event.task == "Beat for ever" for event in events))
     handle.cancel()
     first = handle.wait()
     assert first.record is not None

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Result
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import outcome, outcomes
 from integration.containers import Docker
-from tools.image import SYSTEMD_OPTIONS
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 PROJECT = "sre-runbooks-checks"
@@ -53,11 +53,7 @@ def project(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def until(verdict: str, ask: Callable[[], Result]) -> Result:
     """Ask until the answer has the verdict; container health needs a moment to be known."""
-    give_up = time.monotonic() + 20
-    while (result := ask()).verdict != verdict and time.monotonic() < give_up:
-        time.sleep(0.3)
-    assert result.verdict == verdict, result
-    return result
+    return wait_until(f"the verdict {verdict}", lambda: (found := ask()).verdict == verdict and found, 20, every_s=0.3)
 
 
 def service(project: Path, name: str, **keys: t.Any) -> Result:
@@ -177,11 +173,6 @@ UNITS = {
 }
 
 
-def told(docker: Docker, command: list[str]) -> str:
-    """What a command printed, whatever its exit status."""
-    return subprocess.run(command, env=docker.environment, capture_output=True, text=True, check=False).stdout.strip()
-
-
 @pytest.fixture(scope="module")
 def systemd(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A container in which systemd is process 1 and has these units."""
@@ -189,18 +180,14 @@ def systemd(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name, text in UNITS.items():
         (folder / name).write_text(text)
     name = f"{PROJECT}-systemd"
-    volume = f"--volume={folder}:/etc/systemd/system.control:ro"
-    docker("run", "--detach", "--name", name, "--network=none", *SYSTEMD_OPTIONS, volume, docker.systemd_image, "/lib/systemd/systemd")
+    docker.begin_systemd(name, f"--volume={folder}:/etc/systemd/system.control:ro")
     try:
+        docker.await_systemd(name)
         inside = ["docker", "exec", name, "systemctl"]
-        give_up = time.monotonic() + 40
-        while told(docker, [*inside, "is-system-running"]) not in ("running", "degraded"):
-            if time.monotonic() > give_up:
-                pytest.skip(f"systemd does not start in a container here: {docker('logs', name)[-300:]}")
-            time.sleep(0.3)
         for unit in ("once.timer", "idle.timer", *(f"{name}.service" for name in ("good", "bad", "again", "waiting", "once", "wrong"))):
             subprocess.run([*inside, "start", unit], env=docker.environment, capture_output=True, check=False)
-        time.sleep(3)
+        restarts = ("exec", name, "systemctl", "show", "--property=NRestarts", "--value", "again.service")
+        wait_until("it was restarted", lambda: docker(*restarts) not in ("", "0"), every_s=0.2)
         yield name
     finally:
         docker("rm", "--force", name)

@@ -6,12 +6,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
-import signal
-import subprocess
 import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.rollback import OPTIONS, operate
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
+from integration.playbook_runs import finish, kill
 from integration.service_runs import Runs
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 HEALTH_TIMEOUT_S = 20
@@ -120,6 +118,29 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
     assert float(found[1]) < timeout_s
 
 
+def test_replicas_that_do_not_stay_healthy_while_they_are_watched_lead_back_to_the_former_configuration(
+    project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
+) -> None:
+    text, former, (first, second) = file.read_bytes(), said(project), project.replicas()
+    run = runs.start("config_update", configuration_values={"COLOUR": "fading"}, configuration_watch_s=4)
+    assert run.stdout
+    begun = next((line for line in run.stdout if "Let the time pass" in line), "it has ended before")
+    assert said(project) == [("fading", former[0][1])] * 2, begun
+    project.docker("exec", second, "python3", "-c", ASK.replace(":8000/", ":8000/ill"))
+    project.docker("restart", "--time", "0", first)
+    done = finish(run)
+    assert done.status != 0
+    words = " ".join(done.message.split())
+    assert f"could not be verified: It was healthy, and did not stay so for 4 s: {first} ended and started again" in words, done.output
+    assert f"{second} is unhealthy" in words
+    found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", words)
+    assert found, done.output
+    assert (file.read_bytes(), said(project)) == (text, former)
+    project.wait_healthy(2, 1)
+    nothing_is_left(runs, project)
+    tell(f"config_update on Compose, ill while it is watched (4 s): serving again {found[1]} s after the change began")
+
+
 def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:
     text, before = file.read_bytes(), project.picture()
     refused = runs.run("config_update", configuration_values={"COLOUR": "red"}, configuration_validate=[["test", "1", "-gt", "2"]])
@@ -138,29 +159,12 @@ def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProj
 
 def killed_when(runs: Runs, true: Callable[[], t.Any], **variables: t.Any) -> None:
     """Begin a change, and kill everything of it when something has happened."""
-    command = runs.command("config_update", **variables)
-    run = subprocess.Popen(command, env=runs.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    run = runs.start("config_update", **variables)
     try:
-        until("the moment to kill it", lambda: true() or run.poll() is not None)
+        wait_until("the moment to kill it", true, run=run)
         assert run.poll() is None, "the run had ended before"
     finally:
-        for pid in [run.pid, *below(run.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        run.wait()
-
-
-def below(pid: int) -> list[int]:
-    """Processes that descend from one; Ansible gives each task a session of its own."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            words = path.read_text().rpartition(")")[2].split()
-            children.setdefault(int(words[1]), []).append(int(path.parent.name))
-    found = list(children.get(pid, []))
-    for one in found:
-        found += children.get(one, [])
-    return found
+        kill(run)
 
 
 def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(

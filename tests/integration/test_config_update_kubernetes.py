@@ -18,7 +18,6 @@ import pytest
 from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import Fault, KubernetesServer
 from integration.kubernetes_service import KubernetesService, picture, settle
-from integration.playbook_runs import ROOT, Finished
 from tools.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -51,10 +50,6 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def run(service: KubernetesService, playbook: str, *options: str, **variables: t.Any) -> Finished:
-    return service.playbook(ROOT / "playbooks" / f"{playbook}.yml", *options, **variables)
-
-
 def data(server: KubernetesServer) -> tuple[t.Any, t.Any]:
     return server.get("configmaps", "app-settings")["data"], server.get("secrets", "app-keys")["data"]
 
@@ -78,16 +73,16 @@ def test_a_change_reaches_both_objects_and_every_pod_and_a_second_run_changes_no
     }
     before, first = picture(server), pods(server)
     server.seen.clear()
-    predicted = run(service, "config_update", "--check", "--diff", **wanted)
+    predicted = service.playbook("config_update", "--check", "--diff", **wanted)
     assert predicted.status == 0, predicted.output
     assert "LOG_LEVEL=debug" in predicted.output and "API_KEY=changed" in predicted.output
     assert (picture(server), changes(server)) == (before, [])
-    done = run(service, "config_update", "-v", **wanted)
+    done = service.playbook("config_update", "-v", **wanted)
     assert done.status == 0, done.output
     assert data(server) == ({"LOG_LEVEL": "debug"}, {"OTHER": encoded("stays"), "API_KEY": encoded(SECRET)})
     assert not first & pods(server)
     server.seen.clear()
-    again = run(service, "config_update", **wanted)
+    again = service.playbook("config_update", **wanted)
     assert (again.status, "changed=0" in again.output, changes(server)) == (0, True, []), again.output
     for output in (predicted.output, done.output, again.output):
         assert SECRET not in output and encoded(SECRET) not in output
@@ -97,7 +92,9 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_he
     service: KubernetesService, server: KubernetesServer, tell: Callable[[str], None]
 ) -> None:
     former = data(server)
-    done = run(service, "config_update", configuration_values={"broken": "1"}, configuration_secret_values={"API_KEY": "another-" + SECRET})
+    done = service.playbook(
+        "config_update", configuration_values={"broken": "1"}, configuration_secret_values={"API_KEY": "another-" + SECRET}
+    )
     assert done.status != 0
     found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", done.message)
     assert found, done.output
@@ -114,29 +111,29 @@ def test_what_the_server_refuses_is_told_and_nothing_was_changed(service: Kubern
     before = data(server)
     server.faults.append(Fault("PATCH .*/configmaps/", 403, times=-1, message="admission says no"))
     try:
-        refused = run(service, "config_update", configuration_values={"LOG_LEVEL": "trace"})
+        refused = service.playbook("config_update", configuration_values={"LOG_LEVEL": "trace"})
     finally:
         server.faults.clear()
     assert refused.status != 0 and "admission says no" in refused.message, refused.output
     assert data(server) == before
-    files = run(service, "config_update", configuration_files=[{"path": "/etc/x", "content": "x"}])
+    files = service.playbook("config_update", configuration_files=[{"path": "/etc/x", "content": "x"}])
     assert "is a key of a ConfigMap" in files.message, files.output
 
 
 def test_a_point_brings_back_the_objects_and_leaves_the_number_of_replicas(service: KubernetesService, server: KubernetesServer) -> None:
     former = data(server)
-    taken = run(service, "rollback_point_create")
+    taken = service.playbook("rollback_point_create")
     assert taken.status == 0, taken.output
     server.change("configmaps", "app-settings", {"data": {"LOG_LEVEL": "warn", "NEW": "1"}})
     server.change("secrets", "app-keys", {"data": {"API_KEY": encoded("other")}})
     server.change("deployments", "app", {"spec": {"replicas": 2}})
     settle(server)
-    restored = run(service, "rollback_point_restore", confirm="calendar")
+    restored = service.playbook("rollback_point_restore", confirm="calendar")
     assert restored.status == 0, restored.output
     assert data(server) == former
     assert server.get("deployments", "app")["spec"]["replicas"] == 2
     server.seen.clear()
-    again = run(service, "rollback_point_restore", confirm="calendar")
+    again = service.playbook("rollback_point_restore", confirm="calendar")
     assert (again.status, changes(server)) == (0, []), again.output
 
 
@@ -148,7 +145,7 @@ def test_only_what_is_configured_comes_back_where_the_service_shall_be_left_alon
     service.variables["configuration_point_paths"] = [str(kept)]
     # The default kind of a workload is that of the role service.
     service.variables["service_kube_workload"] = {"name": "app"}
-    assert run(service, "rollback_point_create").status == 0
+    assert service.playbook("rollback_point_create").status == 0
     former, text = data(server), kept.read_text()
     kept.write_text("other\n")
     server.change("configmaps", "app-settings", {"data": {"NEW": "1"}})
@@ -156,18 +153,18 @@ def test_only_what_is_configured_comes_back_where_the_service_shall_be_left_alon
     settle(server)
     before = pods(server)
     alone = {"confirm": "calendar", "configuration_point_apply": False}
-    predicted = run(service, "rollback_point_restore", "--check", "-v", **alone)
+    predicted = service.playbook("rollback_point_restore", "--check", "-v", **alone)
     assert (predicted.status, "would be left alone" in predicted.output, kept.read_text()) == (0, True, "other\n"), predicted.output
-    restored = run(service, "rollback_point_restore", "-v", **alone)
+    restored = service.playbook("rollback_point_restore", "-v", **alone)
     assert (restored.status, "the service was left alone" in restored.output) == (0, True), restored.output
     settle(server)
     assert (data(server), kept.read_text(), pods(server)) == (former, text, before)
-    assert "changed=0" in run(service, "rollback_point_restore", **alone).output
+    assert "changed=0" in service.playbook("rollback_point_restore", **alone).output
     # What cannot be validated never reaches a pod either.
-    refused = run(service, "rollback_point_restore", confirm="calendar", configuration_validate=[["test", "1", "-gt", "2"]])
+    refused = service.playbook("rollback_point_restore", confirm="calendar", configuration_validate=[["test", "1", "-gt", "2"]])
     assert "the service was not touched" in refused.message, refused.output
     assert (data(server), pods(server)) == (former, before)
-    whole = run(service, "rollback_point_restore", confirm="calendar")
+    whole = service.playbook("rollback_point_restore", confirm="calendar")
     assert whole.status == 0, whole.output
     settle(server)
     assert "note" not in server.get("deployments", "app")["spec"]["template"]["metadata"].get("annotations", {})
@@ -177,8 +174,8 @@ def test_only_what_is_configured_comes_back_where_the_service_shall_be_left_alon
 @pytest.fixture
 def recorded(service: KubernetesService) -> KubernetesService:
     """The service when a run was given the secret, and a point keeps it."""
-    assert run(service, "config_update", configuration_secret_values={"API_KEY": SECRET}).status == 0
-    assert run(service, "rollback_point_create").status == 0
+    assert service.playbook("config_update", configuration_secret_values={"API_KEY": SECRET}).status == 0
+    assert service.playbook("rollback_point_create").status == 0
     return service
 
 

@@ -25,7 +25,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import Runbook
 from ansible_collections.sre.runbooks.plugins.module_utils.logs.follow import operate as follow
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection, Session
 from integration.containers import Docker
-from integration.faults import Operation, wait_until
+from integration.faults import Operation
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 TOOLS = "/usr/lib/postgresql/15/bin"
@@ -43,7 +44,7 @@ def database(docker: Docker) -> Iterator[Connection]:
     docker("run", "--detach", "--init", "--name", name, docker.image, "sh", "-c", START)
     connection = Connection(place=Place(container=name, tool_folder=TOOLS), connect_timeout_s=5)
     try:
-        wait_until(lambda: answers(connection), 60, "the server answers")
+        wait_until("the server answers", lambda: answers(connection), 60)
         connection.do("CREATE DATABASE archive")
         yield connection
     finally:
@@ -86,7 +87,7 @@ def test_a_run_that_is_killed_outside_the_container_breaks_nothing_in_it_and_the
         other.ask("BEGIN; LOCK TABLE public.cases IN ROW EXCLUSIVE MODE")
         operation = Operation({"operation": "maintain", "connection": asdict(database), "database": "archive"})
         half = "SELECT count(*) FROM pg_class WHERE relname LIKE '%_ccnew'"
-        wait_until(lambda: database.ask(half, database="archive").strip() == "1", 30, "the rebuild has begun")
+        wait_until("the rebuild has begun", lambda: database.ask(half, database="archive").strip() == "1", 30)
         operation.process.kill()
         operation.finish()
     done = maintain(MaintenanceRequest(database, "archive", Rules(waste_bytes=100_000)))

@@ -24,10 +24,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.database_care.mainten
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, LeaseHeld
 from ansible_collections.sre.runbooks.plugins.module_utils.files import free_bytes
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session
-from integration.faults import ROUNDS, Operation, Series, backends, order, own_process, postmaster, serves, wait_until
+from integration.faults import ROUNDS, Operation, Series, backends, order, own_process, postmaster, serves
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
 from integration.test_disk_full import small_disk
+from tools.waiting import wait_until
 
 RULES = Rules(waste_bytes=100_000)
 ROWS = 20_000
@@ -160,7 +161,7 @@ def test_queries_of_the_service_are_not_held_up(server: PostgresqlServer, databa
 
     thread = threading.Thread(target=serve)
     thread.start()
-    wait_until(lambda: len(waits) > 20, 20, "the service works")
+    wait_until("the service works", lambda: len(waits) > 20, 20)
     quiet, waits[:] = max(waits), []
     try:
         done = maintain(replace(request_for(server), lock_timeout_s=20))
@@ -269,7 +270,7 @@ def come_back(server: PostgresqlServer, *, killed: bool) -> None:
     if killed and not serves(server):
         server.wait_until_gone()
         server.restart_after_kill()
-    wait_until(lambda: serves(server), 30, "the server serves again")
+    wait_until("the server serves again", lambda: serves(server), 30)
 
 
 def test_what_the_server_still_does_for_a_dead_run_is_ended(server: PostgresqlServer, database: str) -> None:
@@ -277,7 +278,7 @@ def test_what_the_server_still_does_for_a_dead_run_is_ended(server: PostgresqlSe
         blocker.ask("BEGIN; LOCK TABLE cases IN ROW EXCLUSIVE MODE")
         orphan.ask("SET application_name = 'sre.runbooks maintenance'")
         orphan.send("REINDEX INDEX CONCURRENTLY cases_pkey")
-        wait_until(lambda: "cases_pkey_ccnew" in indexes(server), 10, "it has begun")
+        wait_until("it has begun", lambda: "cases_pkey_ccnew" in indexes(server), 10, every_s=0.005)
         blocker.ask("COMMIT; BEGIN; LOCK TABLE small IN ACCESS SHARE MODE")
         done = maintain(request_for(server))
     assert {step["outcome"] for step in done["steps"]} == {"done"}, json.dumps(done["steps"])

@@ -28,9 +28,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.session_report import Limits, information
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError, Unreachable, WrongTarget
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Connection, Session
-from integration.faults import wait_until
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 SECRET = "hunter2-and-4711"
 SETTINGS = {"max_connections": "12", "superuser_reserved_connections": "3", "max_prepared_transactions": "4", "max_wal_senders": "4"}
@@ -78,7 +78,7 @@ def test_who_holds_others_up_is_told_as_a_tree_and_ending_just_that_one_lets_the
         mark = first.send("UPDATE orders SET note = 'd' WHERE id = 1; COMMIT")
         other = second.send("UPDATE orders SET note = 'e' WHERE id = 2")
         bystander.ask("BEGIN; SELECT 1")
-        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "2", 10, "two wait")
+        wait_until("two wait", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "2", 10)
 
         told = information(server.connection, Limits(long_transaction_s=0.001))
         (tree,) = told["blockers"]
@@ -152,7 +152,7 @@ def test_a_query_is_cancelled_first_and_its_session_ended_only_when_that_does_no
         pids = pid_of(willing), pid_of(unwilling)
         willing.send("\\unset ON_ERROR_STOP\nSELECT pg_sleep(600)")
         unwilling.send(stubborn)
-        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "3", 10, "both run")
+        wait_until("both run", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "3", 10)
         request = EndRequest(server.connection, Wanted(states=[ACTIVE], older_than_s=0), cancel_wait_s=1)
         done = end_sessions(request)
         assert {one["pid"]: one["outcome"] for one in done["ended"]} == {pids[0]: session_end.CANCELLED, pids[1]: session_end.ENDED}
@@ -175,8 +175,8 @@ def test_replication_maintenance_superusers_leaders_and_our_own_are_never_ended(
         vacuum = stack.enter_context(client(server, "SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1", user="postgres", name="cron"))
         stack.enter_context(client(server, "BEGIN; LOCK TABLE wide IN ACCESS SHARE MODE", user="postgres", name="sre.runbooks lock"))
         vacuum.send("REINDEX TABLE wide; VACUUM FULL wide")
-        wait_until(lambda: "walsender" in server.sql("SELECT backend_type FROM pg_stat_activity"), 10, "replication runs")
-        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10, "VACUUM waits")
+        wait_until("replication runs", lambda: "walsender" in server.sql("SELECT backend_type FROM pg_stat_activity"), 10)
+        wait_until("VACUUM waits", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10)
 
         wanted = Wanted(states=STATES, older_than_s=0, spare_applications=["rep*"])
         done = end_sessions(EndRequest(server.connection, wanted))
@@ -202,7 +202,7 @@ def test_prepared_transactions_and_slots_that_nobody_uses_are_told(server: Postg
             one.ask("BEGIN; UPDATE orders SET note = 'f' WHERE id = 1; PREPARE TRANSACTION 'lost'")
         with client(server) as waiter:
             waiter.send("UPDATE orders SET note = 'g' WHERE id = 1")
-            wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10, "one waits")
+            wait_until("one waits", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == "1", 10)
             told = information(server.connection, Limits(long_transaction_s=0, slot_bytes=-1))
             (tree,) = told["blockers"]
             assert tree["pid"] == 0 and "'lost' in shop" in tree["state"]
@@ -235,7 +235,7 @@ def test_where_sessions_may_not_be_ended_a_query_that_will_not_stop_is_told(serv
     with client(server) as one:
         pid = pid_of(one)
         one.send(stubborn)
-        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 10, "it runs")
+        wait_until("it runs", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 10)
         request = EndRequest(server.connection, Wanted(states=[ACTIVE], older_than_s=0), cancel_wait_s=0.2, terminate=False)
         done = end_sessions(request)
         assert [entry["outcome"] for entry in done["ended"]] == [session_end.STILL_THERE]

@@ -16,9 +16,9 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.database_care.slow_queries import SlowRequest, information
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, Unreachable
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.connection import Session
-from integration.faults import wait_until
 from integration.playbook_runs import Profile
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 SECRET = "4711 0815 hunter2"
 
@@ -59,7 +59,7 @@ def test_what_is_slow_at_this_moment_is_told_without_any_extension(server: Postg
     with Session(server.connection, "plain", {}) as client:
         client.ask("SET application_name = 'shop'")
         client.send(f"SELECT pg_sleep(600), '{SECRET}'")
-        wait_until(lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 10, "it runs")
+        wait_until("it runs", lambda: server.sql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active'") == "2", 10)
         told = information(SlowRequest(server.connection, "plain", warn_ms=0.001, fail_ms=1))
     assert [one["query"] for one in told["running"]] == ["SELECT pg_sleep(?), ?"]
     assert (told["available"], told["verdict"]) == (False, "unknown")

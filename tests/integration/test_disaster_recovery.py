@@ -13,7 +13,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import s
 from integration.object_store import running_store
 from integration.playbook_runs import HOSTS, ROOT, Finished, Profile, picture
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 GO = ("-e", "confirm=trial")
@@ -207,10 +207,10 @@ def test_killed_while_it_restores_it_goes_on_where_it_was(service: Service, serv
         service.command("disaster_recovery", *GO, "-e", "recovery_confirmed=all"),
         env=service.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
-    until(lambda: any(one["procedure"] == "restore" for one in service.records()))
+    wait_until("the restore has begun", lambda: any(one["procedure"] == "restore" for one in service.records()))
     run.send_signal(signal.SIGKILL)
     run.wait()
-    until(lambda: not marked(service.folder), 60)
+    wait_until("all of it has ended", lambda: not marked(service.folder), 60, every_s=0.05)
     done = service.recover("-e", "recovery_confirmed=all")
     assert done.status == 0, done.output
     assert server.content("reference") == service.content
@@ -269,7 +269,7 @@ def test_corrupted_data_is_found_table_by_table_and_recovered_from_before_the_da
     good = back_up_logically(request)
     good.add_proof("proven")
     server.sql("DELETE FROM documents WHERE id % 2 = 0; DROP TABLE attachments", "reference")
-    until(lambda: utc_now() > good.consistent_at)
+    wait_until("the next second", lambda: utc_now() > good.consistent_at)
     damaged = back_up_logically(request)
     damaged.add_proof("proven")
     service.variables.update(recovery_stop_writes=service.hook("stopped"), recovery_resume_writes=service.hook("resumed"))
@@ -297,14 +297,6 @@ def test_corrupted_data_is_found_table_by_table_and_recovered_from_before_the_da
     assert server.sql("SELECT oid FROM pg_database WHERE datname = 'reference'") == restored
     assert (service.marks("stopped"), service.marks("resumed")) == (3, 1)
     assert service.state_of()["status"] == "complete"
-
-
-def until(true: t.Callable[[], bool], timeout_s: float = 30) -> None:
-    """Wait for something."""
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
 
 
 def marked(folder: Path) -> list[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -22,8 +21,9 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.object_store import ObjectStore
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.offsite import remote_sets
+from integration import playbook_runs
 from integration.object_store import option, running_store
-from integration.playbook_runs import ROOT, Finished, picture
+from integration.playbook_runs import ROOT, Finished, finish, picture, start
 from integration.postgresql_server import PostgresqlServer, running_server
 from integration.qdrant_server import QdrantServer, qdrant_server
 from integration.redis_server import RedisServer, running_redis
@@ -113,23 +113,15 @@ class Stack:
 
     def run(self, playbook: str, *options: str) -> Finished:
         """Run a playbook on the profile paralegal."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_", "PG"))}
         own = {
-            "SRE_RUNBOOKS_STATE": str(self.state),
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_NOCOLOR": "1",
-            "COLUMNS": "400",
             "PARALEGAL_DB_PASSWORD": self.database.password,
             "PARALEGAL_REDIS_PASSWORD": self.cache.password,
             "PARALEGAL_QDRANT_API_KEY": self.vectors.api_key,
         }
         settings = self.folder / "settings.json"
         settings.write_text(json.dumps(self.settings()))
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        command = [program, str(ROOT / "playbooks" / f"{playbook}.yml"), "-i", "inventories/paralegal", "-e", f"@{settings}", *options]
-        streams: dict[str, t.Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, cwd=ROOT, env={**kept, **own}, text=True, timeout=200, **streams)
-        return Finished(done.returncode, done.stdout)
+        command = playbook_runs.command(playbook, ROOT / "inventories" / "paralegal", "-e", f"@{settings}", *options)
+        return finish(start(command, playbook_runs.environment(self.state, **own)), 200)
 
     def told(self) -> list[str]:
         """What the phases of the recovery say in its record."""

@@ -28,8 +28,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.base_backu
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
-from integration.faults import Operation, load_logged_reference, naming, order, serves, wait_until
+from integration.faults import Operation, load_logged_reference, naming, order, serves
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
 MEGABYTES = 40
@@ -174,7 +175,7 @@ class OnSmallDisk:
     def has_the_live_database_and_can_restore_it(self) -> None:
         """Now that there is room again: the server comes back, by itself or started anew; nothing is lost."""
         server = self.server
-        wait_until(lambda: server.is_gone() or serves(server), 30, "the server has given up or come back by itself")
+        wait_until("the server has given up or come back by itself", lambda: server.is_gone() or serves(server), 30)
         if server.is_gone():
             server.restart_after_kill()
         assert server.content("reference") == self.live

@@ -24,9 +24,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.file_store.kept impor
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.record import FilesBackup
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore import restore_files
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
-from integration.faults import FEWER, SEED, Operation, Series, Victim, own_process, programs, wait_until, working_in
+from integration.faults import FEWER, SEED, Operation, Series, Victim, own_process, programs, working_in
 from integration.file_trees import picture, small_tree, store
 from integration.test_disk_full import small_disk
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def test_a_backup_of_files_that_is_killed_leaves_a_whole_set_or_none(what: str, 
             assert outcome == "killed" or not list(sets.glob(".*"))
             made = back_up(FilesBackup(store(tree), str(sets)))["backup_set"]["id"]
             assert sorted(path.name for path in sets.iterdir()) == sorted([made, *(one.id for one in found)])
-            wait_until(lambda: not working_in(tree, "tar"), 5, "nothing of a killed run works on")
+            wait_until("nothing of a killed run works on", lambda: not working_in(tree, "tar"), 5)
     assert picture(tree) == before
     series.conclude(tell, f"; {leftovers} left half a set, which the next run removed")
 
@@ -88,7 +89,7 @@ def test_a_restore_that_is_killed_leaves_each_path_whole_and_the_next_one_finish
         with series.round():
             operation = Operation(wanted)
             outcome, _told = series.strike(operation, moment)
-            wait_until(operation.has_ended, 10, "what it forked has ended")
+            wait_until("what it forked has ended", operation.has_ended, 10)
             now = [picture(tree) for tree in trees]
             assert all(tree in (was, becomes) for tree, was, becomes in zip(now, new, old, strict=True)), "each path is whole"
             mixed += now not in (old, new)

@@ -20,8 +20,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore im
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.restore_plan import FilesRestore
 from ansible_collections.sre.runbooks.plugins.module_utils.file_store.volume import Volume
 from integration.containers import Docker
-from integration.faults import wait_until
 from integration.file_trees import picture
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.needs_root]
 
@@ -39,7 +39,7 @@ def test_a_volume_in_use_is_restored_while_its_container_stands_still_for_a_mome
         )
         files = FilesStore("prometheus_data", volume=Volume(name))
         top = Path(Volume(name).mount_point())
-        wait_until(lambda: (top / "link").is_symlink(), 20, "the container has written")
+        wait_until("the container has written", lambda: (top / "link").is_symlink(), 20)
         one = read_set(back_up(FilesBackup(files, str(tmp_path / "sets")))["backup_set"]["folder"])
         wanted = picture(top)
         assert (one.manifest["kind"], one.manifest["volume"]) == ("volume", name)

@@ -20,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from integration.containers import Docker
-from integration.faults import wait_until
 from integration.kubernetes_server import KubernetesServer
 from tools.ports import free_port
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,7 +181,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[KubernetesServer, str]]:
             pod = {"metadata": {"name": name, "labels": labels}, "spec": {"containers": []}}
             pod["status"] = {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]}
             server.create("pods", {"apiVersion": "v1", "kind": "Pod", **pod}, "shop")
-        wait_until(lambda: server.get("deployments", "shop", "shop").get("status", {}).get("readyReplicas") == 3, 20, "the pods run")
+        wait_until("the pods run", lambda: server.get("deployments", "shop", "shop").get("status", {}).get("readyReplicas") == 3, 20)
         yield server, server.kubeconfig(tmp_path / "kubeconfig")
 
 

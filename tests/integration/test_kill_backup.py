@@ -30,9 +30,9 @@ from integration.faults import (
     postmaster,
     programs,
     serves,
-    wait_until,
 )
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def test_a_backup_that_is_killed_leaves_a_whole_set_or_none_and_the_next_one_cle
                 server.kill()
                 server.restart_after_kill()
             elif what == "a server process of it":
-                wait_until(lambda: serves(server), 20, "the server serves again")
+                wait_until("the server serves again", lambda: serves(server), 20)
             sets = list_sets(str(tmp_path / "sets"))
             assert [one.problems() for one in sets] == [[]] * len(sets)
             assert [one.id for one in sets] == [told["backup_set"]["id"]] if outcome == "completed" else len(sets) <= 1

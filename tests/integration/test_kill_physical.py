@@ -30,9 +30,9 @@ from integration.faults import (
     own_session,
     programs,
     serves,
-    wait_until,
 )
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_a_physical_restore_that_is_killed_leaves_the_old_or_the_new_data_and_th
             damaged_folder = server.data.stat().st_ino
             operation = folders.start()
             outcome, told = series.strike(operation, moment)
-            wait_until(operation.has_ended, 60, "what runs in a session of its own ends")
+            wait_until("what runs in a session of its own ends", operation.has_ended, 60)
             if what == "the operation" or serves(server):
                 live = server.content("reference")
                 assert live == folders.restored if outcome == "completed" else live in (folders.damaged, folders.restored), told
@@ -153,7 +153,7 @@ def test_a_server_that_is_killed_during_a_physical_restore_has_the_old_or_the_ne
         with series.round():
             operation = folders.start()
             outcome, told = series.strike(operation, moment)
-            wait_until(operation.has_ended, 60, "what runs in a session of its own ends")
+            wait_until("what runs in a session of its own ends", operation.has_ended, 60)
             if not serves(server):
                 was_down += 1
                 server.wait_until_gone()

@@ -30,9 +30,9 @@ from integration.faults import (
     postmaster,
     programs,
     serves,
-    wait_until,
 )
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +112,7 @@ def test_a_restore_that_is_killed_leaves_the_damaged_or_the_restored_database_an
                 server.kill()
                 server.restart_after_kill()
             elif what == "a server process of it":
-                wait_until(lambda: serves(server), 20, "the server serves again")
+                wait_until("the server serves again", lambda: serves(server), 20)
             names, live = server.names(), server.content("reference")
             assert live == states.restored if outcome == "completed" else live in (states.damaged, states.restored)
             kept = [name for name in names if "_before_" in name]
@@ -132,7 +132,7 @@ def test_a_killed_run_whose_database_comes_into_being_only_afterwards_leaves_non
     with Session(server.connection) as blocker:
         blocker.ask("BEGIN; LOCK TABLE pg_database IN SHARE MODE")
         killed = Operation(states.order())
-        wait_until(lambda: "CREATE DATABASE" in _active(server), 10, "the killed run creates its database")
+        wait_until("the killed run creates its database", lambda: "CREATE DATABASE" in _active(server), 10, every_s=0.005)
         killed.process.kill()
         killed.finish()
         following = Operation(states.order())
@@ -157,14 +157,14 @@ def test_what_the_server_still_does_for_a_killed_run_does_not_stop_the_next_one(
     )
     one = back_up_logically(BackupRequest(server.connection, "slow", "slow", str(tmp_path)))
     killed = Operation(order(server, "restore", database="slow", set_folder=one.folder))
-    wait_until(lambda: "CREATE INDEX" in _active(server), 20, "the killed run builds the index")
+    wait_until("the killed run builds the index", lambda: "CREATE INDEX" in _active(server), 20, every_s=0.005)
     killed.process.kill()
     killed.finish()
     assert "CREATE INDEX" in _active(server)
     (leftover,) = [name for name in server.names() if "slow_restoring_" in name]
     following = Operation(order(server, "restore", database="slow", set_folder=one.folder))
-    wait_until(lambda: leftover not in server.names(), 3, "the next run drops what was left")
-    wait_until(lambda: "CREATE INDEX" in _active(server), 20, "the next run builds the index")
+    wait_until("the next run drops what was left", lambda: leftover not in server.names(), 3)
+    wait_until("the next run builds the index", lambda: "CREATE INDEX" in _active(server), 20, every_s=0.005)
     following.process.kill()
     following.finish()
     for name in server.names() - {"reference", "postgres"}:

@@ -33,9 +33,9 @@ from integration.faults import (
     postmaster,
     programs,
     serves,
-    wait_until,
 )
 from integration.postgresql_server import PostgresqlServer, running_server
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ class Clients:
 
     def wait(self) -> None:
         """Until all are connected."""
-        wait_until(lambda: len(self._connected) == CLIENTS, 30, "all clients are connected")
+        wait_until("all clients are connected", lambda: len(self._connected) == CLIENTS, 30)
 
     def _work(self) -> None:
         while not self._done.is_set():
@@ -175,7 +175,7 @@ def test_a_swap_that_is_killed_under_its_clients_is_done_or_not_done(
                     server.kill()
                     server.restart_after_kill()
                 elif what == "a server process of it":
-                    wait_until(lambda: serves(server), 20, "the server serves again")
+                    wait_until("the server serves again", lambda: serves(server), 20)
                 began = time.monotonic()
                 live = state(server)
                 longest = max(longest, time.monotonic() - began)
@@ -200,11 +200,11 @@ def waiting_commits(server: PostgresqlServer) -> Iterator[None]:
     """Every commit is done on disk, and then waits, unseen by others, for a replica that does not exist (manual, 19.6.2)."""
     server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     server.sql("SELECT pg_reload_conf()")
-    wait_until(lambda: server.sql("SHOW synchronous_standby_names") == "nobody", 5, "commits wait")
+    wait_until("commits wait", lambda: server.sql("SHOW synchronous_standby_names") == "nobody", 5)
     yield
     server.sql("ALTER SYSTEM RESET synchronous_standby_names")
     server.sql("SELECT pg_reload_conf()")
-    wait_until(lambda: server.sql("SHOW synchronous_standby_names") == "", 5, "commits wait no more")
+    wait_until("commits wait no more", lambda: server.sql("SHOW synchronous_standby_names") == "", 5)
 
 
 def is_committing(server: PostgresqlServer) -> bool:
@@ -216,7 +216,7 @@ def is_committing(server: PostgresqlServer) -> bool:
 def test_a_swap_that_was_committed_is_told_as_done_although_the_answer_was_lost(server: PostgresqlServer) -> None:
     new = state(server, SPARE)
     operation = Operation(order(server, "swap", renames=FORWARD))
-    wait_until(lambda: is_committing(server), 20, "the swap is being committed")
+    wait_until("the swap is being committed", lambda: is_committing(server), 20, every_s=0.005)
     for psql in programs("psql")(operation):
         os.kill(psql, signal.SIGKILL)
     assert operation.finish()[0] == "completed"
@@ -227,7 +227,7 @@ def test_a_swap_that_was_committed_is_told_as_done_although_the_answer_was_lost(
 def test_whether_a_swap_was_done_is_left_open_while_the_server_that_was_to_commit_it_is_gone(server: PostgresqlServer) -> None:
     new = state(server, BEFORE)
     operation = Operation(order(server, "swap", renames=[(LIVE, SPARE), (BEFORE, LIVE)]))
-    wait_until(lambda: is_committing(server), 20, "the swap is being committed")
+    wait_until("the swap is being committed", lambda: is_committing(server), 20, every_s=0.005)
     server.kill()
     outcome, told = operation.finish()
     server.restart_after_kill()

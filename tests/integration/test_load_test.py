@@ -23,8 +23,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.history.store import 
 from ansible_collections.sre.runbooks.plugins.module_utils.load.operation import OPTIONS, operate
 from ansible_collections.sre.runbooks.plugins.module_utils.process_tree import start_of
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import Server, answer, closed_port, drips, sends, silent
-from integration.playbook_runs import ROOT, Finished
-from integration.service_stack import ServiceProcess, wait_until
+from integration import playbook_runs
+from integration.playbook_runs import OPERATOR, ROOT, Finished, finish, start
+from integration.service_stack import ServiceProcess
+from tools.waiting import wait_until
 
 QUESTION = {"method": "POST", "path": "/chat", "headers": {"X-User-ID": "load-test"}, "body": {"message": "Which cases speak of water?"}}
 ANSWERED = 'http_requests_total{method="POST",path="/chat"'
@@ -53,38 +55,25 @@ class Profile:
     def __init__(self, folder: Path, url: str, **variables: t.Any) -> None:
         self.folder, self.state = folder, folder / "state"
         (folder / "inventory" / "group_vars" / "all").mkdir(parents=True)
-        hosts = '[operator]\nlocalhost ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n'
-        (folder / "inventory" / "hosts.ini").write_text(hosts)
+        (folder / "inventory" / "hosts.ini").write_text(OPERATOR)
         content = {"service_name": "reference", "service_url": url, "load_test_requests": [QUESTION], **variables}
         (folder / "inventory" / "group_vars" / "all" / "service.yml").write_text(json.dumps(content))
 
     def command(self, *options: str) -> list[str]:
         """The call of the playbook."""
-        program = str(Path(sys.executable).parent / "ansible-playbook")
-        return [program, str(ROOT / "playbooks" / "load_test.yml"), "-i", str(self.folder / "inventory"), *options]
+        return playbook_runs.command("load_test", self.folder / "inventory", *options)
 
     def environment(self) -> dict[str, str]:
         """Its environment."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
-        own = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.state), "COLUMNS": "300"}
-        return {**kept, **own}
+        return playbook_runs.environment(self.state)
 
     def run(self, *options: str) -> Finished:
         """Run the playbook to its end."""
-        done = subprocess.run(
-            self.command(*options),
-            cwd=ROOT,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        return Finished(done.returncode, done.stdout)
+        return finish(start(self.command(*options), self.environment()))
 
     def records(self) -> list[dict[str, t.Any]]:
         """The records of the runs."""
-        return [json.loads(path.read_text()) for path in (self.state / "runs").glob("*/record.json")]
+        return playbook_runs.records(self.state)
 
 
 def test_the_runbooks_hundred_questions_ten_at_a_time_are_all_sent_and_counted(service: ServiceProcess) -> None:

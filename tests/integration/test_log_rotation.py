@@ -68,7 +68,7 @@ def profile(tmp_path: Path) -> Profile:
     made.variables = {
         "service_name": "trial",
         "maintenance_log_rules": [
-            {"name": "rotate", "source": "app", "write_to": f"{logs}/app_%Y%m%d.log", "follow_to": f"{logs}/app_current.log"},
+            {"name": "rotate", "write_to": f"{logs}/app_%Y%m%d.log", "follow_to": f"{logs}/app_current.log"},
             {"name": "compress", "path": str(logs), "pattern": "*.log", "compress_after_days": 30},
             {"name": "delete", "path": str(logs), "pattern": "*.gz", "delete_after_days": 90},
         ],

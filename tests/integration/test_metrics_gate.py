@@ -25,7 +25,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation impo
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.operation import operate as ask_checks
 from ansible_collections.sre.runbooks.tests.unit.metrics_support import gate
 from integration.monitoring_servers import Prometheus, running_prometheus
-from integration.service_stack import ServiceProcess, Stack, wait_until
+from integration.service_stack import ServiceProcess, Stack
+from tools.waiting import wait_until
 
 WINDOW_S = 1.5
 

@@ -24,6 +24,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.monitoring import ale
 from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
 from integration.monitoring_trial import ROOT, Inventory, WebHook, tool_folder
 from integration.service_stack import ServiceProcess, running_stack
+from tools.waiting import wait_until
 
 SERVER_ERRORS = 'sum(rate(http_requests_total{job="reference",status=~"5.."}[8s]))'
 REQUESTS = 'sum(rate(http_requests_total{job="reference"}[8s]))'
@@ -132,15 +133,6 @@ def names(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     return [(one["labels"]["alertname"], one["labels"].get("priority", ""), one["status"]) for one in document.get("alerts", [])]
 
 
-def soon(what: str, true: Any, timeout_s: float = 30) -> Any:
-    """Wait until something is so; returns what it is."""
-    deadline = time.monotonic() + timeout_s
-    while not (found := true()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-    return found
-
-
 def test_the_set_up_loads_the_rules_and_a_second_one_changes_nothing(world: World) -> None:
     groups = {group["name"] for group in json.loads(world.prometheus.get("/api/v1/rules"))["data"]["groups"]}
     assert groups == {"reference values", "reference alerts", "reference escalation"}
@@ -163,7 +155,7 @@ def test_a_fault_fires_reaches_who_is_to_know_is_listed_silenced_escalated_and_o
     assert fired["annotations"]["next_step"].endswith("Respond within 30 min.")
     # The warning of the same name is inhibited, and the lead is told when it goes on.
     world.hook.wait_for("the lead is told", lambda path, said: path == "/lead" and ("HighErrorRate", "P2", "firing") in names(said))
-    listed = soon("the warning is inhibited", lambda: _with_inhibited(world))
+    listed = wait_until("the warning is inhibited", lambda: _with_inhibited(world))
     assert {alert["priority"] for alert in listed["alerts"] if alert["state"] == "active"} == {"P2"}
 
     high = {"alertname": "HighErrorRate", "service": "reference"}
@@ -173,21 +165,21 @@ def test_a_fault_fires_reaches_who_is_to_know_is_listed_silenced_escalated_and_o
     made = world.silence("create", **asked)
     assert (made["action"], made["silence"]["state"], made["silence"]["run_id"]) == ("create", "active", "RUN-1")
     assert not world.silence("create", **asked)["changed"]
-    soon("all are silenced", lambda: world.listed(states=["active"])["total"] == 0)
+    wait_until("all are silenced", lambda: world.listed(states=["active"])["total"] == 0)
     assert world.listed(states=["suppressed"])["alerts"][0]["silenced_by"]
     longer = world.silence("extend", **{**asked, "duration_s": 1200})
     assert (longer["action"], longer["silence"]["id"]) == ("extend", made["silence"]["id"])
     ended = world.silence("expire", **asked)
     assert (ended["action"], ended["silence"]["state"]) == ("expire", "expired")
     assert not world.silence("expire", **asked)["changed"]
-    soon("they are active again", lambda: world.listed(states=["active"], severities=["critical"])["total"])
+    wait_until("they are active again", lambda: world.listed(states=["active"], severities=["critical"])["total"])
 
     world.service.ask("POST", "/faults", {"error_rate": 0.5})
     world.hook.wait_for("P1 is told", lambda path, said: path == "/critical" and ("HighErrorRate", "P1", "firing") in names(said))
     world.service.ask("DELETE", "/faults")
     world.hook.wait_for("P1 is over", lambda _path, said: ("HighErrorRate", "P1", "resolved") in names(said))
     world.hook.wait_for("P2 is over", lambda _path, said: ("HighErrorRate", "P2", "resolved") in names(said))
-    soon("none is listed", lambda: world.listed()["total"] == 0)
+    wait_until("none is listed", lambda: world.listed()["total"] == 0)
     past = world.listed(prometheus_url=world.prometheus.url, history_s=3600)["history"]
     assert {("HighErrorRate", priority) for priority in ("P1", "P2", "P3")} <= {(one["name"], one["priority"]) for one in past}
 
@@ -247,7 +239,7 @@ def test_files_that_were_written_without_a_reload_are_read_at_the_next_run_that_
     # As after a run that was killed between the two: the files are as they shall be, and the server is not.
     loaded = world.inventory.run("monitoring_setup", health_metrics=other)
     assert "changed=1" in loaded.output, loaded.output
-    soon("loaded", lambda: " 0.18" in world.prometheus.get("/api/v1/rules").decode())
+    wait_until("loaded", lambda: " 0.18" in world.prometheus.get("/api/v1/rules").decode())
     assert "changed=0" in world.inventory.run("monitoring_setup", health_metrics=other).output
     assert world.inventory.run("monitoring_setup").status == 0
 

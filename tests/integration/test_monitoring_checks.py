@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.checks.model import Result
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import outcome, outcomes
 from integration.monitoring_servers import Alertmanager, Prometheus, running_alertmanager, running_prometheus
+from tools.waiting import wait_until
 
 HOUR_S = 3600
 
@@ -158,10 +159,6 @@ def test_only_alerts_that_are_active_and_neither_silenced_nor_inhibited_count(tm
 
 
 def test_an_alert_of_a_rule_arrives(stack: Stack) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        result = outcome(type="alertmanager", url=stack.alertmanager.url, labels={"severity": "critical"}, fail_above=0)
-        if result.verdict == "fail" or time.monotonic() > deadline:
-            break
-        time.sleep(0.3)
+    asked = {"type": "alertmanager", "url": stack.alertmanager.url, "labels": {"severity": "critical"}, "fail_above": 0}
+    result = wait_until("it is active", lambda: (found := outcome(**asked)).verdict == "fail" and found, every_s=0.3)
     assert result.reason == "the number of active alerts is 1, more than 0: AlwaysFiring"

@@ -32,7 +32,8 @@ import yaml
 
 from ansible_collections.sre.runbooks.plugins.module_utils.run_clean import Cleaner
 from ansible_collections.sre.runbooks.plugins.module_utils.run_record import Beginning, Ending, Runs
-from integration.service_stack import DATABASE, ServiceProcess, Stack, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack
+from tools.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 BESIDE = Path(sys.executable).parent

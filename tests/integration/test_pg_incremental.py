@@ -28,10 +28,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump impor
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.rehearsal import rehearse
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import FolderRequest, restore_folder
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
-from integration.faults import Operation, load_logged_reference, naming, order, wait_until
+from integration.faults import Operation, load_logged_reference, naming, order
 from integration.object_store import running_store
 from integration.postgresql_server import PostgresqlServer, running_server
 from integration.test_disk_full import release
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -161,7 +162,7 @@ def test_retention_beside_an_incremental_backup_spares_what_the_new_set_is_being
     make_set(folder, at="2099-01-01T00:00:00Z", kind="postgresql", method="physical", server={"system_identifier": "another"})
     backup = Operation(order(server, "backup", database="reference", backup_folder=str(folder), method="incremental"))
     copying: dict[int, str] = {}
-    wait_until(lambda: bool(copying.update(naming("pg_basebackup", str(folder))) or copying), 20, "the copy is on its way")
+    wait_until("the copy is on its way", lambda: bool(copying.update(naming("pg_basebackup", str(folder))) or copying), 20, every_s=0.005)
     for pid in copying:
         os.kill(pid, signal.SIGSTOP)
     removed = prune(str(folder), Keep(last=1, days=0))["removed"]

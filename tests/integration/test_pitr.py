@@ -23,8 +23,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.replaced import prune_folders
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore_folder import undo_folder
-from integration.pitr_server import PASSPHRASE, ArchivedServer, archived_server, bucket_over_https, until
+from integration.pitr_server import PASSPHRASE, ArchivedServer, archived_server, bucket_over_https
 from integration.playbook_runs import Profile, picture
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 ACCIDENT = "DROP TABLE billing.invoices CASCADE; TRUNCATE response_history; DELETE FROM documents"
@@ -213,14 +214,14 @@ def test_the_recovery_report_knows_the_loss_from_the_archive_and_fails_with_the_
 
     server.sql("ALTER SYSTEM SET archive_command = '/bin/false'; SELECT pg_reload_conf(); SELECT pg_switch_wal()")
     try:
-        until(lambda: information(server.archive)["archive_failing"], 60)
+        wait_until("the archive fails", lambda: information(server.archive)["archive_failing"], 60, every_s=0.2)
         stopped = profile.run("recovery_report")
         assert stopped.status != 0
         assert "archive_command fails, and nothing was archived since 20" in stopped.message
         server.sql("ALTER SYSTEM SET archive_command = ''; SELECT pg_reload_conf()")
-        until(lambda: "the server does not archive" in information(server.archive)["archive_problem"], 20)
+        wait_until("it is told", lambda: "the server does not archive" in information(server.archive)["archive_problem"], 20, every_s=0.2)
         server.sql("ALTER SYSTEM SET archive_command = '/bin/true'; SELECT pg_reload_conf(); SELECT pg_switch_wal()")
-        until(lambda: "and it is not there" in information(server.archive)["archive_problem"], 60)
+        wait_until("it is told", lambda: "and it is not there" in information(server.archive)["archive_problem"], 60, every_s=0.2)
     finally:
         set_up(server.archive, replace_archiving=True)
     assert "is missing in the archive" in information(server.archive)["archive_problem"]

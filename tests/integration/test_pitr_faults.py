@@ -30,9 +30,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.pitr.setup import set
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.take import take
 from ansible_collections.sre.runbooks.plugins.module_utils.pitr.target import find_target
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
-from integration.faults import Operation, Series, Victim, naming, own_process, postmaster, programs, serves, wait_until
+from integration.faults import Operation, Series, Victim, naming, own_process, postmaster, programs, serves
 from integration.pitr_server import ArchivedServer, archived_server
 from integration.test_disk_full import Filler, small_disk
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 ROUNDS = 4
@@ -80,8 +81,8 @@ def test_a_restore_to_a_moment_that_is_killed_leaves_the_old_or_the_new_data_and
         with series.round():
             operation = Operation(wanted)
             outcome, told = series.strike(operation, moment)
-            wait_until(operation.has_ended, 60, "what runs in a session of its own ends")
-            wait_until(lambda: serves(server), 30, "the server serves")
+            wait_until("what runs in a session of its own ends", operation.has_ended, 60)
+            wait_until("the server serves", lambda: serves(server), 30)
             assert server.content("reference") in (old, new), told
             assert outcome != "completed" or server.content("reference") == old
     restore_to(server.archive, "reference", at)
@@ -104,14 +105,14 @@ def test_a_backup_that_is_killed_leaves_the_earlier_ones_and_the_next_one_is_who
         with series.round():
             operation = Operation(order(server.archive, "pitr_take"))
             series.strike(operation, moment)
-            wait_until(operation.has_ended, 60, "nothing works on")
+            wait_until("nothing works on", operation.has_ended, 60)
             if victim is not own_process and not serves(server):
                 server.wait_until_gone()
                 server.restart_after_kill()
             assert serves(server)
     assert len(information(server.archive)["backups"]) >= before, "only one that was completed takes the place of another"
     verify(server.archive)
-    wait_until(lambda: succeeds(lambda: take(server.archive, "full")), 60, "a backup after the kills")
+    wait_until("a backup after the kills", lambda: succeeds(lambda: take(server.archive, "full")), 60)
     verify(server.archive)
     assert server.content("reference") == content
     series.conclude(tell)
@@ -149,7 +150,7 @@ def test_a_lost_segment_is_named_and_moments_behind_it_are_refused(server: Archi
     server.sql("CREATE TABLE one_more (i int); SELECT pg_switch_wal()", "reference")
     server.sql("DROP TABLE one_more; SELECT pg_switch_wal()", "reference")
     after = server.now()
-    wait_until(lambda: information(server.archive)["unarchived_bytes"] < 10_000, 30, "the log is archived")
+    wait_until("the log is archived", lambda: information(server.archive)["unarchived_bytes"] < 10_000, 30)
     row = sorted((Path(server.archive.repository.path) / "archive" / "reference").rglob("0*-*.zst"), key=lambda one: one.name)
     gone = row[-2]
     away = server.home / "away"
@@ -180,7 +181,7 @@ def test_a_server_whose_archive_is_down_goes_on_and_the_lag_is_told_until_it_is_
             take(server.archive)
         with pytest.raises(RunbookError):
             restore_to(server.archive, "reference", "latest")
-        wait_until(lambda: server.sql("SELECT failed_count > 0 FROM pg_stat_archiver") == "t", 60, "the server has tried to archive")
+        wait_until("the server has tried to archive", lambda: server.sql("SELECT failed_count > 0 FROM pg_stat_archiver") == "t", 60)
         assert server.sql("SELECT count(*) FROM meanwhile", "reference") == "1000"
         shutil.copytree(away, repository, copy_function=shutil.copy2)
         for path in [repository, *repository.rglob("*")]:
@@ -196,7 +197,7 @@ def test_a_server_whose_archive_is_down_goes_on_and_the_lag_is_told_until_it_is_
         shutil.rmtree(repository, ignore_errors=True)
         away.rename(repository)
     server.sql("CREATE TABLE woken (i int); SELECT pg_switch_wal()", "reference")  # it looks at once, else every minute
-    wait_until(lambda: not information(server.archive)["archive_failing"], 90, "the server catches up by itself")
+    wait_until("the server catches up by itself", lambda: not information(server.archive)["archive_failing"], 90)
     restore_to(server.archive, "reference", "latest")
     assert server.sql("SELECT count(*) FROM meanwhile", "reference") == "1000"
 
@@ -228,7 +229,7 @@ def test_a_disk_that_is_full_before_or_in_the_middle_of_a_restore_leaves_the_liv
         for number, begun in enumerate(moments):
             with Filler(disk, begun, 40_000_000, ("pgbackrest", str(server.home))) as filler:
                 if number == 0:
-                    wait_until(partial(getattr, filler, "filled"), 30, "the disk is full")
+                    wait_until("the disk is full", partial(getattr, filler, "filled"), 30)
                 with pytest.raises(NoSpace):
                     restore_to(server.archive, "reference", "latest")
                 assert filler.filled
@@ -257,7 +258,7 @@ def test_a_full_repository_is_named_and_leaves_the_server_and_earlier_backups(se
         set_up(server.archive)
     # Meanwhile the log went elsewhere: the gap is named, and a full backup makes the archive whole again from there on.
     server.sql("CREATE TABLE back_again (i int); SELECT pg_switch_wal()", "reference")
-    wait_until(lambda: information(server.archive)["missing_segment"] != "", 30, "the gap is seen")
+    wait_until("the gap is seen", lambda: information(server.archive)["missing_segment"] != "", 30)
     with pytest.raises(SetDamaged, match="is missing"):
         verify(server.archive)
     take(server.archive, "full")

@@ -35,10 +35,11 @@ from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.fingerprin
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.restore import RestoreRequest, restore_logically
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.server_info import server_info
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.undo import undo
-from integration.faults import FEWER, Operation, Series, naming, own_process, wait_until
+from integration.faults import FEWER, Operation, Series, naming, own_process
 from integration.playbook_runs import Profile
 from integration.postgresql_server import SCHEMA
 from integration.test_secrets import Watcher
+from tools.waiting import wait_until
 
 NAMESPACE, _slash, NAME = os.environ.get("SRE_RUNBOOKS_TEST_POD", "").rpartition("/")
 PASSWORD = os.environ.get("SRE_RUNBOOKS_TEST_POD_PASSWORD", "")
@@ -93,7 +94,7 @@ class Pod:
     def request(self, folder: Path, **changed: t.Any) -> BackupRequest:
         """A backup of the reference database, of this server or one that differs from it in its place."""
         place = replace(self.place, **changed)
-        return BackupRequest(self.connection.through(place), DATABASE, "in-a-pod", str(folder))
+        return BackupRequest(replace(self.connection, place=place), DATABASE, "in-a-pod", str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +242,7 @@ def test_a_backup_that_is_killed_leaves_no_kubectl_and_the_next_one_works(pod: P
         shutil.rmtree(folder)
         with series.round():
             series.strike(Operation(order(pod, "backup", backup_folder=str(folder))), moment)
-            wait_until(lambda: not calls(), 5, "kubectl ends with the operation")
+            wait_until("kubectl ends with the operation", lambda: not calls(), 5)
             made = back_up_logically(pod.request(folder))
             assert [one.problems() for one in list_sets(str(folder))] == [[]] * len(list_sets(str(folder)))
             assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
@@ -261,7 +262,7 @@ def test_a_restore_that_is_killed_leaves_no_kubectl_and_the_live_database_and_th
             pod.sql(DAMAGE, DATABASE)
             damaged = pod.content()
             series.strike(Operation(wanted), moment)
-            wait_until(lambda: not calls(), 5, "kubectl ends with the operation")
+            wait_until("kubectl ends with the operation", lambda: not calls(), 5)
             assert pod.content() in (damaged, good)
             restore_logically(RestoreRequest(pod.connection, DATABASE, whole, analyze=False))
             assert pod.content() == good
@@ -276,7 +277,7 @@ def test_what_still_runs_in_the_pod_for_a_dead_run_does_not_stop_the_next(pod: P
     sleep = "BEGIN; LOCK TABLE clients IN ACCESS SHARE MODE; SELECT pg_sleep(120)"
     call = pod.connection.command("psql", "-X", "-q", "-c", sleep, database=DATABASE).start()
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)' AND pid <> pg_backend_pid()"
-    wait_until(lambda: pod.sql(sleeping) == "1", 10, "the session begins")
+    wait_until("the session begins", lambda: pod.sql(sleeping) == "1", 10)
     call.kill()
     call.communicate()
     assert pod.sql(sleeping) == "1", "nothing is left in the pod"

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from integration.procedure_trial import BIN, ROOT, Trial
+from integration.playbook_runs import PROGRAMS, ROOT
+from integration.procedure_trial import Trial
 
 SECRET = "correct-horse-battery"
 
@@ -252,7 +253,7 @@ def test_a_lock_taken_by_hand_keeps_procedures_away_until_it_is_given_back(trial
         arguments = f"operation={operation} resource=postgresql:reference holder=freeze reason='a change freeze'"
         done = subprocess.run(
             [
-                str(BIN / "ansible"),
+                str(PROGRAMS / "ansible"),
                 "localhost",
                 "-i",
                 str(trial.folder / "inventory"),

@@ -33,8 +33,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.rehearsal impo
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.replaced import prune
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.qdrant.server import Server
-from integration.faults import FEWER, Operation, Series, own_process, wait_until
+from integration.faults import FEWER, Operation, Series, own_process
 from integration.test_disk_full import Filler, free, small_disk
+from tools.waiting import wait_until
 
 from .qdrant_server import API_KEY, QdrantServer, qdrant_server
 
@@ -279,7 +280,7 @@ def test_snapshots_of_others_are_never_touched(server: QdrantServer, tmp_path: P
     theirs = server.ask("POST", "/collections/notes/snapshots")["name"]
     time.sleep(1.1)  # the name of a snapshot has seconds
     operation = Operation(wanted(server, "backup", tmp_path / "sets"))
-    wait_until(lambda: (tmp_path / "sets").exists() and any((tmp_path / "sets").glob(".qdrant-*.note")), 20, "the backup is on its way")
+    wait_until("the backup is on its way", lambda: any((tmp_path / "sets").glob(".qdrant-*.note")), 20, every_s=0.005)
     operation.process.kill()
     operation.finish()
     time.sleep(0.5)  # what the server was asked for by then, it goes on to do

@@ -28,7 +28,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import 
 from ansible_collections.sre.runbooks.plugins.module_utils.restoring.scratch_folders import scratch_folder
 from integration.containers import Docker
 from integration.redis_server import valkey_folder
-from integration.service_stack import wait_until
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.needs_root]
 NAME, IMAGE, PASSWORD = "sre-runbooks-test-redis", "sre-runbooks-test-redis:local", "a-password-of-the-container"

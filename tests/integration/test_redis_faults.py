@@ -22,9 +22,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.backup import B
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.discovery import Wishes
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import prune
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
-from integration.faults import FEWER, Operation, Series, Victim, own_process, own_session, programs, wait_until
+from integration.faults import FEWER, Operation, Series, Victim, own_process, own_session, programs
 from integration.redis_server import RedisServer, running_redis
 from integration.test_disk_full import Filler, free, small_disk
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 KEYS = 40_000
@@ -122,7 +123,7 @@ def test_a_restore_that_is_killed_leaves_the_old_data_or_the_new_and_the_next_on
         with series.round():
             operation = Operation(states.order())
             outcome, told = series.strike(operation, moment)
-            wait_until(operation.has_ended, 30, "the process that exchanges the files has ended")
+            wait_until("the process that exchanges the files has ended", operation.has_ended, 30)
             if not redis.serves() and what == "what exchanges the files":
                 # The next run knows from the journal how the server was started.
                 restore(RestoreRequest(redis.server, states.set, Wishes(data_folder=str(redis.data))))

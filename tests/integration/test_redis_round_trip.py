@@ -40,9 +40,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.redis.replaced import
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import RestoreRequest, restore
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.restore import describe as describe_restore
 from ansible_collections.sre.runbooks.plugins.module_utils.redis.snapshot import SavedFile
-from integration.faults import wait_until
 from integration.playbook_runs import picture
 from integration.redis_server import RedisServer, redis6_folder, running_redis
+from tools.waiting import wait_until
 
 PERSISTENCE: dict[str, dict[str, str]] = {
     "nothing": {},
@@ -203,7 +203,7 @@ def test_a_file_that_another_save_has_replaced_while_it_was_read_is_no_backup(pl
     file = plain.data / "dump.rdb"
     with plain.client() as client, SavedFile(client, str(file), 60, Progress("saving")) as source:
         read = [source.read()]
-        wait_until(lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 20, "the save has ended")
+        wait_until("the save has ended", lambda: not client.info("persistence")["rdb_bgsave_in_progress"], 20)
         shutil.copy(file, plain.data / "other")
         os.replace(plain.data / "other", file)
         with pytest.raises(RunbookError, match="another one than was read"):

@@ -11,15 +11,25 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from integration.service_stack import DATABASE, ServiceProcess, Stack, prepare_database, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack, prepare_database
+from tools.waiting import wait_until
 
 NOTED = "SELECT count(*) || ' ' || count(DISTINCT id) FROM response_history WHERE id > 10^15"  # the sample data counts from 1
-
-
 SERVICE_SETTINGS = {"REFERENCE_SERVICE_BREAKER_RESET_S": "1", "REFERENCE_SERVICE_BREAKER_FAILURES": "3"}
+
+
+def circuit_state(service: ServiceProcess) -> str:
+    return str(service.get("/metrics.json").body["tools"]["circuit_states"]["llm_provider"])
+
+
+def seconds_until(what: str, true: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    wait_until(what, true)
+    return time.monotonic() - began
 
 
 def test_every_answer_names_the_colour_also_one_for_a_path_that_is_not_there(service: ServiceProcess) -> None:
@@ -109,17 +119,14 @@ def test_a_failing_tool_opens_its_circuit_which_tries_again_and_closes(service: 
     assert [answer.status for answer in failures] == [503] * 4
     assert "injected" in failures[2].body["message"]
     assert "open" in failures[3].body["message"]
-    assert service.get("/metrics.json").body["tools"]["circuit_states"]["llm_provider"] == "open"
+    assert circuit_state(service) == "open"
     assert 'circuit_breaker_open{tool="llm_provider"} 1.0' in service.get("/metrics").body
     assert 'provider_api_errors_total{provider="llm_provider"}' in service.get("/metrics").body
     assert service.get("/api/system/health").body["data"]["healthy_wrappers"] == 2
     assert service.get("/api/wrappers/routellm/metrics").body["data"]["failed_calls"] >= 3
     assert service.get("/health").body["healthy"]
     service.ask("DELETE", "/faults")
-    waited = wait_until(
-        "half open", lambda: bool(service.get("/metrics.json").body["tools"]["circuit_states"]["llm_provider"] == "half_open")
-    )
-    assert waited < 2
+    assert seconds_until("half open", lambda: circuit_state(service) == "half_open") < 2
     assert service.chat("provider again").status == 200
     assert {circuit["state"] for circuit in service.get("/admin/circuits").body} == {"closed"}
 
@@ -184,7 +191,7 @@ def test_questions_are_answered_without_the_cache_and_with_it_again_once_it_is_b
     assert service.chat("no cache").status == 200
     assert service.ask("DELETE", "/cache/clear").status == 503
     stack.cache.start()
-    assert wait_until("ready again", lambda: service.get("/ready").status == 200) < 2
+    assert seconds_until("ready again", lambda: service.get("/ready").status == 200) < 2
     assert [service.chat("cache again").body["cached"] for _ in range(2)] == [False, True]
 
 
@@ -199,7 +206,7 @@ def test_it_starts_without_database_and_is_ready_soon_after_the_database_is(stac
         with ThreadPoolExecutor(10) as pool:
             assert list(pool.map(lambda _i: service.chat("x").status, range(10))) == [503] * 10
         stack.database.start()
-        assert wait_until("ready", lambda: service.get("/ready").status == 200) < 2
+        assert seconds_until("ready", lambda: service.get("/ready").status == 200) < 2
         # The tool that asked the lost database is not to blame: its circuit stayed closed.
         assert service.chat("x").status == 200
     finally:
@@ -231,7 +238,7 @@ def test_a_database_that_hangs_holds_no_answer_up_for_long(stack: Stack, service
     finally:
         for one in (*children, pid):
             os.kill(one, signal.SIGCONT)
-    assert wait_until("ready again", lambda: service.get("/ready").status == 200) < 5
+    assert seconds_until("ready again", lambda: service.get("/ready").status == 200) < 5
 
 
 def test_no_question_fails_while_another_database_takes_the_place_of_the_live_one(stack: Stack, service: ServiceProcess) -> None:

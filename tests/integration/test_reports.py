@@ -20,7 +20,8 @@ from unit.reports import KINDS, Page, rows, section
 
 from integration.browser import DESK_PX, HEIGHT_PX, PHONE_PX, running_browser, watched, width_px
 from integration.postgresql_server import tool_folder
-from integration.service_stack import DATABASE, ServiceProcess, Stack, wait_until
+from integration.service_stack import DATABASE, ServiceProcess, Stack
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SECRETS = ("app-secret", "swordfish-42")

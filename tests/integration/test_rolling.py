@@ -22,9 +22,10 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import removal, rolling
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.constant_load import CONNECTIONS, Load
 from integration.containers import Docker
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 OPERATION = Path(__file__).with_name("rolling_operation.py")
@@ -97,7 +98,7 @@ def test_a_rolling_restart_and_scaling_under_load_lose_no_request(
     before = service.picture()
     load = Load(service)
     try:
-        until("the load has begun", lambda: load.sent() > 200)
+        wait_until("the load has begun", lambda: load.sent() > 200)
         at_first = load.sent()
         restarted = renew(service, state)
         after_restart = load.sent()
@@ -107,7 +108,7 @@ def test_a_rolling_restart_and_scaling_under_load_lose_no_request(
         service.wait_up(5)
         removed = remove(service, state, 2)
         after_scaling = load.sent()
-        until("enough requests", lambda: load.sent() > REQUESTS + 1000, 100)
+        wait_until("enough requests", lambda: load.sent() > REQUESTS + 1000, 100)
     finally:
         answered, failed, said = load.end()
     assert len(restarted["renewed"]) == 3
@@ -115,7 +116,7 @@ def test_a_rolling_restart_and_scaling_under_load_lose_no_request(
     assert all(before[name][1] != middle[name][1] for name in before), "all of them were started again"
     assert removed["removed"] == [f"{service.name}-app-{number}" for number in (5, 4, 3)]
     assert service.replicas() == [f"{service.name}-app-{number}" for number in (1, 2)]
-    until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
+    wait_until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
     assert (failed, answered >= REQUESTS) == (0, True), said
     restart, scaling = after_restart - at_first, after_scaling - after_restart
     during = f"{restart} during the rolling restart of 3 replicas, {scaling} during 3 -> 5 -> 2"
@@ -212,7 +213,7 @@ def one_at_each(project: ComposeProject, seconds: float, answers: list[int]) -> 
     asked = [threading.Thread(target=ask) for _ in range(3)]
     for one in asked:
         one.start()
-    until("each replica has one", lambda: sorted(_sessions(project).values())[-3:] == [1, 1, 1])
+    wait_until("each replica has one", lambda: sorted(_sessions(project).values())[-3:] == [1, 1, 1])
     return asked
 
 
@@ -253,7 +254,7 @@ class Killed:
     def when(self, what: str, true: Callable[[], t.Any]) -> None:
         """Kill it when that is so."""
         try:
-            until(what, lambda: true() or self._process.poll() is not None)
+            wait_until(what, lambda: true() or self._process.poll() is not None)
             assert self._process.poll() is None, "it had ended before"
         finally:
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -286,14 +287,14 @@ def test_what_a_run_has_left_that_was_killed_between_two_containers_is_put_right
     )
     assert f"{first}.former" in service.replicas()
     if "not" not in moment:
-        until("the new one is well", lambda: first in service.healthy())
+        wait_until("the new one is well", lambda: first in service.healthy())
     planned, real = remove(service, state, 3, True), remove(service, state, 3)
     after = service.picture()
     assert (planned["changed"], real["changed"], len(planned["steps"])) == (True, True, len(real["steps"])), (planned, real)
     assert sorted(after) == sorted(before), "neither the former container nor the pattern is left"
     assert (after[first][0] == before[first][0]) == ("not" in moment)
     assert len(service.healthy()) == 3
-    until("all are up", lambda: sorted(service.servers().values()) == ["UP"] * 3)
+    wait_until("all are up", lambda: sorted(service.servers().values()) == ["UP"] * 3)
     assert not remove(service, state, 3)["changed"]
 
 
@@ -318,7 +319,7 @@ def test_a_server_with_a_fixed_address_is_given_the_new_one(service: ComposeProj
     proxy.drain(["one"])
     assert proxy.ready(["one"], reach) == []
     assert proxy.servers(reach) == ["one"]
-    until("it is up", lambda: proxy.is_up(reach))
+    wait_until("it is up", lambda: proxy.is_up(reach))
 
 
 def test_without_a_proxy_it_works_and_says_what_that_means(service: ComposeProject, state: Path) -> None:

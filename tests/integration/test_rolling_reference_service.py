@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from integration.compose_project import ComposeProject, until
+from integration.compose_project import ComposeProject
 from integration.constant_load import CONNECTIONS, Load
 from integration.containers import Docker
 from integration.reference_project import reference_project
 from integration.service_runs import Runs
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(900)]
 REQUESTS = 50_000
@@ -35,13 +36,13 @@ def test_the_reference_service_loses_no_request_while_the_playbooks_restart_and_
     before = service.picture()
     load = Load(service, "/cases/1")
     try:
-        until("the load has begun", lambda: load.sent() > 200)
+        wait_until("the load has begun", lambda: load.sent() > 200)
         at_first = load.sent()
         restarted = runs.run("service_restart", service_restart_way="rolling")
         after_restart, middle = load.sent(), service.picture()
         scaled = [runs.run("service_scale", service_scale_to=count) for count in (5, 2)]
         after_scaling = load.sent()
-        until("enough requests", lambda: load.sent() > REQUESTS + 1000, 600)
+        wait_until("enough requests", lambda: load.sent() > REQUESTS + 1000, 600)
     finally:
         answered, failed, said = load.end()
     for run in (restarted, *scaled):
@@ -49,7 +50,7 @@ def test_the_reference_service_loses_no_request_while_the_playbooks_restart_and_
     assert {name: one[0] for name, one in before.items()} == {name: one[0] for name, one in middle.items()}, "the containers are the same"
     assert all(before[name][1] != middle[name][1] for name in before), "all of them were started again"
     assert len(service.healthy()) == 2
-    until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
+    wait_until("HAProxy knows two servers", lambda: list(service.servers().values()) == ["UP", "UP"])
     assert (failed, answered >= REQUESTS) == (0, True), said
     restart, scaling = after_restart - at_first, after_scaling - after_restart
     during = f"{restart} during the rolling restart of 3 replicas, {scaling} during 3 -> 5 -> 2"

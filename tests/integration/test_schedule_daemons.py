@@ -20,9 +20,8 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import read_status
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.set_up import OPTIONS, operate
 from integration.containers import Docker
-from integration.service_stack import wait_until
 from tools.debian_packages import NoPackage, program
-from tools.image import SYSTEMD_OPTIONS
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,21 +131,10 @@ def machine(docker: Docker, tmp_path: Path) -> Iterator[Machine]:
     library = tmp_path / "c" / "ansible_collections" / "sre" / "runbooks" / "plugins"
     library.parent.mkdir(parents=True)
     shutil.copytree(ROOT / "plugins" / "module_utils", library / "module_utils", ignore=shutil.ignore_patterns("__pycache__"))
-    options = [*SYSTEMD_OPTIONS, f"--volume={tmp_path}:{tmp_path}"]
-    docker("run", "--detach", "--name", name, "--network=none", *options, docker.systemd_image, "/lib/systemd/systemd")
+    docker.begin_systemd(name, f"--volume={tmp_path}:{tmp_path}")
     try:
-        found = Machine(docker.environment, name, tmp_path)
-        look = ["docker", "exec", name, "systemctl", "is-system-running", "--wait"]
-        words = ("running", "degraded")
-        try:
-            wait_until(
-                "systemd runs",
-                lambda: subprocess.run(look, env=docker.environment, capture_output=True, text=True, check=False).stdout.strip() in words,
-                40,
-            )
-        except AssertionError:
-            pytest.skip("systemd does not start in a container here")
-        yield found
+        docker.await_systemd(name)
+        yield Machine(docker.environment, name, tmp_path)
     finally:
         docker("rm", "--force", name)
 

@@ -10,7 +10,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.lease import Leases
 from ansible_collections.sre.runbooks.plugins.module_utils.schedule.job import Job, jobs_text, read_status
 from ansible_collections.sre.runbooks.plugins.module_utils.state import utc_text
+from tools.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "correct-horse-battery"
@@ -84,10 +84,7 @@ class Started:
 
     def wait(self, count: int = 1) -> None:
         """Until the program has been started so often."""
-        give_up = time.monotonic() + 30
-        while self.count < count:
-            assert time.monotonic() < give_up, "it was not started"
-            time.sleep(0.02)
+        wait_until("it is started", lambda: self.count >= count)
 
 
 @pytest.fixture
@@ -153,10 +150,8 @@ def test_a_starter_that_is_killed_takes_its_run_along_and_frees_the_lease(starte
     assert lease.resource == "schedule:p:backup"
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=10)
-    give_up = time.monotonic() + 5
-    while str(started.program) in subprocess.run(["ps", "axo", "args"], capture_output=True, text=True, check=True).stdout:
-        assert time.monotonic() < give_up, "its run goes on"
-        time.sleep(0.05)
+    processes = ["ps", "axo", "args"]
+    wait_until("its run ends", lambda: str(started.program) not in subprocess.check_output(processes, text=True), 5, every_s=0.05)
     # The next moment: nobody waits for the lease to run out.
     started.work("pass")
     started.write(since=utc_text(datetime.now(UTC) - timedelta(days=3)))
@@ -173,10 +168,8 @@ def test_a_run_that_hangs_is_ended_with_all_that_it_has_started(started: Started
     code, said = started.ended()
     assert (code, "p: backup has ended: it did not end within 2 s (" in said) == (3, True)
     assert (started.status["status"], started.status["why"]) == ("ended", "it did not end within 2 s")
-    give_up = time.monotonic() + 5
-    while Path(f"/proc/{pid.read_text()}/stat").exists() and " Z " not in Path(f"/proc/{pid.read_text()}/stat").read_text():
-        assert time.monotonic() < give_up, "what it had started goes on"
-        time.sleep(0.05)
+    child_now = Path(f"/proc/{pid.read_text()}/stat")
+    wait_until("what it had started ends", lambda: not child_now.exists() or " Z " in child_now.read_text(), 5)
 
 
 def test_a_starter_that_is_told_to_stop_ends_its_run_and_says_so(started: Started) -> None:

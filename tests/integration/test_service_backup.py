@@ -13,8 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,9 @@ from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.prune impo
 from ansible_collections.sre.runbooks.plugins.module_utils.backup_set.sets import read_set, utc_now
 from ansible_collections.sre.runbooks.plugins.module_utils.postgresql.dump import BackupRequest, back_up_logically
 from ansible_collections.sre.runbooks.tests.unit.small_sets import make_set
-from integration.playbook_runs import Profile
+from integration.playbook_runs import Profile, finish, start
 from integration.postgresql_server import PostgresqlServer, running_server
-from integration.service_stack import wait_until
+from tools.waiting import wait_until
 
 LOCAL = 'ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"'
 
@@ -95,34 +94,24 @@ def test_a_host_that_waits_keeps_the_other_host_from_nothing(profile: Profile, s
         lock.stdin.flush()
         assert lock.stdout.readline() == "locked\n"
         running = started(profile)
-        until(lambda: [name for name in profile.sets() if "-billing-" in name], running)
+        wait_until("the set of billing is there", lambda: [name for name in profile.sets() if "-billing-" in name], 60, run=running)
         assert not [name for name in profile.sets() if "-reference-" in name]
     finally:
         lock.kill()
         lock.communicate()
-    output, _nothing = running.communicate(timeout=120)
-    assert running.returncode == 0, output
+    done = finish(running)
+    assert done.status == 0, done.output
     assert service_sets(profile)[0]["complete"] is True
 
 
 def started(profile: Profile) -> subprocess.Popen[str]:
     """A backup that has begun."""
-    command = profile.command("backup")
-    return subprocess.Popen(command, env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return start(profile.command("backup"), profile.environment())
 
 
 def login(server: PostgresqlServer) -> dict[str, str]:
     """How a client of libpq reaches the server."""
     return {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "postgres", "PGPASSWORD": server.password}
-
-
-def until(condition: Callable[[], object], running: subprocess.Popen[str], wait_s: float = 60) -> None:
-    """Wait for a condition while a run goes on."""
-    deadline = time.monotonic() + wait_s
-    while not condition():
-        assert running.poll() is None, running.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def holding(profile: Profile) -> Path:
@@ -155,10 +144,8 @@ def test_writes_are_held_meanwhile_so_that_all_sets_show_one_moment_and_are_rele
 def test_what_a_killed_run_left_held_is_released_by_the_next_even_for_other_stores(profile: Profile) -> None:
     noted = holding(profile)
     profile.variables["backup_quiesce"][0]["stores"] = ["reference"]
-    running = subprocess.Popen(
-        profile.command("backup"), env=profile.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    until(lambda: noted.exists() and "hold jobs" in noted.read_text(), running)
+    running = started(profile)
+    wait_until("jobs are held", lambda: "hold jobs" in noted.read_text(), 60, run=running)
     running.kill()
     running.communicate()
     assert "release" not in noted.read_text()

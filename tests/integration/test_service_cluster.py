@@ -24,8 +24,8 @@ import yaml
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from integration.kubernetes_control_plane import ControlPlane, Kubelet
-from integration.kubernetes_service import TOOLS, KubernetesService
-from integration.playbook_runs import ROOT
+from integration.kubernetes_service import KubernetesService
+from integration.playbook_runs import PROGRAMS, ROOT
 
 CONTROL_PLANE, CLUSTER = "SRE_RUNBOOKS_TEST_CONTROL_PLANE", "SRE_RUNBOOKS_TEST_KUBECONFIG"
 IMAGE = os.environ.get("SRE_RUNBOOKS_TEST_IMAGE", "registry.k8s.io/pause:3.9")
@@ -71,7 +71,7 @@ def service(kubeconfigs: tuple[str, str], tmp_path_factory: pytest.TempPathFacto
 
 
 def _kubectl(kubeconfig: str, *arguments: str, said: str = "") -> str:
-    argv = [str(TOOLS / "kubectl"), "--kubeconfig", kubeconfig, *arguments]
+    argv = [str(PROGRAMS / "kubectl"), "--kubeconfig", kubeconfig, *arguments]
     done = subprocess.run(argv, input=said, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
     return done.stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,12 +22,15 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import exec as command
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import limits, rolling
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
+from tools.waiting import wait_until
 
 OPERATION = Path(__file__).with_name("rolling_operation.py")
+CONTROL_GROUP = ("memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes", "cpu/cpu.cfs_quota_us")
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -126,7 +130,7 @@ def test_what_a_killed_run_has_left_keeps_no_verb_from_its_work(project: Compose
     environment = {**runs.environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.Popen([sys.executable, str(OPERATION), "rolling", str(tmp_path / "order")], env=environment, start_new_session=True)
     try:
-        until("the first is set aside", lambda: {first, f"{first}.former"} <= set(project.replicas()) or run.poll() is not None)
+        wait_until("the first is set aside", lambda: {first, f"{first}.former"} <= set(project.replicas()) or run.poll() is not None)
     finally:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
@@ -203,6 +207,28 @@ def test_limits_are_set_on_all_replicas_and_the_lines_for_the_compose_file_are_s
     assert project.picture() == limited
 
 
+def test_limits_are_taken_away_from_running_replicas_once(project: ComposeProject, runs: Runs) -> None:
+    set_limits(project, memory="200m", memory_swap="200m", cpus="0.5")
+    before = project.picture()
+    with Engine() as engine, pytest.raises(CommandFailed, match="inimum memory"):
+        engine.ask("POST", f"/containers/{project.replicas()[0]}/update", body={"Memory": -1, "MemorySwap": -1})
+    project.docker("update", "--memory=0", "--memory-swap=0", "--cpus=0", *before)
+    assert project.picture() == before, "0 means `as it is` to the engine"
+    wanted = {"memory": "none", "cpus": "none"}
+    (predicted,) = runs.verbs(("limits", {"service_limits": wanted}), check=True)
+    assert (predicted["changed"], project.picture()) == (True, before)
+    assert "take them out of the Compose file" in recorded(runs, "service_limits", "--diff", service_limits=wanted)
+    now = project.picture()
+    assert [one[:3] for one in now.values()] == [one[:3] for one in before.values()], "nothing restarts"
+    for name in now:
+        memory, swap, quota = (int(project.docker("exec", name, "cat", f"/sys/fs/cgroup/{path}")) for path in CONTROL_GROUP)
+        assert (memory >= 1 << 62, swap >= 1 << 62, quota) == (True, True, (os.cpu_count() or 1) * 100_000)
+    (again,) = runs.verbs(("limits", {"service_limits": wanted}))
+    assert (again["changed"], again["after"], project.picture()) == (False, predicted["after"], now)
+    project.docker("restart", "--time", "1", project.replicas()[0])
+    project.wait_healthy(2)
+
+
 def test_logs_are_shown_searched_and_followed_and_a_command_runs_where_the_service_runs(project: ComposeProject, runs: Runs) -> None:
     project.get("/error")
     output = recorded(runs, "service_logs", service_log_pattern="connection refused")
@@ -271,10 +297,31 @@ def test_a_missing_image_is_found_before_anything_is_taken_down(project: Compose
     assert project.picture() == before
 
 
+def test_what_fails_only_when_all_is_down_brings_the_former_replicas_back(project: ComposeProject, runs: Runs) -> None:
+    before, file = project.picture(), project.folder / "compose.yaml"
+    text = file.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        file.write_text(text.replace('"app": {', f'"app": {{"ports": ["127.0.0.1:{port}:8000"],', 1))
+        try:
+            message = runs.refused("restart", service_restart_way="down_and_up")
+        finally:
+            file.write_text(text)
+    first, second = before
+    assert f"stopped at {first}: {first} cannot be started" in message, message
+    assert f"{port}" in message.split("The container before it")[0], message
+    assert f"The container before it is back as {first}: {first} runs and is healthy" in message
+    assert f"Started {second}. As before: {conclusion(2)}" in message, message
+    assert {name: one[0] for name, one in project.picture().items()} == {name: one[0] for name, one in before.items()}
+    project.wait_up(2)
+
+
 @pytest.mark.parametrize(
-    ("way", "said"), [("all", "As before"), ("down_and_up", "As many as before, made anew from the present configuration")]
+    ("way", "said"),
+    [("all", "Made {} anew, which was gone"), ("down_and_up", "The container before it is back as {}")],
+    ids=lambda one: one[:3],
 )
-def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
+def test_a_replica_that_is_removed_during_the_restart_is_there_again_and_named(
     project: ComposeProject, runs: Runs, way: str, said: str
 ) -> None:
     first, second = project.replicas()
@@ -289,10 +336,10 @@ def test_a_replica_that_is_removed_during_the_restart_is_made_anew_and_named(
         running = project.docker("ps", "--no-trunc", "--quiet", *named).split()
         return len(running) == 2 and not {one[0] for one in before.values()} & set(running)
 
-    until("the restart has begun", has_begun)
+    wait_until("the restart has begun", has_begun)
     project.docker("rm", "--force", second)
     message = refusal(process)
     assert second in message or "1 of 2 replicas" in message
-    assert f"{said}: {conclusion(2)}" in message
-    assert "anew, which was gone" in message
+    assert said.format(second) in message, message
+    assert f"As before: {conclusion(2)}" in message, message
     assert len(project.healthy()) == 2

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import socket
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from integration.compose_project import ComposeProject, running_project, until
+from integration.compose_project import ComposeProject, running_project
 from integration.containers import Docker
 from integration.service_runs import Runs, refusal
+from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]
 SOUND: dict[str, t.Any] = {"HEALTH": "good", "EXIT_STATUS": ""}
@@ -69,7 +72,7 @@ def test_a_replica_that_does_not_stop_by_itself_is_ended_after_its_time_and_the_
     first, second = project.replicas()
     connection = http.client.HTTPConnection(project.address(first), 8000, timeout=30)
     connection.request("GET", "/slow?30")
-    until("a request is in flight", lambda: project.get()[1]["in_flight"] == 2)
+    wait_until("a request is in flight", lambda: project.get()[1]["in_flight"] == 2)
     (stopped,) = runs.verbs(("stop", {"service_stop_timeout_s": 1}))
     assert running_ones(project) == {first: False, second: False}
     assert {one["name"]: one["exit_status"] for one in stopped["after"]["replicas"]}[first] == 137, stopped
@@ -127,6 +130,37 @@ def test_scaling_down_is_foretold_as_it_is_done(project: ComposeProject, runs: R
     (done,) = runs.verbs(("scale", {"service_scale_to": 1}))
     assert (foretold["changed"], foretold["steps"]) == (done["changed"], done["steps"]) == (True, done["steps"])
     assert list(project.picture()) == list(before)[:1]
+
+
+def test_a_replica_with_a_fixed_name_is_made_anew_under_it_and_comes_back_where_its_successor_cannot_start(
+    docker: Docker, tmp_path: Path
+) -> None:
+    fixed = docker.name("one")
+    with running_project(docker, docker.name("fixed"), tmp_path / "p", replicas=1, has_proxy=False, health_interval="300ms") as project:
+        file, runs = project.folder / "compose.yaml", Runs(tmp_path / "runs", project.variables())
+        content = json.loads(file.read_text())
+        content["services"]["app"] |= {"container_name": fixed, "networks": ["own"]}
+        content["networks"] = {"own": {"labels": {"of": "tests"}, "driver_opts": {"com.docker.network.bridge.enable_icc": "true"}}}
+        file.write_text(json.dumps(content))
+        refused = runs.refused("apply")
+        assert f"its container_name is {fixed}, and there is {project.name}-app-1" in refused, refused
+        project.compose("up", "--detach", "--wait")
+        before, network = project.picture(), docker("network", "inspect", "--format", "{{.Id}}", f"{project.name}_own")
+        project.set_environment(COLOUR="green")
+        applied, again = runs.verbs("apply", "apply")
+        assert (applied["changed"], again["changed"], project.replicas(), project.get()[1]["COLOUR"]) == (True, False, [fixed], "green")
+        now = project.picture()
+        project.compose("up", "--detach", "--wait")
+        assert now[fixed][0] != before[fixed][0]
+        assert project.picture() == now, "Compose takes it for its own, and as it should be"
+        assert docker("network", "inspect", "--format", "{{.Id}}", f"{project.name}_own") == network
+        with socket.create_server(("127.0.0.1", 0)) as held:
+            content["services"]["app"]["ports"] = [f"127.0.0.1:{held.getsockname()[1]}:8000"]
+            file.write_text(json.dumps(content))
+            message = runs.refused("apply")
+        assert f"The container before it is back as {fixed}: {fixed} runs and is healthy" in message, message
+        assert {name: one[0] for name, one in project.picture().items()} == {fixed: now[fixed][0]}
+        assert not docker("ps", "--all", "--quiet", "--filter", f"name={project.name}"), "no pattern, and nothing set aside, is left"
 
 
 def test_a_service_that_is_healthy_but_not_ready_is_a_failure_that_names_the_check(project: ComposeProject, runs: Runs) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.operation import OPTIONS, operate
-from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import Fault, KubernetesServer
-from integration.kubernetes_service import KubernetesService, settle
+from integration.kubernetes_service import KubernetesService, newly_made, settle
 from tools.ports import free_ports
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(120)
 DEFAULTS = {name: option.get("default") for name, option in OPTIONS.items()}
@@ -34,12 +34,7 @@ def server() -> Iterator[KubernetesServer]:
 @pytest.fixture
 def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: objects.clear())
-    server.clear()
-    server.create("configmaps", settings(LOG_LEVEL="info"))
-    server.create("deployments", workload())
-    settle(server)
-    return KubernetesService(tmp_path, server.kubeconfig(tmp_path / "config"))
+    return newly_made(server, tmp_path)
 
 
 def diagnose(of: KubernetesService, **parameters: t.Any) -> Result:
@@ -53,10 +48,12 @@ def broken(service: KubernetesService, server: KubernetesServer, tag: str, reaso
     """The diagnosis when new pods have an image with this tag, and have come to the state that is meant."""
     image = {"name": "main", "image": f"registry.local/app:{tag}"}
     server.change("deployments", "app", {"spec": {"template": {"spec": {"containers": [image]}}}})
-    give_up = time.monotonic() + 10
-    while (result := diagnose(service)) and reason not in {one["rule"] for one in result["findings"]} and time.monotonic() < give_up:
-        time.sleep(0.1)
-    return result
+
+    def found() -> Result | None:
+        result = diagnose(service)
+        return result if reason in {one["rule"] for one in result["findings"]} else None
+
+    return wait_until(f"{reason} is found", found, 10, every_s=0.1)
 
 
 def test_a_workload_that_is_well_is_told_as_such_and_only_read(service: KubernetesService, server: KubernetesServer) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from integration.kubernetes_controllers import autoscaler, settings, workload
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
+from integration.kubernetes_controllers import autoscaler
 from integration.kubernetes_server import Fault, KubernetesServer
-from integration.kubernetes_service import KubernetesService, picture, settle
+from integration.kubernetes_service import KubernetesService, newly_made, picture, settle
 from tools.ports import free_ports
 
 pytestmark = pytest.mark.timeout(120)
@@ -35,12 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def service(server: KubernetesServer, folder: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: objects.clear())
-    server.clear()
-    server.create("configmaps", settings(LOG_LEVEL="info"))
-    server.create("deployments", workload())
-    settle(server)
-    return KubernetesService(folder, server.kubeconfig(folder / "config"))
+    return newly_made(server, folder)
 
 
 def _three_times(service: KubernetesService, server: KubernetesServer, verb: str, **variables: t.Any) -> list[dict[str, t.Any]]:
@@ -135,6 +131,24 @@ def test_limits_are_given_to_the_container_once(service: KubernetesService, serv
     assert container["resources"] == {"limits": {"memory": "1Gi", "cpu": "1500m"}, "requests": {"memory": "128Mi"}}
     assert done["after"]["replicas"][0]["limits"] == {"memory_bytes": 1 << 30, "cpus": 1.5}
     assert done["notes"][0] == "Kubernetes has no limit for swap; memory_swap is left out."
+
+
+def test_limits_are_taken_away_once_and_come_back_where_no_pod_bears_that(service: KubernetesService, server: KubernetesServer) -> None:
+    service.operate("limits", limits={"memory": "1g", "cpus": 1.5, "memory_request": "128m"})
+    server.clear()
+    server.change("configmaps", "app-settings", {"data": {"broken": "yes"}})
+    before = server.get("deployments", "app")["spec"]["template"]
+    with pytest.raises(RunbookError, match="former configuration is back"):
+        service.operate("limits", limits={"memory": "none"})
+    assert server.get("deployments", "app")["spec"]["template"] == before
+    server.change("configmaps", "app-settings", {"data": {"broken": None}})
+    server.clear()
+    checked, done, again = _three_calls(service, server, "limits", limits={"memory": "none", "cpus": "none"})
+    assert (checked["changed"], done["changed"], again["changed"]) == (True, True, False)
+    assert done["steps"] == ["Give the container main no memory limit, no cpu limit."]
+    container = server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0]
+    assert {kind: values for kind, values in container["resources"].items() if values} == {"requests": {"memory": "128Mi"}}
+    assert done["after"]["replicas"][0]["limits"] == {"memory_bytes": None, "cpus": None}
 
 
 def test_pods_are_restarted_only_where_their_configuration_has_changed(service: KubernetesService, server: KubernetesServer) -> None:

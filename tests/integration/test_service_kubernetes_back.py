@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from integration.kubernetes_controllers import settings, workload
+from integration.kubernetes_controllers import workload
 from integration.kubernetes_server import Fault, KubernetesServer
-from integration.kubernetes_service import KubernetesService, settle
+from integration.kubernetes_service import KubernetesService, newly_made
 from tools.ports import free_ports
 
 pytestmark = pytest.mark.timeout(90)
@@ -33,20 +32,7 @@ def server() -> Iterator[KubernetesServer]:
 @pytest.fixture
 def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment `app` with three replicas, newly made."""
-    server.do(lambda objects: objects.clear())
-    server.do(lambda objects: setattr(objects, "ending_s", 0.1))
-    server.do(lambda objects: objects.unfit_cpus.clear())
-    server.clear()
-    server.create("configmaps", settings(LOG_LEVEL="info"))
-    server.create("deployments", workload())
-    settle(server)
-    return KubernetesService(tmp_path / "service", server.kubeconfig(tmp_path / "config"))
-
-
-def _failure(service: KubernetesService, operation: str, **options: t.Any) -> RunbookError:
-    with pytest.raises(RunbookError) as caught:
-        service.operate(operation, **options)
-    return caught.value
+    return newly_made(server, tmp_path)
 
 
 def _stateful_set(server: KubernetesServer, service: KubernetesService, replicas: int, stop_s: int = 1) -> None:
@@ -72,7 +58,7 @@ def test_a_successor_that_comes_before_the_deletion_is_confirmed_is_told_when_it
     _break(server)
     server.faults.append(Fault("DELETE .*", 503, lost=True, headers={"Retry-After": "1"}))
     began = time.monotonic()
-    error = _failure(service, "restart", restart_way=way, restart_replica=server.pods()[0]["metadata"]["name"], health_timeout_s=30)
+    error = service.failure("restart", restart_way=way, restart_replica=server.pods()[0]["metadata"]["name"], health_timeout_s=30)
     assert "giving up" in error.message
     assert error.changed
     assert time.monotonic() - began < 10
@@ -97,7 +83,7 @@ def test_a_stateful_set_that_waits_for_a_broken_pod_is_brought_back(service: Kub
     _stateful_set(server, service, 2)
     before = server.get("statefulsets", "set")["spec"]
     server.do(lambda objects: objects.unfit_cpus.add("2"))
-    error = _failure(service, "limits", limits={"cpus": 2}, **SET)
+    error = service.failure("limits", limits={"cpus": 2}, **SET)
     assert "CrashLoopBackOff" in error.message
     assert "its former configuration is back (2 of 2 replicas run and are healthy)" in error.message
     assert not error.changed
@@ -108,7 +94,7 @@ def test_a_configuration_that_is_back_and_does_not_help_is_told_as_that(service:
     _stateful_set(server, service, 2)
     before = server.get("statefulsets", "set")["spec"]
     _break(server)
-    error = _failure(service, "restart", **SET)
+    error = service.failure("restart", **SET)
     assert "its former configuration is back, but it was not seen healthy again: statefulset default/set does not become" in error.message
     assert "could not be brought back" not in error.message
     assert error.changed
@@ -117,7 +103,7 @@ def test_a_configuration_that_is_back_and_does_not_help_is_told_as_that(service:
 
 def test_a_change_whose_answer_was_lost_is_put_back(service: KubernetesService, server: KubernetesServer) -> None:
     server.faults.append(Fault(PATCH, 504, lost=True, headers={"Retry-After": "60"}))
-    error = _failure(service, "stop", request_s=2.0)
+    error = service.failure("stop", request_s=2.0)
     assert "its former configuration is back (3 of 3 replicas run and are healthy)" in error.message
     assert server.get("deployments", "app")["spec"]["replicas"] == 3
     assert "sre.runbooks/replicas" not in server.get("deployments", "app")["metadata"]["annotations"]
@@ -127,7 +113,7 @@ def test_a_change_that_may_have_been_made_and_cannot_be_put_back_is_told_as_a_ch
     service: KubernetesService, server: KubernetesServer
 ) -> None:
     server.faults += [Fault(PATCH, 504, lost=True, headers={"Retry-After": "60"}), Fault(".*", 401, times=-1, after=2)]
-    error = _failure(service, "limits", limits={"cpus": 2}, request_s=2.0)
+    error = service.failure("limits", limits={"cpus": 2}, request_s=2.0)
     assert "could not be brought back" in error.message
     assert error.changed
 
@@ -148,7 +134,7 @@ def test_what_others_deploy_meanwhile_stays_when_a_change_is_put_back(service: K
 def test_a_value_that_others_have_changed_since_is_left_to_them(service: KubernetesService, server: KubernetesServer) -> None:
     back = service.operate("limits", limits={"cpus": 2}, keep_back=True)["back"]
     service.operate("limits", limits={"cpus": 3})
-    error = _failure(service, "back", back=back)
+    error = service.failure("back", back=back)
     assert "others have changed the same meanwhile" in error.message.lower()
     assert _template(server)["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "3"
 

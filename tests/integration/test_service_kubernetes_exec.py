@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import time
-import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
 from integration.kubernetes_controllers import settings, workload
 from integration.kubernetes_server import Fault, KubernetesServer
 from integration.kubernetes_service import KubernetesService, settle
@@ -41,12 +40,6 @@ def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     return KubernetesService(tmp_path / "service", server.kubeconfig(tmp_path / "config"))
 
 
-def _failure(service: KubernetesService, *argv: str, **options: t.Any) -> RunbookError:
-    with pytest.raises(RunbookError) as caught:
-        service.operate("exec", command=list(argv), **options)
-    return caught.value
-
-
 def test_a_command_runs_in_the_container_that_kubectl_would_take(service: KubernetesService, server: KubernetesServer) -> None:
     service.operate("exec", command=["true"])
     assert all("container=worker" in line for line in server.seen if "/exec" in line)
@@ -70,7 +63,7 @@ def test_output_is_masked_and_only_its_end_is_kept(service: KubernetesService) -
 
 
 def test_what_a_failed_command_said_is_in_its_failure(service: KubernetesService) -> None:
-    error = _failure(service, "sh", "-c", "echo password=hunter2; echo no such table >&2; exit 3")
+    error = service.failure("exec", command=["sh", "-c", "echo password=hunter2; echo no such table >&2; exit 3"])
     assert isinstance(error, CommandFailed)
     assert "ended with 3" in error.message
     assert "no such table" in error.message
@@ -81,7 +74,7 @@ def test_what_a_failed_command_said_is_in_its_failure(service: KubernetesService
 
 def test_a_command_that_takes_too_long_is_ended_in_the_pod(service: KubernetesService, tmp_path: Path) -> None:
     began, left = time.monotonic(), tmp_path / "left"
-    error = _failure(service, "sh", "-c", f"echo begun; sleep 3; touch {left}", command_timeout_s=1.0)
+    error = service.failure("exec", command=["sh", "-c", f"echo begun; sleep 3; touch {left}"], command_timeout_s=1.0)
     assert isinstance(error, DeadlineExceeded)
     assert "did not end within 1 s and was ended" in error.message
     assert "begun" in error.message
@@ -92,14 +85,14 @@ def test_a_command_that_takes_too_long_is_ended_in_the_pod(service: KubernetesSe
 
 def test_a_pod_that_may_not_be_entered_is_told_with_the_right_that_is_missing(service: KubernetesService, server: KubernetesServer) -> None:
     server.faults.append(Fault("GET .*/exec", 403, times=-1, message='User "operator" cannot create resource "pods/exec"'))
-    error = _failure(service, "true")
+    error = service.failure("exec", command=["true"])
     assert 'cannot create resource "pods/exec"' in error.message
     assert "docs/service_kubernetes.md" in error.next_step
 
 
 def test_without_a_command_or_a_pod_nothing_is_run(service: KubernetesService, server: KubernetesServer) -> None:
-    assert isinstance(_failure(service), BadInput)
-    error = _failure(service, "true", command_replica="other")
+    assert isinstance(service.failure("exec", command=[]), BadInput)
+    error = service.failure("exec", command=["true"], command_replica="other")
     assert server.pods()[0]["metadata"]["name"] in error.message
     checked = service.operate("exec", check_mode=True, command=["true"])
     assert (checked["changed"], checked["exit_status"], checked["conclusion"]) == (True, None, "The command would run")

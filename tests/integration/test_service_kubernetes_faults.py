@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import typing as t
 from collections.abc import Iterator
@@ -14,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
-from integration.kubernetes_controllers import autoscaler, settings, workload
+from integration.kubernetes_controllers import autoscaler, workload
 from integration.kubernetes_server import Fault, KubernetesServer
-from integration.kubernetes_service import KubernetesService, settle
+from integration.kubernetes_service import KubernetesService, newly_made, settle
 from tools.ports import free_ports
 
 pytestmark = pytest.mark.timeout(90)
+
+
 PATCH = "PATCH .*/deployments/app"
 
 
@@ -33,19 +33,7 @@ def server() -> Iterator[KubernetesServer]:
 @pytest.fixture
 def service(server: KubernetesServer, tmp_path: Path) -> KubernetesService:
     """The Deployment with three replicas, newly made."""
-    server.do(lambda objects: vars(objects).pop("create", None))
-    server.do(lambda objects: objects.clear())
-    server.clear()
-    server.create("configmaps", settings(LOG_LEVEL="info"))
-    server.create("deployments", workload())
-    settle(server)
-    return KubernetesService(tmp_path / "service", server.kubeconfig(tmp_path / "config"))
-
-
-def _failure(service: KubernetesService, operation: str, **options: t.Any) -> RunbookError:
-    with pytest.raises(RunbookError) as caught:
-        service.operate(operation, **options)
-    return caught.value
+    return newly_made(server, tmp_path)
 
 
 def _spec(server: KubernetesServer) -> t.Any:
@@ -80,7 +68,7 @@ def test_throttling_is_waited_for_as_long_as_the_server_wants(service: Kubernete
 def test_throttling_beyond_the_deadline_ends_it_before_anything_is_changed(service: KubernetesService, server: KubernetesServer) -> None:
     server.faults.append(Fault(PATCH, 429, times=-1, headers={"Retry-After": "3600"}))
     before, began = _spec(server), time.monotonic()
-    error = _failure(service, "restart", request_s=2.0)
+    error = service.failure("restart", request_s=2.0)
     assert time.monotonic() - began < 2.5
     assert "wants to be asked again after 3600 s" in error.message
     assert not error.changed
@@ -89,7 +77,7 @@ def test_throttling_beyond_the_deadline_ends_it_before_anything_is_changed(servi
 
 def test_endless_conflicts_name_the_cause(service: KubernetesService, server: KubernetesServer) -> None:
     server.faults.append(Fault(PATCH, 409, times=-1, message="the object has been modified"))
-    error = _failure(service, "scale", scale_to=4, request_s=1.0)
+    error = service.failure("scale", scale_to=4, request_s=1.0)
     assert "Others changed the same object again and again" in error.message
     assert not error.changed
 
@@ -97,7 +85,7 @@ def test_endless_conflicts_name_the_cause(service: KubernetesService, server: Ku
 def test_missing_rights_end_it_at_once_and_name_the_right(service: KubernetesService, server: KubernetesServer) -> None:
     said = 'deployments.apps "app" is forbidden: User "of-the-operator" cannot patch resource "deployments"'
     server.faults.append(Fault(PATCH, 403, times=-1, message=said))
-    error = _failure(service, "restart")
+    error = service.failure("restart")
     assert said in error.message
     assert "docs/service_kubernetes.md" in error.next_step
     assert len([line for line in server.seen if line.startswith("PATCH")]) == 1
@@ -107,7 +95,7 @@ def test_credentials_that_expire_while_it_waits_are_named_with_what_is_left_to_d
     service: KubernetesService, server: KubernetesServer
 ) -> None:
     server.faults.append(Fault(".*", 401, times=-1, after=4, message="Unauthorized"))
-    error = _failure(service, "restart")
+    error = service.failure("restart")
     assert "does not accept the credentials" in error.message
     assert "could not be brought back" in error.message
     assert error.changed
@@ -115,7 +103,7 @@ def test_credentials_that_expire_while_it_waits_are_named_with_what_is_left_to_d
 
 def test_an_api_server_that_cannot_be_reached_is_said_so(tmp_path: Path) -> None:
     service = KubernetesService(tmp_path / "service", KubernetesServer(free_ports(1)[0]).kubeconfig(tmp_path / "config"))
-    error = _failure(service, "status", request_s=1.0)
+    error = service.failure("status", request_s=1.0)
     assert "does not answer" in error.message
     assert "Connection refused" in error.message
 
@@ -136,7 +124,7 @@ def test_an_image_that_cannot_be_pulled_is_undone(service: KubernetesService, se
     server.change("deployments", "app", {"metadata": {"annotations": {"kept": "yes"}}})
     before, container = _spec(server), _spec(server)["template"]["spec"]["containers"][0]
     server.do(lambda objects: _with_image_of_new_pods(objects, "registry.local/app:missing"))
-    error = _failure(service, "limits", limits={"cpus": 2})
+    error = service.failure("limits", limits={"cpus": 2})
     assert 'ImagePullBackOff: Back-off pulling image "registry.local/app:missing"' in error.message
     assert "its former configuration is back (3 of 3 replicas run and are healthy)" in error.message
     assert "see that the image is in the registry" in error.next_step
@@ -163,7 +151,7 @@ def _with_image_of_new_pods(objects: t.Any, image: str) -> None:
 def test_a_crashing_version_is_undone_with_its_last_words(service: KubernetesService, server: KubernetesServer) -> None:
     before = _spec(server)
     _break(server)
-    error = _failure(service, "restart")
+    error = service.failure("restart")
     assert "CrashLoopBackOff" in error.message
     assert "starting | setting DATABASE_URL is missing: password=******** | giving up" in error.message
     assert _spec(server) == before
@@ -173,7 +161,7 @@ def test_a_crashing_version_is_undone_with_its_last_words(service: KubernetesSer
 def test_a_changed_configuration_that_breaks_the_pods_is_undone(service: KubernetesService, server: KubernetesServer) -> None:
     before = _spec(server)
     _break(server)
-    error = _failure(service, "apply", config_map="app-settings")
+    error = service.failure("apply", config_map="app-settings")
     assert "CrashLoopBackOff" in error.message
     assert _spec(server) == before
 
@@ -182,7 +170,7 @@ def test_health_that_never_comes_ends_after_the_timeout_in_the_former_state(serv
     before = _spec(server)
     server.do(lambda objects: _with_image_of_new_pods(objects, "registry.local/app:unready"))
     began = time.monotonic()
-    error = _failure(service, "limits", limits={"cpus": 2}, health_timeout_s=2.0)
+    error = service.failure("limits", limits={"cpus": 2}, health_timeout_s=2.0)
     assert 2 <= time.monotonic() - began < 8
     assert "after 2 s without progress" in error.message
     assert _spec(server) == before
@@ -190,7 +178,7 @@ def test_health_that_never_comes_ends_after_the_timeout_in_the_former_state(serv
 
 def test_a_deadline_that_kubernetes_sees_pass_ends_it(service: KubernetesService, server: KubernetesServer) -> None:
     _retag(server, "unready", progressDeadlineSeconds=1)
-    error = _failure(service, "start", replicas_named={"normal": 2})
+    error = service.failure("start", replicas_named={"normal": 2})
     assert 'ReplicaSet "app" has timed out progressing' in error.message
     assert _spec(server)["replicas"] == 0
 
@@ -198,7 +186,7 @@ def test_a_deadline_that_kubernetes_sees_pass_ends_it(service: KubernetesService
 def test_a_start_that_fails_ends_with_no_replica_and_the_number_remembered(service: KubernetesService, server: KubernetesServer) -> None:
     service.operate("stop")
     _break(server)
-    error = _failure(service, "start")
+    error = service.failure("start")
     assert "CrashLoopBackOff" in error.message
     after = server.get("deployments", "app")
     assert (after["spec"]["replicas"], after["metadata"]["annotations"]["sre.runbooks/replicas"]) == (0, "3")
@@ -207,11 +195,11 @@ def test_a_start_that_fails_ends_with_no_replica_and_the_number_remembered(servi
 def test_a_scale_that_fails_brings_number_and_autoscaler_back(service: KubernetesService, server: KubernetesServer) -> None:
     server.create("horizontalpodautoscalers", autoscaler())
     server.faults.append(Fault("PATCH .*/scale", 403, times=-1, message="may not"))
-    assert "may not" in _failure(service, "scale", scale_to=7, scale_maximum=9).message
+    assert "may not" in service.failure("scale", scale_to=7, scale_maximum=9).message
     assert server.get("horizontalpodautoscalers", "app-scaler")["spec"]["maxReplicas"] == 5
     server.faults.clear()
     _break(server)
-    error = _failure(service, "scale", scale_to=7, scale_maximum=9)
+    error = service.failure("scale", scale_to=7, scale_maximum=9)
     assert "CrashLoopBackOff" in error.message
     assert "3 of 3 replicas run and are healthy" in error.message
     assert (_spec(server)["replicas"], server.get("horizontalpodautoscalers", "app-scaler")["spec"]["maxReplicas"]) == (3, 5)
@@ -219,100 +207,9 @@ def test_a_scale_that_fails_brings_number_and_autoscaler_back(service: Kubernete
 
 def test_a_run_that_was_killed_at_zero_is_mended_by_the_next(service: KubernetesService, server: KubernetesServer) -> None:
     server.faults.append(Fault(PATCH + "$", 401, times=-1, after=1))
-    _failure(service, "restart", restart_way="to_zero_and_back")
+    service.failure("restart", restart_way="to_zero_and_back")
     assert _spec(server)["replicas"] == 0
     server.clear()
     result = service.operate("restart", restart_way="to_zero_and_back")
     assert (result["after"]["healthy"], _spec(server)["replicas"]) == (3, 3)
     assert "sre.runbooks/replicas" not in server.get("deployments", "app")["metadata"]["annotations"]
-
-
-def test_to_zero_and_back_has_new_pods_and_as_many(service: KubernetesService, server: KubernetesServer) -> None:
-    before = {pod["metadata"]["name"] for pod in server.pods()}
-    result = service.operate("restart", restart_way="to_zero_and_back")
-    assert (result["after"]["healthy"], len(result["steps"])) == (3, 2)
-    assert not before & {pod["metadata"]["name"] for pod in server.pods()}
-
-
-def test_one_pod_is_deleted_and_replaced(service: KubernetesService, server: KubernetesServer) -> None:
-    before = sorted(pod["metadata"]["name"] for pod in server.pods())
-    result = service.operate("restart", restart_way="one", restart_replica=before[0])
-    after = {pod["metadata"]["name"] for pod in server.pods()}
-    assert result["after"]["healthy"] == 3
-    assert before[0] not in after
-    assert set(before[1:]) < after
-    assert before[1] in _failure(service, "restart", restart_way="one", restart_replica="other").message
-
-
-def test_all_pods_at_once_are_replaced_by_others(service: KubernetesService, server: KubernetesServer) -> None:
-    before = {pod["metadata"]["name"] for pod in server.pods()}
-    result = service.operate("restart", restart_way="all")
-    assert result["after"]["healthy"] == 3
-    assert not before & {pod["metadata"]["name"] for pod in server.pods()}
-    assert "nothing serves" in result["notes"][0]
-
-
-def test_a_deleted_pod_whose_successor_crashes_is_told_with_its_last_words(service: KubernetesService, server: KubernetesServer) -> None:
-    _break(server)
-    error = _failure(service, "restart", restart_way="one", restart_replica=server.pods()[0]["metadata"]["name"])
-    assert "giving up" in error.message
-    assert "nothing to put back" in error.message
-
-
-@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
-def test_other_workloads_are_restarted_too(service: KubernetesService, server: KubernetesServer, kind: str) -> None:
-    server.create(f"{kind.lower()}s", workload(kind, name="other", replicas=2))
-    options: dict[str, t.Any] = {"workload_kind": kind, "workload_name": "other"}
-    assert service.operate("wait", **options)["after"]["healthy"] == 2
-    result = service.operate("restart", **options)
-    assert result["after"]["healthy"] == 2
-    before, after = ({one["name"]: one["started_at"] for one in result[moment]["replicas"]} for moment in ("before", "after"))
-    assert (set(before) == set(after)) == (kind == "StatefulSet")
-    assert {
-        pod["metadata"].get("annotations", {}).get("kubectl.kubernetes.io/restartedAt")
-        for pod in server.pods()
-        if pod["metadata"]["labels"]["app"] == "other"
-    } != {None}
-    if kind == "DaemonSet":
-        assert "one pod on each node" in _failure(service, "scale", scale_to=3, **options).message
-    else:
-        assert service.operate("scale", scale_to=3, **options)["after"]["healthy"] == 3
-        assert service.operate("stop", **options)["after"]["running"] == 0
-
-
-def test_what_cannot_be_done_is_refused_before_anything_is_changed(service: KubernetesService, server: KubernetesServer) -> None:
-    asked: list[tuple[dict[str, t.Any], str]] = [
-        ({"operation": "scale", "scale_to": "many"}, "no number of replicas"),
-        ({"operation": "scale", "scale_minimum": 2}, "no HorizontalPodAutoscaler"),
-        ({"operation": "limits", "limits": {"memory": "much"}}, "no amount of memory"),
-        ({"operation": "limits", "limits": {"memory": "32m"}}, r"request for memory \(64Mi\) would be more than its limit"),
-        ({"operation": "limits", "limits": {"disk": "1g"}}, "There is no limit 'disk'"),
-        ({"operation": "status", "workload_name": "other"}, r'deployments.apps "other" not found'),
-        ({"operation": "status", "workload_kind": "job"}, "There is no kind of workload 'job'"),
-        ({"operation": "apply", "config_map": "other"}, 'configmaps "other" not found.*correct service_kube_config_map'),
-        ({"operation": "scale", "scale_to": 4, "autoscaler": "other"}, "correct service_kube_autoscaler"),
-        ({"operation": "status", "workload_name": "app/status"}, "'app/status' is no name of Kubernetes.*service_kube_workload"),
-        ({"operation": "status", "namespace": "../kube-system"}, "is no name of Kubernetes.*service_kube_namespace"),
-        ({"operation": "scale", "scale_to": "²"}, "'²' is no number of replicas"),
-        ({"operation": "limits", "limits": {"cpus": 1}, "workload_name": "set", "workload_kind": "statefulset"}, "OnDelete"),
-    ]
-    server.create("statefulsets", workload("StatefulSet", name="set", replicas=1, updateStrategy={"type": "OnDelete"}))
-    for options, said in asked:
-        assert re.search(said, _failure(service, **options).message)
-    server.change("deployments", "app", {"spec": {"paused": True}})
-    assert "is paused" in _failure(service, "restart").message
-    assert "is paused" in _failure(service, "limits", limits={"cpus": 1}).message
-    assert not [line for line in server.seen if not line.startswith("GET")]
-
-
-def test_values_of_a_secret_are_never_asked_for(service: KubernetesService, server: KubernetesServer) -> None:
-    server.create("secrets", {"metadata": {"name": "app-secret"}, "data": {"PASSWORD": "aHVudGVyMg=="}})
-    server.clear()
-    assert "aHVudGVyMg" not in str(service.operate("apply", secret="app-secret", config_map="app-settings"))
-    marked = _spec(server)["template"]["metadata"]["annotations"]["sre.runbooks/configuration"]
-    assert marked.endswith(":" + server.get("secrets", "app-secret")["metadata"]["resourceVersion"])
-    assert not service.operate("apply", secret="app-secret", config_map="app-settings")["changed"]
-    server.change("secrets", "app-secret", {"data": {"PASSWORD": "b3RoZXI="}})
-    assert service.operate("apply", secret="app-secret", config_map="app-settings")["changed"]
-    asked = [accepted for line, accepted in zip(server.seen, server.accepted, strict=True) if "/secrets" in line]
-    assert asked == ["application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"] * 3

@@ -44,7 +44,7 @@ while not os.path.exists("/tmp/probe.end") and time.monotonic() < until:
 @pytest.fixture(scope="module")
 def hosts(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     """Two hosts, on each three instances of a template."""
-    with systemd_hosts(docker, tmp_path_factory.mktemp("hosts"), 2, pytest.skip) as found:
+    with systemd_hosts(docker, tmp_path_factory.mktemp("hosts"), 2) as found:
         yield found
 
 
@@ -204,6 +204,27 @@ def test_limits_take_effect_at_once_and_are_put_back_where_they_do_not(hosts: Ho
     assert "MemoryMax of app@01.service is 94371840, not 134217728" in overruled["msg"]
     assert "The former limits are in place again" in overruled["msg"]
     assert "MemoryMax=100663296" in host("cat /etc/systemd/system/app@.service.d/90-sre-runbooks-limits.conf")
+    assert host.running() == pids
+
+
+def test_limits_are_taken_away_at_once_also_those_of_a_units_own_file(hosts: Hosts, host: Host) -> None:
+    host.write("/etc/systemd/system/app@.service.d/10-own.conf", "[Service]\nMemoryMax=200M\nCPUQuota=80%\n")
+    host("systemctl daemon-reload")
+    host.operate("limits", limits={"memory": "96m", "cpus": 0.5})
+    pids, wanted = host.running(), {"memory": "none", "cpus": "none"}
+    _predicted, result = three_times(hosts, host, "service_limits", {"limits": wanted}, service_limits=wanted)
+    assert [replica["limits"] for replica in result["after"]["replicas"]] == [{"memory_bytes": None, "cpus": None}] * 3
+    assert result["conclusion"].endswith(": no MemoryMax, no CPUQuota")
+    group = host.properties("app@02", "ControlGroup")["ControlGroup"]
+    limits = host(f"cat /sys/fs/cgroup/memory{group}/memory.limit_in_bytes /sys/fs/cgroup/cpu{group}/cpu.cfs_quota_us").split()
+    assert (int(limits[0]) >= 1 << 62, limits[1]) == (True, "-1")
+    host.write("/etc/systemd/system/app@.service.d/99-later.conf", "[Service]\nMemoryMax=90M\n")
+    host("systemctl daemon-reload")
+    host.operate("limits", limits={"memory": "90m"})
+    overruled = host.operate("limits", limits={"memory": "none"})
+    assert "MemoryMax of app@01.service is 94371840, not infinity" in overruled["msg"]
+    assert "The former limits are in place again" in overruled["msg"]
+    assert "MemoryMax=94371840\nCPUQuota=\n" in host("cat /etc/systemd/system/app@.service.d/90-sre-runbooks-limits.conf")
     assert host.running() == pids
 
 

@@ -24,8 +24,8 @@ import pytest
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError, ToolMissing
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import certificate
-from integration.service_stack import wait_until
 from integration.status_pages import Service
+from tools.waiting import wait_until
 
 PASSWORD = "correct horse battery"
 

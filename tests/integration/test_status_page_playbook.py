@@ -19,11 +19,10 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.local_ports import is_free
 from ansible_collections.sre.runbooks.tests.unit.checks_servers import closed_port
-from integration.playbook_runs import ROOT, Finished
-from integration.service_stack import wait_until
+from integration import playbook_runs
+from integration.playbook_runs import PROGRAMS, ROOT, Finished, finish, start
 from integration.status_pages import CHECKS, METRICS, Service
-
-PROGRAM = str(Path(sys.executable).parent / "ansible-playbook")
+from tools.waiting import wait_until
 
 
 class Profile:
@@ -49,23 +48,12 @@ class Profile:
 
     def run(self, playbook: str, *options: str, folder: Path = ROOT, **environment: str) -> Finished:
         """Run a playbook, by path or by its full name."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SRE_RUNBOOKS_"))}
-        own = {"ANSIBLE_NOCOLOR": "1", "SRE_RUNBOOKS_STATE": str(self.service.folder), "COLUMNS": "300", **environment}
-        done = subprocess.run(
-            [PROGRAM, playbook, "-i", str(self.inventory), *options],
-            cwd=folder,
-            env={**kept, **own},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-        )
-        return Finished(done.returncode, done.stdout)
+        command = [str(PROGRAMS / "ansible-playbook"), playbook, "-i", str(self.inventory), *options]
+        return finish(start(command, playbook_runs.environment(self.service.folder, **environment), folder))
 
     def checkout(self, name: str, *options: str, **environment: str) -> Finished:
         """Run a playbook of the checkout."""
-        path = str(ROOT / "playbooks" / f"{name}.yml")
-        return self.run(path, *options, folder=ROOT, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **environment)
+        return self.run(str(ROOT / "playbooks" / f"{name}.yml"), *options, folder=ROOT, **environment)
 
 
 @pytest.fixture
@@ -148,7 +136,9 @@ def test_it_runs_out_of_an_installed_collection_from_any_folder(profile: Profile
 
     galaxy("build", "--output-path", str(tmp_path), str(ROOT))
     galaxy("install", "--offline", "--no-deps", "--collections-path", str(place), *map(str, tmp_path.glob("sre-runbooks-*.tar.gz")))
-    done = profile.run("sre.runbooks.status_page", folder=tmp_path, ANSIBLE_COLLECTIONS_PATH=str(place))
+    done = profile.run(
+        "sre.runbooks.status_page", folder=tmp_path, ANSIBLE_CONFIG=str(tmp_path / "no.cfg"), ANSIBLE_COLLECTIONS_PATH=str(place)
+    )
     assert changed(done) == 1
     # The running page needs the collection no more.
     shutil.rmtree(place)

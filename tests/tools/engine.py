@@ -23,6 +23,8 @@ from pathlib import Path
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 30.0
+LASTING = Path("/run") if os.access("/run", os.W_OK) else Path("/tmp")
+"""For what several test runs share: a run's own folder for temporary files goes with it. The path is short, since sockets lie below."""
 
 
 class NoEngine(Exception):
@@ -34,8 +36,8 @@ def docker_engine(cache: Path) -> Iterator[dict[str, str]]:
     """Give the environment in which `docker` and `docker compose` work.
 
     A running engine is used as it is. Otherwise, as root on Debian or Ubuntu, docker.io is installed and a daemon of our own
-    is started on its own socket with its data under `cache`, so that it meets no other engine. Tests that run side by side share it:
-    the first starts it, the last stops it.
+    is started on its own socket with its data under `cache`, so that it meets no other engine. Tests that run side by side share it, those
+    of other test runs in the same checkout too: the first starts it, the last stops it.
 
     Args:
         cache: Folder for the engine's data and the client's plugins; kept between runs.
@@ -110,7 +112,7 @@ class _Engine:
             NoEngine: It does not start here.
         """
         install_engine()
-        folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-engine-"))
+        folder = Path(tempfile.mkdtemp(prefix="sre-runbooks-engine-", dir=LASTING))
         print(f"[engine] no Docker Engine answers: starting one for this run, its data in {self._cache}", flush=True)
         command = [
             "dockerd",
@@ -122,7 +124,14 @@ class _Engine:
         log = self._cache / "dockerd.log"
         with log.open("wb") as stream:
             # A session of its own: an interrupt at the terminal must reach the tests first, which then stop the engine in order.
-            daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True)
+            daemon = subprocess.Popen(
+                command,
+                env={**environment, "TMPDIR": str(folder)},
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
         self._note.write_text(json.dumps({"pid": daemon.pid, "folder": str(folder)}), encoding="utf-8")
         try:
             _wait(daemon, {**environment, "DOCKER_HOST": self.address()}, log)
@@ -180,8 +189,8 @@ def _empty(environment: dict[str, str]) -> None:
 
 @contextmanager
 def one_at_a_time(what: str) -> Iterator[None]:
-    """Wait for the other tests of this run that do the same."""
-    with (Path(tempfile.gettempdir()) / f"sre-runbooks-{what}.lock").open("w") as lock:
+    """Wait for the other tests of this person on this machine that do the same."""
+    with (LASTING / f"sre-runbooks-{what}-{os.geteuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

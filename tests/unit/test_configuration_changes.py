@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from unit.test_rollback_point import CONFIG_MAP
+from unit.rollback_service import CONFIG_MAP
 
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable, secrets_of
@@ -192,3 +193,24 @@ def test_files_written_before_a_failure_get_their_content_back(tmp_path: Path, m
     with pytest.raises(RunbookError, match="broken"):
         write({str(path): {"content": "new\n"} for path in paths})
     assert ([path.exists() for path in paths], paths[0].read_text()) == ([True, False, False], "old\n")
+
+
+def test_a_file_that_cannot_get_its_content_back_is_named_and_the_others_get_theirs(tmp_path: Path) -> None:
+    """The limit of the size of files (setrlimit(2)) lets small contents through, and neither the large new one nor the large former one."""
+    former = {"first": b"1" * 200_000, "second": b"small", "third": b"old", "new": None}
+    for name, data in former.items():
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+    contents = {"first": "new", "second": "new", "new": "new", "third": "3" * 200_000}
+    files = [{"path": str(tmp_path / name), "content": text, "secret_content": None, "mode": ""} for name, text in contents.items()]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(RunbookError, match="could not all be put back") as failed:
+            change_files.operate({"files": files}, False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (failed.value.where, failed.value.changed) == (str(tmp_path / "first"), True)
+    assert "third" in failed.value.why
+    left = {name: path.read_bytes() if (path := tmp_path / name).exists() else None for name in former}
+    assert left == {**former, "first": b"new"}

@@ -25,6 +25,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.compose_containers import Container
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.compose_project import Project
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.host_ports import Published
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import Missing
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.questions import Questions
 
@@ -139,6 +140,32 @@ def test_a_registry_that_does_not_answer_takes_nothing_from_the_other_images(tmp
     assert found["here"] == {"Architecture": "amd64"}
 
 
+def test_a_port_of_udp_is_another_than_that_of_tcp_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        by_udp, by_tcp = compose_network.ports([Published("", port, port, kind) for kind in ("udp", "tcp")], [], set(), Questions(5))
+        assert (by_udp.shown, by_udp.holder.startswith(f"process {os.getpid()} ("), by_tcp.holder) == (f"{port}/udp", True, "")
+        monkeypatch.setattr(host_ports, "holders", lambda _inodes: {})
+        assert compose_network.ports([Published("127.0.0.1", port, port, "udp")], [], set(), questions := Questions(5)) == []
+    assert questions.not_looked_at[0].startswith(f"who holds port {port}/udp: only root may see that (become, or ss -lunp")
+
+
+def test_a_range_of_ports_is_held_where_all_of_it_is() -> None:
+    def container(name: str, *numbers: int) -> Container:
+        return Container(name, name, "running", tuple(("0.0.0.0", number, "udp") for number in numbers), "p", name, "/srv")
+
+    def asked(*there: Container, first: int = 5000) -> tuple[str, str]:
+        (port,) = compose_network.ports([Published("", first, 5002, "udp")], there, {"mine"}, Questions(5))
+        return port.shown, port.holder
+
+    one, two, mine = container("one", 5000, 5001), container("two", 5002), container("mine", 5002)
+    both = "container one (service one of project p), container two (service two of project p)"
+    assert asked(one, two) == ("5000-5002/udp", both)
+    assert asked(one) == asked(one, mine) == ("5000-5002/udp", "")
+    assert asked(two, first=5002) == ("5002/udp", "container two (service two of project p)")
+
+
 def test_a_port_whose_holder_is_not_seen_and_a_file_that_may_not_be_looked_at_are_no_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_arguments: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -147,7 +174,7 @@ def test_a_port_whose_holder_is_not_seen_and_a_file_that_may_not_be_looked_at_ar
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(host_ports, "holders", lambda _inodes: {})
-        assert compose_network.ports([("", port)], [], set(), questions) == []
+        assert compose_network.ports([Published("", port, port)], [], set(), questions) == []
     monkeypatch.setattr(os, "stat", refused)
     assert host_files.mounts([("/closed/app.conf", "/etc/app.conf", "1000")], questions) == []
     monkeypatch.undo()

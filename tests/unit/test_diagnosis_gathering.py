@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What engines, systemd, Kubernetes and the host say becomes the right observation; slow and failing questions harm no other."""
+"""What engines and the host say becomes the right observation; slow and failing questions harm no other."""
 
 from __future__ import annotations
 
@@ -10,28 +10,22 @@ import json
 import os
 import socket
 import time
-import typing as t
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.sre.runbooks.plugins.module_utils import socket_table
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis import (
-    addresses,
     compose_containers,
     compose_project,
-    from_kubernetes,
-    gather_kubernetes,
     gather_systemd,
     host_files,
     host_ports,
-    unit_facts,
 )
-from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import Missing, Mount, Observation, Port
+from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.model import Missing, Mount, Observation
 from ansible_collections.sre.runbooks.plugins.module_utils.diagnosis.questions import Questions
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
-from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.state import unit_from
 
 
 def test_questions_are_answered_side_by_side_within_one_deadline() -> None:
@@ -100,17 +94,29 @@ def test_a_project_is_read_with_what_must_be_there_before() -> None:
     }
     project = compose_project.read(json.dumps(document), "api")
     assert (project.name, project.networks, project.volumes, project.others) == ("shop", ("edge",), ("shop-data",), ("api", "db"))
-    assert compose_project.published(project.services["api"]) == [("", 8000)]
+    published = compose_project.published(project.services["api"])
+    assert published == [("", 8000, 8000, "tcp"), ("", 9000, 9001, "tcp"), ("", 53, 53, "udp")]
     assert set(compose_project.read(json.dumps(document), "").services) == {"api", "db"}
 
 
 def test_containers_are_listed_with_their_ports() -> None:
     line = "\t".join(
-        ["id", "web-1", "running", "127.0.0.1:8080->80/tcp, :::9000-9001->9000-9001/tcp, 53/udp", "shop", "web", "/srv", "False"]
+        [
+            "id",
+            "web-1",
+            "running",
+            "127.0.0.1:8080->80/tcp, :::9000-9001->9000-9001/tcp, 0.0.0.0:53->53/udp, 54/udp",
+            "shop",
+            "web",
+            "/srv",
+            "False",
+        ]
     )
     one_off = line.replace("False", "True")
     found = compose_containers.listed(f"{line}\n{one_off}\nrubbish")
-    assert [(one.name, one.ports) for one in found] == [("web-1", (("127.0.0.1", 8080), ("::", 9000), ("::", 9001)))]
+    assert [(one.name, one.ports) for one in found] == [
+        ("web-1", (("127.0.0.1", 8080, "tcp"), ("::", 9000, "tcp"), ("::", 9001, "tcp"), ("0.0.0.0", 53, "udp")))
+    ]
     assert host_ports.collide("::", "127.0.0.1")
     assert not host_ports.collide("10.0.0.7", "127.0.0.1")
 
@@ -148,7 +154,7 @@ def test_lines_of_both_streams_are_in_the_order_in_which_they_were_written() -> 
 def test_a_socket_of_this_process_has_this_process_as_its_holder() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        found = [one for one in host_ports.listeners() if one.port == port]
+        found = [one for one in socket_table.listening() if one.port == port]
         assert [one.address for one in found] == ["127.0.0.1"]
         assert host_ports.holders([found[0].inode])[found[0].inode].pid == os.getpid()
     assert host_ports.container_of("0::/docker/" + "a" * 64) == "a" * 64
@@ -168,60 +174,6 @@ def test_what_is_mounted_is_looked_at_as_the_service_will_see_it(tmp_path: Path)
     assert host_files.mount(file, "/x", "app") == Mount(file, "/x")
     (space,) = host_files.spaces({file: "a file", empty: "a folder", str(tmp_path / "gone"): "nothing"})
     assert 0 <= space.used_percent <= 100
-
-
-def test_units_are_read_as_systemd_shows_them() -> None:
-    text = (
-        "Id=api.service\nActiveState=failed\nSubState=failed\nResult=oom-kill\nExecMainCode=2\n"
-        "ExecMainStatus=9\nMemoryMax=104857600\n"
-        "EnvironmentFiles=/etc/a.env (ignore_errors=no)\nEnvironmentFiles=/etc/b.env (ignore_errors=yes)\n"
-        "Requires=db.service system.slice\n"
-        "\nId=api.socket\nActiveState=active\nListen=0.0.0.0:8000 (Stream)\nListen=/run/api.sock (Stream)\n"
-    )
-    found = {unit.name: unit for unit in map(unit_from, text.split("\n\n"))}
-    unit = unit_facts.replica(found["api.service"])
-    assert (unit.exit_status, unit.out_of_memory, unit.memory_limit) == (137, True, 100 << 20)
-    assert found["api.service"].environment_files == [("/etc/a.env", False), ("/etc/b.env", True)]
-    assert unit_facts.required(found["api.service"]) == ["db.service"]
-    assert unit_facts.stream_ports(found["api.socket"]) == [8000]
-    looping = {"Id": "a", "ActiveState": "active", "NRestarts": "3", "ActiveEnterTimestampMonotonic": "99000000"}
-    assert [unit_facts.replica(looping, (), now).state for now in (100.0, 1000.0)] == ["restarting", "running"]
-
-
-def test_the_journal_tells_apart_what_the_unit_and_what_systemd_said() -> None:
-    entries: list[dict[str, t.Any]] = [
-        {"MESSAGE": "starting", "SYSLOG_IDENTIFIER": "api"},
-        {"MESSAGE": [104, 105, 255], "SYSLOG_IDENTIFIER": "api"},
-        {"MESSAGE": "api.service: Failed at step EXEC spawning /x: No such file or directory", "SYSLOG_IDENTIFIER": "(api)"},
-        {"MESSAGE": "api.service: Start request repeated too quickly.", "SYSLOG_IDENTIFIER": "systemd"},
-        {"MESSAGE": None},
-    ]
-    own, about = unit_facts.journal("\n".join(map(json.dumps, entries)) + "\nrubbish")
-    assert own == ["starting", "hi\ufffd"]
-    assert len(about) == 2
-
-
-@pytest.mark.parametrize(("sub", "lines"), [("failed", ["now"]), ("auto-restart", ["last week", "now"])])
-def test_only_the_last_start_is_told_unless_systemd_starts_it_again_and_again(sub: str, lines: list[str]) -> None:
-    entries = [{"MESSAGE": "last week", "_SYSTEMD_INVOCATION_ID": "a"}, {"MESSAGE": "now", "_SYSTEMD_INVOCATION_ID": "b"}]
-    entries += [{"MESSAGE": f"about {one}", "SYSLOG_IDENTIFIER": "systemd", "INVOCATION_ID": one} for one in "ab"]
-    unit = {"Id": "api.service", "ActiveState": "activating" if "auto" in sub else "failed", "SubState": sub, "InvocationID": "b"}
-    own, about = unit_facts.journal("\n".join(map(json.dumps, entries)), unit_facts.last_start(unit))
-    assert own == lines
-    assert about == [f"about {one}" for one in "ab"[-len(lines) :]]
-
-
-def test_a_port_of_the_unit_itself_is_not_anothers_and_one_that_nobody_sees_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
-    questions = Questions(5)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        holder = host_ports.Holder(7, "redis", "", "redis-server.service")
-        monkeypatch.setattr(host_ports, "holders", lambda inodes: dict.fromkeys(inodes, holder))
-        assert gather_systemd.ports([port], {"redis.service", "redis-server.service"}, questions) == [Port(port)]
-        assert "redis-server.service" in gather_systemd.ports([port], {"api.service"}, questions)[0].holder
-        monkeypatch.setattr(host_ports, "holders", lambda inodes: {})
-        assert gather_systemd.ports([port], {"api.service"}, questions) == []
-    assert questions.not_looked_at[0].startswith(f"who holds port {port}: only root may see that")
 
 
 @pytest.mark.parametrize(
@@ -246,103 +198,9 @@ def test_what_this_account_may_not_see_is_not_taken_for_missing(
     assert seen.not_looked_at == noted
 
 
-def test_a_secret_with_a_blank_in_a_units_environment_is_known_as_a_whole() -> None:
-    assert addresses.secrets_in(shown_environment("PORT=80 $'DB_PASSWORD=sword fish'")) == {"sword fish"}
-
-
-@pytest.mark.parametrize(("minute", "state"), [(17, "restarting"), (30, "running")])
-def test_a_pod_that_crashed_a_moment_ago_does_not_count_as_running(minute: int, state: str) -> None:
-    ended = {"terminated": {"exitCode": 1, "finishedAt": "2026-11-22T05:16:28Z"}}
-    container = {"name": "api", "ready": True, "restartCount": 2, "state": {"running": {}}, "lastState": ended}
-    ready = [{"type": "Ready", "status": "True"}]
-    pod: dict[str, t.Any] = {"kind": "Pod", "metadata": {"name": "api-0"}}
-    pod["status"] = {"phase": "Running", "conditions": ready, "containerStatuses": [container]}
-    seen = from_kubernetes.observe("api", [pod], now=datetime(2026, 11, 22, 5, minute, tzinfo=UTC))
-    assert seen.replicas[0].state == state
-
-
-def test_pods_are_read_with_what_explains_them_most() -> None:
-    init: dict[str, t.Any] = {"name": "migrate", "state": {"terminated": {"exitCode": 0}}}
-    waiting: dict[str, t.Any] = {
-        "name": "api",
-        "restartCount": 5,
-        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
-    }
-    waiting["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    well = {"name": "proxy", "ready": True, "restartCount": 0, "state": {"running": {}}}
-    pod = {
-        "kind": "Pod",
-        "metadata": {"name": "api-0"},
-        "status": {"phase": "Running", "initContainerStatuses": [init], "containerStatuses": [well, waiting]},
-    }
-    leaving = {"kind": "Pod", "metadata": {"name": "api-1", "deletionTimestamp": "now"}, "status": {"phase": "Running"}}
-    other = {"kind": "Event", "type": "Warning", "involvedObject": {"kind": "Pod", "name": "other-0"}, "message": "x"}
-    seen = from_kubernetes.observe(
-        "api", [pod, leaving, other, {"kind": "Deployment", "metadata": {"name": "api"}, "spec": {"replicas": 2}}]
-    )
-    (replica,) = seen.replicas
-    assert (replica.state, replica.exit_status, replica.out_of_memory, replica.restarts) == ("CrashLoopBackOff", 137, True, 5)
-    assert seen.wanted == 2
-    assert not [one for one in seen.conditions if one.type == "Event"]
-    init["state"] = {"waiting": {"reason": "ImagePullBackOff"}}
-    assert from_kubernetes.observe("api", [pod]).replicas[0].reason == "Init:ImagePullBackOff"
-
-
-def deployment(name: str = "api", replicas: int = 1) -> dict[str, t.Any]:
-    return {"kind": "Deployment", "metadata": {"name": name}, "spec": {"replicas": replicas}}
-
-
-@pytest.mark.parametrize(
-    ("about", "ours"),
-    [
-        ("api", True),
-        ("api-5c7b8d9f6b-xk2lp", True),
-        ("api-xk2lp", True),
-        ("api-0", True),
-        ("api-gateway-5c7b8d9f6b-xk2lp", False),
-        ("api-gateway", False),
-        ("apix-0", False),
-    ],
-)
-def test_events_of_a_neighbour_whose_name_begins_alike_are_not_ours(about: str, ours: bool) -> None:
-    event = {"kind": "Event", "type": "Warning", "involvedObject": {"kind": "Pod", "name": about}, "message": "x"}
-    seen = from_kubernetes.observe("api", [deployment(), event])
-    assert bool(seen.conditions) is ours
-
-
-def test_a_pod_that_was_evicted_and_replaced_is_no_replica_that_is_missing() -> None:
-    well = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{"state": {"running": {}}}]}
-    pods = [{"kind": "Pod", "metadata": {"name": f"api-{number}"}, "status": well} for number in range(3)]
-    evicted = {"kind": "Pod", "metadata": {"name": "api-9"}, "status": {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}}
-    seen = from_kubernetes.observe("api", [deployment(replicas=3), *pods, evicted])
-    assert seen.is_well
-    assert (seen.well, seen.of) == (3, 3)
-    assert "Evicted" in {one.reason for one in seen.conditions}
-
-
-BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
-
-
-@pytest.mark.parametrize(
-    ("first", "main", "wanted", "container", "previous"),
-    [
-        (
-            {"state": BACK_OFF, "lastState": {"terminated": {"exitCode": 1}}},
-            {"state": {"waiting": {"reason": "PodInitializing"}}},
-            "api",
-            "migrate",
-            True,
-        ),
-        ({"ready": False, "state": {"running": {}}}, {"state": {"waiting": {"reason": "PodInitializing"}}}, "", "migrate", False),
-        ({"state": {"terminated": {"exitCode": 0}}}, {"state": BACK_OFF, "lastState": {"terminated": {"exitCode": 1}}}, "", "api", True),
-        ({"state": {"terminated": {"exitCode": 0}}}, {"state": {"running": {}}}, "api", "api", False),
-        ({"state": {"terminated": {"exitCode": 0}}}, {"state": {"waiting": {"reason": "ImagePullBackOff"}}}, "", "", False),
-    ],
-)
-def test_the_log_that_is_read_is_of_the_container_that_explains_most(
-    first: dict[str, t.Any], main: dict[str, t.Any], wanted: str, container: str, previous: bool
-) -> None:
-    status = {"initContainerStatuses": [{"name": "migrate", **first}], "containerStatuses": [{"name": "api", **main}]}
-    query = dict(gather_kubernetes.log_wanted({"kind": "Pod", "status": status}, wanted, 9))
-    assert query.get("container", "") == container
-    assert ("previous" in query) is previous
+def test_a_working_folder_that_may_be_missing_is_looked_at_where_it_is_there_and_no_fault_where_not(tmp_path: Path) -> None:
+    seen, paths = Observation("systemd", "api"), dict[str, str]()
+    for folder in (f"!{tmp_path}", f"!{tmp_path}/missing", "!~", str(tmp_path / "gone")):
+        gather_systemd.files("api.service", {"WorkingDirectory": folder}, seen, paths)
+    assert paths == {str(tmp_path): "the working folder of api.service"}
+    assert [(one.source, one.problem) for one in seen.mounts] == [(f"{tmp_path}/gone", "no_folder")]

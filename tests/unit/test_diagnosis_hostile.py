@@ -160,7 +160,6 @@ def test_any_text_is_read_or_passed_over(text: str) -> None:
     compose_project.missing_in(text)
     compose_project.unset_variables(text)
     compose_project.words(text)
-    host_ports.parse(text)
     host_ports.container_of(text)
     unit_facts.journal(text)
     for unit in map(unit_from, f"Id=a.service\n{text}".split("\n\n")):

@@ -129,13 +129,6 @@ def test_todays_file_is_spared_however_its_folder_is_spelt(spelt: str, tmp_path:
     assert current.exists()
 
 
-def test_a_rule_that_asks_for_a_log_to_be_written_is_said_not_to_be_carried_out(tmp_path: Path) -> None:
-    tmp_path.joinpath("logs").mkdir()
-    (note,) = run(tmp_path / "logs")["notes"]
-    assert note.startswith("The rule rotate is not carried out")
-    assert not run(tmp_path / "logs", [{**RULES[0], "source": None}, *RULES[1:]])["notes"]
-
-
 @pytest.fixture
 def shared() -> Iterator[Path]:
     """A folder in which everybody may work, this process as somebody without rights."""

@@ -30,7 +30,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.state
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State
 
-MIB = 1 << 20
+MIB, BILLION = 1 << 20, limits.BILLION
 sizes = st.integers(limits.SMALLEST_BYTES, 1 << 50)
 known = st.one_of(sizes, st.just(limits.UNLIMITED))
 
@@ -40,15 +40,16 @@ def host(**config: int) -> dict[str, t.Any]:
 
 
 def test_sizes_are_read_as_docker_writes_them_and_nothing_else_is() -> None:
-    assert [limits.limit_bytes(text, "memory") for text in ("512m", "2g", "1.5G", "2147483648", "64 MiB", "-1")] == [
+    assert [limits.limit_bytes(text, "memory") for text in ("512m", "2g", "1.5G", "2147483648", "64 MiB", "-1", "none")] == [
         512 * MIB,
         2048 * MIB,
         1536 * MIB,
         2048 * MIB,
         64 * MIB,
         limits.UNLIMITED,
+        limits.UNLIMITED,
     ]
-    for text in ("", "2x", "g", "-2", "1e9", "4m", "0", "2g; rm"):
+    for text in ("", "2x", "g", "None", "null", "-2", "1e9", "4m", "0", "2g; rm"):
         with pytest.raises(BadInput):
             limits.limit_bytes(text, "memory")
 
@@ -90,8 +91,29 @@ def test_only_limits_that_change_are_given_and_processors_as_the_container_has_t
     assert limits.update_words(limits.target("a", free, limits.Wanted(memory=64 * MIB)), free, 2)[0] == f"--memory={64 * MIB}"
 
 
+def test_taking_limits_away_gives_memory_without_end_and_all_processors_once() -> None:
+    asked = limits.wanted_of("none", "", "none", 2)
+    of_numbers, of_quotas = host(Memory=64 * MIB, MemorySwap=64 * MIB, NanoCpus=BILLION // 2), host(CpuQuota=50_000, CpuPeriod=200_000)
+    before = limits.present(of_numbers, 2)
+    after = limits.target("a", before, asked)
+    assert limits.update_words(after, before, 2) == [f"--memory={limits.UNLIMITED}", "--memory-swap=-1", "--cpus=2"]
+    assert limits.sentence("a", before, after) == "a: memory 64m -> no limit, memory with swap 64m -> no limit, processors 0.5 -> all"
+    assert (after.shown(), limits.compose_lines("app", after)) == ({"memory_bytes": None, "memory_swap_bytes": None, "cpus": None}, [])
+    assert limits.update_words(before, after, 2) == [f"--memory={64 * MIB}", f"--memory-swap={64 * MIB}", "--cpus=0.5"], "the way back"
+    told = limits.present(host(Memory=limits.UNLIMITED, MemorySwap=-1, NanoCpus=2 * BILLION), 2)
+    assert limits.target("a", told, asked) == told == after, "a second run changes nothing"
+    quota = limits.present(of_quotas, 2)
+    away = limits.target("a", quota, limits.Wanted(nano_cpus=0))
+    assert limits.update_words(away, quota, 2) == ["--cpu-quota=-1"]
+    told = limits.present(host(CpuQuota=-1, CpuPeriod=200_000), 2)
+    assert (told, limits.update_words(quota, told, 2)) == (away, ["--cpu-quota=50000"]), "the engine takes no --cpus where a period is set"
+
+
 def test_limits_that_make_no_sense_are_refused_before_anything_is_asked() -> None:
     for memory, swap, cpus, part in (
+        ("none", "1g", None, "less than memory"),
+        ("", "", "many", "or none for no limit"),
+        ("", "", float("nan"), "which this host has"),
         ("", "", None, "No limit is named"),
         ("2g", "1g", None, "less than memory"),
         ("", "", 3.0, "which this host has"),

@@ -220,6 +220,18 @@ def test_limits_of_another_container_are_left_alone() -> None:
         limited(_workload(), "third", {"cpus": 1})
 
 
+def test_limits_are_taken_away_where_there_are_some() -> None:
+    workload, asked = _workload(), {"memory": "none", "cpus": "none", "memory_request": "none"}
+    resources = {"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi", "cpu": "1"}}
+    workload["spec"]["template"]["spec"]["containers"][0]["resources"] = resources
+    step = limited(workload, "", asked).steps[0]
+    (changed,) = step.calls[0].body["spec"]["template"]["spec"]["containers"]
+    assert changed["resources"] == {"limits": {"memory": None}, "requests": {"memory": None}}
+    assert step.said == "Give the container main no memory limit, no memory request"
+    resources.update(limits={}, requests={"cpu": "1"})
+    assert limited(workload, "", asked).steps == ()
+
+
 def test_equal_limits_written_otherwise_are_no_change() -> None:
     workload = _workload()
     workload["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"memory": "1024Mi", "cpu": "0.5"}}

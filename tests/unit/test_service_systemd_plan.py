@@ -92,6 +92,8 @@ def test_a_masked_unit_is_refused_before_anything_is_started() -> None:
         ({"memory": "512MiB", "memory_swap": "512m", "cpus": "0.25"}, {"MemoryMax": str(1 << 29), "MemorySwapMax": "0", "CPUQuota": "25%"}),
         ({"cpus": 2, "memory_request": "1g"}, {"CPUQuota": "200%"}),
         ({"memory": 100_000_000}, {"MemoryMax": "99999744"}),
+        ({"memory": "none", "memory_high": "1m", "cpus": "none"}, {"MemoryMax": "infinity", "MemoryHigh": "1048576", "CPUQuota": ""}),
+        ({"memory": "1m", "memory_swap": "none"}, {"MemoryMax": "1048576", "MemorySwapMax": "infinity"}),
     ],
 )
 def test_limits_become_settings_of_systemd_in_whole_pages(given: dict[str, t.Any], settings: dict[str, str]) -> None:
@@ -103,6 +105,20 @@ def test_limits_become_settings_of_systemd_in_whole_pages(given: dict[str, t.Any
 def test_a_memory_limit_that_cannot_be_is_refused_with_what_is_wrong(given: t.Any, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         limits.settings_from({"memory": given})
+
+
+def test_memory_and_swap_together_cannot_be_limited_where_memory_is_not() -> None:
+    with pytest.raises(BadInput, match="cannot be less than memory"):
+        limits.settings_from({"memory": "none", "memory_swap": "1g"})
+
+
+def test_a_limit_that_was_taken_away_is_seen_to_be_gone() -> None:
+    gone = {"MemoryMax": "infinity", "CPUQuota": ""}
+    assert limits.differences(unit("app@1.service", MemoryMax="infinity", CPUQuotaPerSecUSec="infinity"), gone) == []
+    assert limits.differences(unit("app@1.service", MemoryMax="4096", CPUQuotaPerSecUSec="500ms"), gone) == [
+        "MemoryMax of app@1.service is 4096, not infinity",
+        "CPUQuotaPerSecUSec of app@1.service is 500ms, not infinity",
+    ]
 
 
 def test_limits_that_are_back_are_said_to_be_though_a_unit_does_not_start_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import CommandFailed, RunbookError, Unreachable
+from ansible_collections.sre.runbooks.plugins.module_utils.service import draining
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxy import Reach
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import control, proxy, replicas, state
 
@@ -108,7 +109,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """Three instances, all of them up."""
     made = Machine()
     monkeypatch.setenv("SRE_RUNBOOKS_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr(proxy, "_OTHERS_WAIT_S", 0.0)
+    monkeypatch.setattr(draining, "_OTHERS_WAIT_S", 0.0)
     monkeypatch.setattr(proxy, "reach_of", made.reach_of)
     monkeypatch.setattr(replicas, "proxy_from", lambda options, _address_of: made if options else None)
     monkeypatch.setattr(replicas, "reload_and_check", lambda *_units, **_how: [])
@@ -224,3 +225,42 @@ def test_when_a_stop_hangs_after_others_are_down_the_error_does_not_say_that_not
     with pytest.raises(RunbookError) as failed:
         operate("stop")
     assert (failed.value.changed, set(machine.runs)) == (True, {"app@3.service"})
+
+
+def test_a_systemd_that_no_longer_answers_does_not_hide_what_failed_nor_that_something_was_changed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_arguments: t.Any) -> t.Any:
+        raise Unreachable("systemd does not answer")
+
+    def fail(act: str) -> None:
+        if act == "restart":
+            for name in ("show", "units_of"):
+                monkeypatch.setattr(replicas, name, gone)
+        fail_at("restart")(act)
+
+    machine.before = fail
+    with pytest.raises(RunbookError, match="restart failed") as failed:
+        operate("restart", way="all")
+    assert failed.value.changed
+    assert "systemd does not answer" in failed.value.why
+
+
+@pytest.mark.parametrize("operation", ["start", "scale"])
+def test_what_a_failed_start_has_left_is_told_though_systemd_no_longer_answers(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    def gone(*_arguments: t.Any) -> t.Any:
+        raise Unreachable("systemd does not answer")
+
+    def fail(act: str) -> None:
+        if act == "start":
+            for name in ("show", "units_of"):
+                monkeypatch.setattr(replicas, name, gone)
+        fail_at("start")(act)
+
+    machine.before = fail
+    machine.runs.pop("app@3.service")
+    with pytest.raises(RunbookError, match="start failed") as failed:
+        operate(operation, scale_to=3 if operation == "scale" else "")
+    assert failed.value.changed

@@ -153,23 +153,11 @@ def _read_back(store: ObjectStore, one: BackupSet, leave_out: t.Sequence[str]) -
     return differing
 
 
-def is_complete(store: ObjectStore, name: str) -> bool:
-    """Whether the store holds the set with its manifest."""
-    return name in list_remote(store, name)
-
-
-def list_remote(store: ObjectStore, name: str = "*") -> t.List[str]:
-    """Names of the complete sets in the store, the newest first."""
-    # Without the slash rclone asks whether the prefix is a file, and takes a refusal for a yes.
-    deep = ("--files-only", "--recursive", "--max-depth", "2", "--include", f"/{name}/manifest.json")
-    found = store.call("lsf", store.remote() + "/", *deep)
-    return sorted((line.split("/")[0] for line in found.splitlines() if line), reverse=True)
-
-
 def remote_sets(store: ObjectStore) -> t.List[BackupSet]:
     """The complete sets in the store, the newest first, by their manifests and proofs alone: their folders are not here."""
     with tempfile.TemporaryDirectory(prefix="sre-runbooks-") as folder:
         seals = [flag for name in (*_SEALS, "proof.json") for flag in ("--include", f"/*/{name}")]
+        # Without the slash rclone asks whether the prefix is a file, and takes a refusal for a yes.
         store.call("copy", store.remote() + "/", folder, *seals)
         return [one for one in list_sets(folder) if os.path.exists(one.path("manifest.json"))]
 

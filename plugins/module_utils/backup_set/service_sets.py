@@ -12,14 +12,13 @@ Each store has a set of its own, sealed by itself; this record is what says that
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import os
 import secrets
 import typing as t
 
 from ..errors import BadInput
 from ..files import write_atomically
+from ..sealed import sealed, unsealed
 from ..state import slug
 from .catalogue import SERVICES
 from .sets import utc_now
@@ -84,7 +83,7 @@ def write(backup_folder: str, record: t.Mapping[str, t.Any], *, dry_run: bool = 
     path = os.path.join(os.path.abspath(backup_folder), SERVICES, f"{name}.json")
     if not dry_run:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        write_atomically(path, _text(content))
+        write_atomically(path, sealed(content))
     return {"changed": True, "service_set": {**content, "path": path}}
 
 
@@ -111,25 +110,15 @@ def remove_empty(backup_folder: str, present: t.Container[str], *, dry_run: bool
     return gone
 
 
-def _text(content: t.Mapping[str, t.Any]) -> bytes:
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return (json.dumps({**content, "sha256": digest}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
 def _read(path: str) -> t.Dict[str, t.Any]:
     name = os.path.basename(path)[: -len(".json")]
     try:
         with open(path, "rb") as stream:
-            text = stream.read()
-        content: t.Dict[str, t.Any] = json.loads(text)
-        content.pop("sha256")
-        if text != _text(content) or content.get("format") != FORMAT:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+            return {**unsealed(stream.read(), FORMAT), "path": path}
+    except (ValueError, RecursionError):
         return {"id": name, "path": path, "damage": "it is not what was written"}
     except OSError as error:
         return {"id": name, "path": path, "damage": f"it cannot be read: {error.strerror}"}
-    return {**content, "path": path}
 
 
 def _time(text: str) -> datetime.datetime:

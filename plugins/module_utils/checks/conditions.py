@@ -13,7 +13,7 @@ import math
 import typing as t
 from dataclasses import dataclass
 
-from ..errors import ToolMissing
+from ..library import library
 from .model import FAIL, UNKNOWN, WARN, Answer, Finding
 from .redaction import is_secret_name
 
@@ -35,11 +35,6 @@ class BadExpression(ValueError):
     """A text that is no JMESPath expression, or a condition of the wrong form."""
 
 
-def _library(name: str) -> t.Any:
-    """A module of jmespath, which is there only where conditions are used."""
-    return importlib.import_module(name)
-
-
 @functools.lru_cache(maxsize=1024)
 def compiled(expression: str) -> t.Any:
     """The JMESPath expression, ready to `search`.
@@ -48,19 +43,10 @@ def compiled(expression: str) -> t.Any:
         BadExpression: It is none.
         ToolMissing: The library jmespath is not installed.
     """
+    what = "Checks have JMESPath expressions, and the library that reads them is missing"
+    jmespath = library("jmespath", what, "install jmespath for that Python, or leave out conditions, value and observe")
     try:
-        library = _library("jmespath")
-    except ImportError:
-        from ansible.module_utils.basic import missing_required_lib
-
-        raise ToolMissing(
-            "Checks have JMESPath expressions, and the library that reads them is missing",
-            why=missing_required_lib("jmespath"),
-            next_step="install jmespath for that Python, or leave out conditions, value and observe",
-            facts={"tool": "jmespath"},
-        ) from None
-    try:
-        return library.compile(expression)
+        return jmespath.compile(expression)
     except ValueError as error:
         raise BadExpression(f"{expression!r} is no JMESPath expression ({' '.join(str(error).split())[:200]})") from None
     except RecursionError:
@@ -118,7 +104,7 @@ class Condition:
         if left.get("type") not in ("field", "subexpression", "index_expression", "function_expression") or is_secret_name(self.that):
             return ""
         try:
-            return f" (it is {shown(_library('jmespath.parser').ParsedResult(self.that, left).search(document))})"
+            return f" (it is {shown(importlib.import_module('jmespath.parser').ParsedResult(self.that, left).search(document))})"
         except Exception:  # the finding itself stands; only the hint is missing
             return ""
 

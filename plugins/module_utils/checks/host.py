@@ -12,11 +12,10 @@ import sys
 import typing as t
 from dataclasses import dataclass
 
+from .. import socket_table
 from .model import FAIL, UNKNOWN, NoAnswer
 
 PROC = "/proc"
-_LISTENING = "0A"
-"""State TCP_LISTEN of /proc/net/tcp (include/net/tcp_states.h of Linux)."""
 _COMMAND_LINE_BYTES = 8192
 
 
@@ -229,26 +228,13 @@ def listens(port: int) -> bool:
         NoAnswer: This host does not tell.
     """
     if has_proc():
-        tables = [_text(f"{PROC}/net/{name}") for name in ("tcp", "tcp6") if os.path.exists(f"{PROC}/net/{name}")]
-        if not tables:
-            raise NoAnswer(UNKNOWN, f"{PROC}/net/tcp does not exist")
-        return any(port in listening_ports(table) for table in tables)
+        try:
+            return any(one.port == port for one in socket_table.listening(folder=PROC))
+        except OSError as error:
+            raise NoAnswer(UNKNOWN, f"{error.filename} cannot be read ({error.strerror})") from None
     library = _psutil()
     try:
         connections = library.net_connections("tcp")
     except library.Error as error:
         raise NoAnswer(UNKNOWN, f"the ports of this host cannot be read ({error})") from None
     return any(found.status == library.CONN_LISTEN and found.laddr and found.laddr.port == port for found in connections)
-
-
-def listening_ports(text: str) -> t.Set[int]:
-    """The ports that are listened on, from the text of /proc/net/tcp or tcp6; lines of another form are passed over."""
-    ports = set()
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) > 3 and words[3] == _LISTENING:
-            try:
-                ports.add(int(words[1].rpartition(":")[2], 16))
-            except ValueError:
-                continue
-    return ports

@@ -47,7 +47,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
 
     Raises:
         BadInput: A file cannot be read, or is named twice; nothing was changed.
-        RunbookError: A file cannot be written; those written before it are as they were.
+        RunbookError: A file cannot be written; those written before it are as they were, unless `changed` says otherwise.
     """
     wanted = [_wanted(one) for one in parameters["files"]]
     paths = [one.found.path for one in wanted]
@@ -78,13 +78,30 @@ def _write(wanted: t.Sequence[_Wanted]) -> None:
         for one in wanted:
             replace(one.found, one.data, one.mode)
             done.append(one)
-    except (RunbookError, OSError):
-        for one in reversed(done):
-            if one.found.data is None:
-                os.unlink(one.found.path)
-            else:
-                write_atomically(one.found.path, one.found.data, one.found.mode, one.found.owner)
-        raise
+    except (RunbookError, OSError) as error:
+        stay = {one.found.path: why for one in reversed(done) for why in [_put_back(one.found)] if why}
+        if not stay:
+            raise
+        why = error.message if isinstance(error, RunbookError) else f"{wanted[len(done)].found.path}: {error.strerror or error}"
+        raise RunbookError(
+            "Not all files could be written, and those written before could not all be put back",
+            where=", ".join(stay),
+            why="; ".join([why.rstrip("."), *(f"{path}: {said}" for path, said in stay.items())]),
+            next_step="make room, or mend what else it was, then run the procedure again; these files have their new content",
+            changed=True,
+        ) from error
+
+
+def _put_back(found: Present) -> str:
+    """Give a file its former content; returns why that cannot be done, empty where it is."""
+    try:
+        if found.data is None:
+            os.unlink(found.path)
+        else:
+            write_atomically(found.path, found.data, found.mode, found.owner)
+    except (RunbookError, OSError) as error:
+        return error.message.rstrip(".") if isinstance(error, RunbookError) else error.strerror or str(error)
+    return ""
 
 
 def _difference(one: _Wanted) -> t.Dict[str, str]:

@@ -42,7 +42,7 @@ SELECT coalesce(json_agg(json_build_object(
                  WHEN coalesce(s.n_live_tup, 0) + coalesce(s.n_dead_tup, 0) > 0 THEN s.n_live_tup ELSE t.reltuples END,
     'valid', i.indisvalid, 'exclusion', i.indisexclusion, 'definition', pg_get_indexdef(c.oid),
     'being_built', EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid AND p.datname = current_database()),
-    'scans', coalesce(u.idx_scan, 0), 'unique', i.indisunique,
+    'unique', i.indisunique,
     'fill_percent', (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor'),
     'width', (SELECT CASE WHEN count(*) = count(w.width) THEN sum(w.width) END FROM (
         SELECT (SELECT (1 - p.null_frac) * p.avg_width FROM pg_stats p WHERE p.schemaname = n.nspname AND NOT p.inherited
@@ -54,7 +54,7 @@ SELECT coalesce(json_agg(json_build_object(
     'ours', pg_has_role(c.relowner, 'USAGE')
     ) ORDER BY n.nspname, c.relname), '[]')
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_stat_all_tables s ON s.relid = t.oid LEFT JOIN pg_stat_all_indexes u ON u.indexrelid = c.oid
+JOIN pg_am m ON m.oid = c.relam LEFT JOIN pg_stat_all_tables s ON s.relid = t.oid
 WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 """
 
@@ -113,7 +113,6 @@ class Index:
         exclusion: Whether it serves an exclusion constraint; such cannot be rebuilt while others write.
         definition: CREATE INDEX ...
         being_built: Whether somebody builds it at this moment.
-        scans: How often it was used since the statistics began.
         unique: Whether it keeps keys unique.
         ours: Whether our role may rebuild it.
     """
@@ -128,7 +127,6 @@ class Index:
     exclusion: bool = False
     definition: str = ""
     being_built: bool = False
-    scans: int = 0
     unique: bool = False
     ours: bool = True
 

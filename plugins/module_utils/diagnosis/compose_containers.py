@@ -25,18 +25,18 @@ PS_FORMAT = "\t".join(
         '{{.Label "com.docker.compose.oneoff"}}',
     )
 )
-_PUBLISHED = re.compile(r"(?:(\[?[0-9a-fA-F:.]*\]?):)?(\d+)(?:-(\d+))?->\d+(?:-\d+)?/tcp")
+_PUBLISHED = re.compile(r"(?:(\[?[0-9a-fA-F:.]*\]?):)?(\d+)(?:-(\d+))?->\d+(?:-\d+)?/(tcp|udp)")
 _OOM = re.compile(r"task_memcg=[^,]*?([0-9a-f]{64})")
 _HEALTH_OUTPUTS = 3
 
 
 class Container(t.NamedTuple):
-    """A line of `docker ps`, with `ports` as pairs of address and number."""
+    """A line of `docker ps`, with `ports` as address, number and protocol."""
 
     id: str
     name: str
     state: str
-    ports: t.Tuple[t.Tuple[str, int], ...]
+    ports: t.Tuple[t.Tuple[str, int, str], ...]
     project: str
     service: str
     folder: str
@@ -52,11 +52,11 @@ def listed(text: str) -> t.List[Container]:
     return found
 
 
-def _ports(text: str) -> t.Tuple[t.Tuple[str, int], ...]:
+def _ports(text: str) -> t.Tuple[t.Tuple[str, int, str], ...]:
     found = []
-    for address, first, last in _PUBLISHED.findall(text):
+    for address, first, last, protocol in _PUBLISHED.findall(text):
         if len(first) < 6 and len(last) < 6:
-            found += [(address.strip("[]"), port) for port in range(int(first), min(int(last or first), int(first) + 100) + 1)]
+            found += [(address.strip("[]"), port, protocol) for port in range(int(first), min(int(last or first), int(first) + 100) + 1)]
     return tuple(found)
 
 

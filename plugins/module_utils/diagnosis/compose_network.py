@@ -11,11 +11,13 @@ import sys
 import typing as t
 from functools import partial
 
+from .. import socket_table
 from ..errors import RunbookError
 from . import addresses, compose_project, host_ports
 from . import compose_containers as containers
 from .compose_containers import Container
 from .compose_project import Project, items, part
+from .host_ports import Published
 from .model import Address, Port
 from .questions import Questions
 
@@ -23,28 +25,54 @@ _CONNECT_S = 2.0
 _Document = t.Mapping[str, t.Any]
 
 
-def ports(wanted: t.Sequence[t.Tuple[str, int]], everything: t.Sequence[Container], mine: t.Set[str], questions: Questions) -> t.List[Port]:
-    """Who holds each port; what containers of the service hold themselves is held by nobody else. Without one whose holder is not seen."""
-    listening = host_ports.listeners()
+def ports(wanted: t.Sequence[Published], everything: t.Sequence[Container], mine: t.Set[str], questions: Questions) -> t.List[Port]:
+    """Who holds each port; what containers of the service hold themselves is held by nobody else. Without one whose holder is not seen.
+
+    A range, of which each replica takes one port, is held where all of it is.
+    """
+    listening = {protocol: socket_table.listening(protocol) for protocol in {one.protocol for one in wanted}}
     found = []
-    for address, number in wanted:
-        theirs = [one for one in everything if any(port == number and host_ports.collide(ip, address) for ip, port in one.ports)]
-        foreign = next((one for one in theirs if one.id not in mine), None)
-        if foreign is not None:
-            of = f" (service {foreign.service} of project {foreign.project})" if foreign.project else ""
-            step = f"stop container {foreign.name} (docker stop {foreign.name}), or let the service publish another port"
-            found.append(Port(number, f"container {foreign.name}{of}", step))
-            continue
-        sockets = [one for one in listening if one.port == number and host_ports.collide(one.address, address)]
-        held = Port(number) if theirs else _held(number, sockets, everything, mine)
-        if held is None:
-            questions.not_looked_at.append(host_ports.unseen(number))
+    for one in wanted:
+        held: t.List[Port] = []
+        unseen = 0
+        for number in range(one.first, one.last + 1):
+            port = _holder(one._replace(first=number), listening[one.protocol], everything, mine)
+            unseen = unseen or (number if port is None else 0)
+            held += [port] if port is not None else []
+            if port is not None and not port.holder:
+                break
+        if held and not held[-1].holder:
+            found.append(Port(one.first, protocol=one.protocol, last=one.last))
+        elif unseen:
+            questions.not_looked_at.append(host_ports.unseen(unseen, one.protocol))
         else:
-            found.append(held)
+            holders = ", ".join(dict.fromkeys(port.holder for port in held))
+            found.append(Port(one.first, holders, held[0].next_step, one.protocol, one.last))
     return found
 
 
-def _held(number: int, sockets: t.Sequence[host_ports.Listener], everything: t.Sequence[Container], mine: t.Set[str]) -> t.Optional[Port]:
+def _holder(
+    wanted: Published, listening: t.Sequence[socket_table.Socket], everything: t.Sequence[Container], mine: t.Set[str]
+) -> t.Optional[Port]:
+    """Who holds the port `wanted.first`; None where that is not seen."""
+    number = wanted.first
+
+    def has_it(container: Container) -> bool:
+        return any(
+            (port, kind) == (number, wanted.protocol) and host_ports.collide(ip, wanted.address) for ip, port, kind in container.ports
+        )
+
+    theirs = [one for one in everything if has_it(one)]
+    foreign = next((one for one in theirs if one.id not in mine), None)
+    if foreign is not None:
+        of = f" (service {foreign.service} of project {foreign.project})" if foreign.project else ""
+        step = f"stop container {foreign.name} (docker stop {foreign.name}), or let the service publish another port"
+        return Port(number, f"container {foreign.name}{of}", step)
+    sockets = [one for one in listening if one.port == number and host_ports.collide(one.address, wanted.address)]
+    return Port(number) if theirs else _held(number, sockets, everything, mine)
+
+
+def _held(number: int, sockets: t.Sequence[socket_table.Socket], everything: t.Sequence[Container], mine: t.Set[str]) -> t.Optional[Port]:
     if not sockets:
         return Port(number)
     holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)

@@ -10,6 +10,7 @@ import json
 import re
 import typing as t
 
+from .host_ports import Published
 from .model import MOST_OF_TEXT, Missing
 
 _UNSET = re.compile(r'The \\?"([A-Za-z_][A-Za-z0-9_]*)\\?" variable is not set')
@@ -103,16 +104,17 @@ def words(said: str) -> str:
     return "; ".join(kept)[:MOST_OF_TEXT]
 
 
-def published(body: t.Mapping[str, t.Any]) -> t.List[t.Tuple[str, int]]:
-    """Address and number of the TCP ports of this host that a service publishes; an empty address stands for all."""
+def published(body: t.Mapping[str, t.Any]) -> t.List[Published]:
+    """The ports of this host that a service publishes; of a range each replica takes one."""
     found = []
     for one in items(body, "ports"):
-        if not isinstance(one, t.Mapping) or one.get("protocol", "tcp") != "tcp":
+        protocol = one.get("protocol", "tcp") if isinstance(one, t.Mapping) else ""
+        if protocol not in ("tcp", "udp"):
             continue
         first, _dash, last = str(one.get("published") or "").partition("-")
-        # Of a range each replica takes one: it is taken only when all are, which is not looked at beyond a single port.
-        if first.isdecimal() and last in ("", first):
-            found.append((str(one.get("host_ip") or ""), int(first)))
+        last = last or first
+        if all(part.isdecimal() and len(part) < 6 for part in (first, last)) and 0 <= int(last) - int(first) < _RANGE_MOST:
+            found.append(Published(str(one.get("host_ip") or ""), int(first), int(last), protocol))
     return found[:_RANGE_MOST]
 
 
@@ -120,7 +122,8 @@ def ports_of(body: t.Mapping[str, t.Any]) -> t.Set[int]:
     """The ports at which the service itself is asked: within the container, and those of this host that lead there."""
     exposed = {str(one).partition("/")[0] for one in items(body, "expose")}
     targets = {str(one.get("target")) for one in items(body, "ports") if isinstance(one, t.Mapping)}
-    return {int(port) for port in exposed | targets if port.isdecimal() and len(port) < 6} | {port for _ip, port in published(body)}
+    leading = {port for one in published(body) if one.protocol == "tcp" for port in range(one.first, one.last + 1)}
+    return {int(port) for port in exposed | targets if port.isdecimal() and len(port) < 6} | leading
 
 
 def environment_of(body: t.Mapping[str, t.Any]) -> t.Dict[str, str]:

@@ -10,7 +10,7 @@ import re
 import typing as t
 from datetime import datetime
 
-from ..service.kubernetes.state import is_present
+from ..service.kubernetes.state import is_present, is_ready
 from .compose_project import items, part
 from .model import KUBERNETES, MOST_OF_TEXT, RESTARTING, RUNNING, Condition, Observation, Replica, crashed_lately
 
@@ -108,12 +108,6 @@ def _events(seen: Observation, events: t.Sequence[_Object], names: t.Set[str], w
             seen.conditions.append(Condition(str(about.get("kind") or ""), name, "Event", "Warning", str(event.get("reason") or ""), said))
 
 
-def is_ready(pod: _Object) -> bool:
-    """Whether Kubernetes says that it is."""
-    conditions = [one for one in items(part(pod, "status"), "conditions") if isinstance(one, t.Mapping)]
-    return any((one.get("type"), one.get("status")) == ("Ready", "True") for one in conditions)
-
-
 class Container(t.NamedTuple):
     """A container of a pod as its status has it; `is_first` for one that must end well before the others start."""
 
@@ -178,4 +172,4 @@ def _last_end(container: _Object) -> _Object:
     return part(part(container, "state"), "terminated") or part(part(container, "lastState"), "terminated")
 
 
-__all__ = ["WORKLOADS", "is_ready", "observe", "worst_of"]
+__all__ = ["WORKLOADS", "observe", "worst_of"]

@@ -18,6 +18,7 @@ from . import addresses, compose_images, compose_network, compose_project, compo
 from . import compose_containers as containers
 from .compose_containers import Container
 from .compose_project import Project
+from .host_ports import Published
 from .model import COMPOSE, RUNNING, Message, Missing, Observation
 from .questions import Questions
 
@@ -208,7 +209,7 @@ def _third(
 ) -> None:
     """Ports, servers and file systems: they need what was learned before."""
     wanted = [pair for body in project.services.values() for pair in compose_project.published(body)]
-    wanted += [("", port) for port in request.ports]
+    wanted += [Published("", port, port) for port in request.ports]
     paths = compose_network.paths(project, documents, mine, information)
     mounts = compose_network.mounts(project)
     asked: t.Dict[str, t.Callable[[], t.Any]] = {"the file systems": lambda: host_files.spaces(paths)}

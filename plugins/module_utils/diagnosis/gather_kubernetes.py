@@ -15,7 +15,7 @@ from functools import partial
 from ..errors import BadInput
 from ..service.kubernetes.api import Api
 from ..service.kubernetes.client import connect
-from ..service.kubernetes.state import KINDS, is_present, selector_of
+from ..service.kubernetes.state import KINDS, is_present, is_ready, selector_of
 from ..service.kubernetes.wait import Paths
 from . import from_kubernetes
 from .compose_project import items, part
@@ -109,7 +109,7 @@ def _claims(pods: t.Sequence[_Object]) -> t.Set[str]:
 def _logs_and_nodes(
     request: Request, questions: Questions, api: Api, paths: Paths, pods: t.Sequence[_Object], objects: t.List[t.Any]
 ) -> t.Dict[str, str]:
-    unwell = [pod for pod in pods if not from_kubernetes.is_ready(pod)]
+    unwell = [pod for pod in pods if not is_ready(pod)]
     asked: t.Dict[str, t.Callable[[], t.Any]] = {}
     wanted = ((pod, log_wanted(pod, request.container, request.log_lines)) for pod in unwell if is_present(pod))
     for pod, query in [one for one in wanted if one[1]][:_MOST_LOGS]:

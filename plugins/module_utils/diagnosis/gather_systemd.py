@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from functools import partial
 
+from .. import socket_table
 from ..configuration.systemd_syntax import parse
 from ..service.systemd.environment import shown_environment
 from ..service.systemd.state import Unit, names_of, remembered, show, target_of
@@ -148,11 +149,12 @@ def files(name: str, unit: t.Mapping[str, str], seen: Observation, paths: t.Dict
         mode = _mode(path, seen) if path.startswith("/") else None
         if mode is not None and not mode & _MAY_EXECUTE:
             seen.mounts.append(Mount(path, "ExecStart", "not_executable" if mode else "no_program", name))
-    folder = unit.get("WorkingDirectory", "")
+    shown = unit.get("WorkingDirectory", "")
+    folder = shown.lstrip("!")  # before one that may be missing
     mode = _mode(folder, seen) if folder.startswith("/") else None
     if mode is not None and stat.S_ISDIR(mode):
         paths.setdefault(folder, f"the working folder of {name}")
-    elif mode is not None:
+    elif mode is not None and folder == shown:
         seen.mounts.append(Mount(folder, "WorkingDirectory", "no_folder", name))
     user = unit.get("User", "")
     if user and unit.get("DynamicUser") != "yes" and not user.isdecimal():
@@ -175,7 +177,7 @@ def _mode(path: str, seen: Observation) -> t.Optional[int]:
 
 def ports(numbers: t.Iterable[int], own: t.AbstractSet[str], questions: Questions) -> t.List[Port]:
     """Who holds each port, other than the units `own`. One whose holder is not seen is left out."""
-    listening, found = host_ports.listeners(), []
+    listening, found = socket_table.listening(), []
     for number in numbers:
         sockets = [one for one in listening if one.port == number]
         holder = next(iter(host_ports.holders(one.inode for one in sockets).values()), None)

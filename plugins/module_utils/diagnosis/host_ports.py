@@ -2,30 +2,27 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Who listens on the TCP ports of this host, from proc(5)."""
+"""Whose the TCP and UDP ports of this host are, from proc(5)."""
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import struct
 import typing as t
 
-_LISTENING = "0A"
-"""State TCP_LISTEN of /proc/net/tcp (include/net/tcp_states.h of Linux)."""
-_SOCKET = re.compile(r"^socket:\[(\d+)\]$")
+from .. import socket_table
+
 _CONTAINER = re.compile(r"([0-9a-f]{64})")
 _UNIT = re.compile(r"/([^/\n]+\.(?:service|socket))(?=/|$)", re.MULTILINE)
 ANY = ("0.0.0.0", "::", "", "*")  # noqa: S104 - compared with, never bound to
 
 
-class Listener(t.NamedTuple):
-    """A socket that listens; `inode` leads to its process."""
+class Published(t.NamedTuple):
+    """A port that is wanted at an address (empty for all), or any one of those from `first` to `last`; `protocol` is `tcp` or `udp`."""
 
     address: str
-    port: int
-    inode: int
+    first: int
+    last: int
+    protocol: str = "tcp"
 
 
 class Holder(t.NamedTuple):
@@ -37,46 +34,6 @@ class Holder(t.NamedTuple):
     unit: str
 
 
-def listeners(folder: str = "/proc") -> t.List[Listener]:
-    """All that listen on this host.
-
-    Raises:
-        OSError: The host does not tell.
-    """
-    found, read = [], 0
-    for name in ("tcp", "tcp6"):
-        path = os.path.join(folder, "net", name)
-        if os.path.exists(path):
-            with open(path, encoding="ascii", errors="replace") as stream:
-                found += parse(stream.read())
-            read += 1
-    if not read:
-        raise FileNotFoundError(2, "this host has no table of its ports", os.path.join(folder, "net/tcp"))
-    return found
-
-
-def parse(text: str) -> t.List[Listener]:
-    """The text of /proc/net/tcp or tcp6; lines of another form are passed over."""
-    found = []
-    for line in text.splitlines()[1:]:
-        words = line.split()
-        if len(words) < 10 or words[3] != _LISTENING:
-            continue
-        raw, _colon, port = words[1].rpartition(":")
-        try:
-            found.append(Listener(_address(raw), int(port, 16), int(words[9])))
-        except (ValueError, struct.error, OSError):
-            continue
-    return found
-
-
-def _address(raw: str) -> str:
-    # Words of 32 bits in the byte order of the host.
-    words = [int(raw[at : at + 8], 16) for at in range(0, len(raw), 8)]
-    packed = struct.pack(f"={len(words)}I", *words)
-    return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)
-
-
 def collide(one: str, other: str) -> bool:
     """Whether two addresses cannot have the same port."""
     return one in ANY or other in ANY or one == other
@@ -84,30 +41,13 @@ def collide(one: str, other: str) -> bool:
 
 def holders(inodes: t.Iterable[int], folder: str = "/proc") -> t.Dict[int, Holder]:
     """The process of each socket, as far as we may see it (of other accounts only root may)."""
-    wanted = set(inodes)
-    found: t.Dict[int, Holder] = {}
-    for name in os.listdir(folder) if wanted else ():
-        if not name.isdecimal():
-            continue
-        try:
-            links = os.listdir(f"{folder}/{name}/fd")
-        except OSError:
-            continue
-        for link in links:
-            try:
-                match = _SOCKET.match(os.readlink(f"{folder}/{name}/fd/{link}"))
-            except OSError:
-                continue
-            if match and int(match.group(1)) in wanted:
-                found.setdefault(int(match.group(1)), _holder(int(name), folder))
-        if len(found) == len(wanted):
-            break
-    return found
+    return {inode: _holder(pid, folder) for inode, pid in socket_table.holders(inodes, folder).items()}
 
 
-def unseen(port: int) -> str:
+def unseen(port: int, protocol: str = "tcp") -> str:
     """That nobody knows whose a port is, for what was not looked at: it may as well be the service itself."""
-    return f"who holds port {port}: only root may see that (become, or ss -ltnp 'sport = :{port}' as root)"
+    named, kind = (f"{port}/udp", "u") if protocol == "udp" else (port, "t")
+    return f"who holds port {named}: only root may see that (become, or ss -l{kind}np 'sport = :{port}' as root)"
 
 
 def _holder(pid: int, folder: str) -> Holder:

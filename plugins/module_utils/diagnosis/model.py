@@ -69,11 +69,18 @@ class Message(t.NamedTuple):
 
 
 class Port(t.NamedTuple):
-    """A TCP port that the service needs; `holder` says who else listens on it, empty for nobody."""
+    """A port that the service needs, or one of those up to `last`; `holder` says who else has it, or all of them; empty for nobody."""
 
     number: int
     holder: str = ""
     next_step: str = ""
+    protocol: str = "tcp"
+    last: int = 0
+
+    @property
+    def shown(self) -> str:
+        """As Compose writes it: `80`, `53/udp`, `5000-5002`."""
+        return f"{self.number}" + (f"-{self.last}" if self.last > self.number else "") + ("/udp" if self.protocol == "udp" else "")
 
 
 class Missing(t.NamedTuple):

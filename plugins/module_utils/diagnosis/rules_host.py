@@ -13,7 +13,8 @@ from .model import CAUSE, LIKELY, NOTE, Clue, Mount, Observation, Rule, Space
 from .phrases import ALL, excerpt, messages, said
 
 _REFUSED = re.compile(
-    r"(?:listen tcp[46]? |bind for |Failed to listen on )(\S+?)(?: failed)?: (?:bind: |port is already allocated|address already in use)",
+    r"(?:listen (?:tcp|udp)[46]? |bind for |Failed to listen on )(\S+?)(?: failed)?: "
+    r"(?:bind: |port is already allocated|address already in use)",
     re.IGNORECASE,
 )
 _FULL, _NEARLY = 99.0, 90.0
@@ -25,7 +26,7 @@ _LITTLE = 50 << 20
 def port_taken(seen: Observation) -> t.Iterator[Clue]:
     for port in seen.ports:
         if port.holder:
-            yield Clue(f"port {port.number} is held by {port.holder}", port.next_step)
+            yield Clue(f"port {port.shown} is held by {port.holder}", port.next_step)
 
 
 def port_refused(seen: Observation) -> t.Iterator[Clue]:
@@ -40,7 +41,7 @@ def port_refused(seen: Observation) -> t.Iterator[Clue]:
                 f"the address {match.group(1)} was in use when it was last tried" + (", and is free now" if free else ""),
                 "start it again (procedure service_start)"
                 if free
-                else "find its holder with: ss -ltnp; end it, or let the service publish another port",
+                else "find its holder with: ss -ltunp; end it, or let the service publish another port",
                 (excerpt(text, match),),
             )
             return

@@ -79,12 +79,9 @@ class Plan:
         """How long the schedule is, in seconds; None without a rate."""
         return self.total / self.rate_per_s if self.rate_per_s else None
 
-    def kind_of(self, number: int) -> int:
-        """Which kind the request with this number (from 0) is: in turn, as often as their weights say."""
-        return self._row[number % len(self._row)]
-
     @property
     def _row(self) -> t.Tuple[int, ...]:
+        """Which kinds the requests are, in turn, as often as their weights say."""
         return tuple(index for index, request in enumerate(self.requests) for _time in range(request.weight))
 
     def for_driver(self) -> t.Dict[str, t.Any]:

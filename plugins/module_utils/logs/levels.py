@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-LEVELS = ("TRACE", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL")
-"""From the least to the gravest."""
 ERROR_LEVELS = frozenset(("ERROR", "CRITICAL"))
 _WORDS = {
     "TRACE": "TRACE", "VERBOSE": "TRACE", "DEBUG": "DEBUG", "DBG": "DEBUG", "INFO": "INFO", "INF": "INFO", "INFORMATION": "INFO",

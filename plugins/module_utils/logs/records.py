@@ -86,7 +86,7 @@ class Record:
 
     @property
     def level(self) -> t.Optional[str]:
-        """Its level, one of `levels.LEVELS` or the log's own word; None when it names none."""
+        """Its level, one of those of `levels` or the log's own word; None when it names none."""
         if self._level == "":
             if self.members is None:
                 self._level = level_in(self.text)

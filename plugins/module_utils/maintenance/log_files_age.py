@@ -17,7 +17,7 @@ from ..process_tree import start_of
 from ..progress import Progress
 from ..readable import size, span
 from .log_compress import Stays, compress, is_unchanged, target_of
-from .log_rules import LogFile, LogPlan, Rule, Step, decide, leftover_of, not_carried_out, rules_of, written_names
+from .log_rules import LogFile, LogPlan, Rule, Step, decide, leftover_of, rules_of, written_names
 from .log_writers import CannotTell, Written, unwritten
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
@@ -42,7 +42,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         work.look()
     else:
         work.carry_out(leftovers)
-    return work.result([*notes, *work.notes(), *not_carried_out(parameters["rules"])], leftovers, check_mode)
+    return work.result([*notes, *work.notes()], leftovers, check_mode)
 
 
 def _find(

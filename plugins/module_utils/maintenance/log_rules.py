@@ -144,16 +144,6 @@ def written_names(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.Tuple[t.List[
     )
 
 
-def not_carried_out(entries: t.Sequence[t.Mapping[str, t.Any]]) -> t.List[str]:
-    """A sentence for each rule that asks for a log to be written, which nothing here does."""
-    return [
-        f"The rule {entry.get('name')} is not carried out: nothing here writes the log of {entry['source']} to {entry['write_to']}; "
-        "what is there under these names is left alone"
-        for entry in entries
-        if entry.get("source") and entry.get("write_to")
-    ]
-
-
 def leftover_of(name: str) -> int:
     """The process that was compressing to a file of this name; 0 when it is no such file."""
     found = _LEFTOVER.match(name)

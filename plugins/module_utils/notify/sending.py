@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 import time
@@ -14,7 +13,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ..checks.redaction import Redactor, clip
-from ..errors import BadInput, ToolMissing
+from ..errors import BadInput
+from ..library import library
 from .channel import NoWay, Way, shown, way_to
 
 KINDS = ("info", "success", "warning", "failure")
@@ -79,7 +79,7 @@ def send(
     ways: t.List[t.Union[Way, Delivery]] = [_way(number, channel, gateways) for number, channel in enumerate(channels)]
     if not any(isinstance(way, Way) for way in ways):
         return [way for way in ways if isinstance(way, Delivery)]
-    apprise = _apprise()
+    apprise = library("apprise", "Messages are sent through the library apprise, and it is missing", "install apprise for that Python")
     redactor = Redactor({secret for way in ways if isinstance(way, Way) for secret in {*way.secrets, way.address}})
     attempts = [way if isinstance(way, Delivery) else _Attempt(apprise, way, number, message, redactor) for number, way in enumerate(ways)]
     if check_mode:
@@ -207,17 +207,3 @@ def _check(message: Message) -> None:
         wrong.append("its title has a line break")
     if wrong:
         raise BadInput("The message cannot be sent", why="; ".join(wrong), next_step="correct it; nothing was sent")
-
-
-def _apprise() -> t.Any:
-    try:
-        return importlib.import_module("apprise")
-    except ImportError:
-        from ansible.module_utils.basic import missing_required_lib
-
-        raise ToolMissing(
-            "Messages are sent through the library apprise, and it is missing",
-            why=missing_required_lib("apprise"),
-            next_step="install apprise for that Python",
-            facts={"tool": "apprise"},
-        ) from None

@@ -43,7 +43,6 @@ class Holdings:
         archive_id: Name of the server's present archive, e.g. `15-1`.
         system_identifier: Of the server that archives here.
         version: Its major version.
-        cipher: Encryption of the repository.
         files: Names of the archived segments -> path in the repository.
         histories: Timeline -> path of its history file.
     """
@@ -53,7 +52,6 @@ class Holdings:
     archive_id: str = ""
     system_identifier: str = ""
     version: str = ""
-    cipher: str = ""
     files: t.Dict[str, str] = field(default_factory=dict)
     histories: t.Dict[int, str] = field(default_factory=dict)
 
@@ -80,7 +78,6 @@ def holdings(archive: Archive, *, with_log: bool = True) -> Holdings:
         archive_id=next((entry["id"] for entry in one["archive"] if entry["database"]["id"] == server["id"]), ""),
         system_identifier=str(server["system-id"]),
         version=str(server["version"]),
-        cipher=one.get("cipher", ""),
     )
     if with_log and found.archive_id:
         folder = f"archive/{archive.stanza}/{found.archive_id}"

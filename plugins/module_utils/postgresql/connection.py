@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import typing as t
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ..command import Command, Place, end, run
 from ..errors import CommandFailed, RunbookError, Unreachable
@@ -167,10 +167,6 @@ class Connection:
             if wrong_login
             else "check that the server runs and that host and port in the inventory are right",
         )
-
-    def through(self, place: Place) -> "Connection":
-        """The same server, reached with the client programs of another place."""
-        return replace(self, place=place)
 
 
 _PSQL = ("--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--no-password", "--file", "-")

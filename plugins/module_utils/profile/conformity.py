@@ -10,10 +10,11 @@ gives for every mistake its place and its rule, from which a sentence for the re
 
 from __future__ import annotations
 
-import importlib
 import typing as t
 
 from ..checks.redaction import is_secret_name
+from ..errors import ToolMissing
+from ..library import library
 from .finding import ERROR, WARNING, Finding, Where, clip, near, spoken_path
 
 _MOST = 200
@@ -40,14 +41,11 @@ def shape_mistakes(variables: t.Mapping[str, t.Any], schema: t.Mapping[str, t.An
         schema: JSON Schema, draft 2020-12.
         where: Gives file and line of a path.
     """
+    what, step = "The shape of the profile could not be checked", "install jsonschema for the Python that runs Ansible"
     try:
-        jsonschema = importlib.import_module("jsonschema")
-    except ImportError:
-        from ansible.module_utils.basic import missing_required_lib
-
-        said = missing_required_lib("jsonschema", "to hold the profile against its schema")
-        step = "install jsonschema for the Python that runs Ansible"
-        return [Finding(ERROR, "no_schema_library", (), "The shape of the profile could not be checked", said, step)]
+        jsonschema = library("jsonschema", what, step)
+    except ToolMissing as missing:
+        return [Finding(ERROR, "no_schema_library", (), what, missing.why, step)]
     found: t.List[Finding] = []
     try:
         for error in jsonschema.Draft202012Validator(schema).iter_errors(dict(variables)):

@@ -31,6 +31,7 @@ _ITEMS: t.Mapping[str, t.Mapping[str, str]] = {
     "service_objectives": {"component": "component", "check": "check", "metric": "metric"},
     "service_samples": {"check": "check"},
     "service_log_questions": {"log": "log"},
+    "maintenance_log_rules": {"source": "log"},
     "incident_severities": {"notify": "level"},
     "incident_severity_rules": {"severity": "severity", **_CONDITION},
     "incident_escalation_levels": {"contact": "contact", "notify": "level"},

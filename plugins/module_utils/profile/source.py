@@ -11,7 +11,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ..errors import BadInput, ToolMissing
+from ..errors import BadInput
+from ..library import library
 from .finding import ERROR, WARNING, Finding, clip
 
 _ENDINGS = (".yml", ".yaml", ".json")
@@ -69,16 +70,8 @@ def read(folder: str) -> Source:
         BadInput: The folder is not there, or has no variables.
         ToolMissing: The library that reads YAML is not installed.
     """
-    try:
-        import yaml
-    except ImportError:
-        from ansible.module_utils.basic import missing_required_lib
-
-        raise ToolMissing(
-            "Profiles are YAML, and the library that reads it is missing",
-            why=missing_required_lib("PyYAML"),
-            next_step="install PyYAML for the Python that runs Ansible",
-        ) from None
+    what = "Profiles are YAML, and the library that reads it is missing"
+    yaml = library("yaml", what, "install PyYAML for the Python that runs Ansible", package="PyYAML")
     if not os.path.isdir(folder):
         raise BadInput("There is no such profile", where=folder, next_step="name the folder of an inventory, such as inventories/local")
     source = Source(folder)

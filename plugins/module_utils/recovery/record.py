@@ -11,8 +11,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import secrets
 import typing as t
@@ -22,6 +20,7 @@ from ..backup_set.catalogue import named
 from ..errors import BadInput, RunbookError
 from ..files import write_atomically
 from ..readable import span
+from ..sealed import sealed, unsealed
 from ..state import file_mode, make_folder, slug, utc_now, utc_text, utc_time
 
 FORMAT = "sre.runbooks/recovery/1"
@@ -83,7 +82,7 @@ class Recovery:
         make_folder(self.folder)
         for name in self.withdrawn:
             _remove(os.path.join(self.folder, f"go-{name}"))
-        write_atomically(os.path.join(self.folder, FILE), _text(self.content), file_mode(self.folder))
+        write_atomically(os.path.join(self.folder, FILE), sealed({**self.content, "format": FORMAT}), file_mode(self.folder))
 
     def start(self, name: str, run_id: str) -> None:
         """A phase begins."""
@@ -255,23 +254,14 @@ def read(folder: str) -> Recovery:
     path = os.path.join(folder, FILE)
     try:
         with open(path, "rb") as stream:
-            text = stream.read()
-        content = json.loads(text)
-        if content.pop("sha256", None) is None or text != _text(content) or content.get("format", FORMAT) != FORMAT:
-            raise ValueError("its checksum is that of another content")
-        content.pop("format", None)
+            content = unsealed(stream.read(), FORMAT)
+        del content["format"]
         return Recovery(folder, content)
     except FileNotFoundError:
         raise BadInput("There is no such recovery", where=folder, next_step="leave the name out to take up the newest") from None
-    except (OSError, ValueError, AttributeError, KeyError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         step = "look at the file; to begin anew, move its folder away"
         raise RunbookError("The record of a recovery is not what was written", where=path, why=str(error), next_step=step) from error
-
-
-def _text(content: t.Mapping[str, t.Any]) -> bytes:
-    whole = {**content, "format": FORMAT}
-    digest = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-    return (json.dumps({**whole, "sha256": digest}, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def _blank(name: str) -> t.Dict[str, t.Any]:
@@ -280,7 +270,7 @@ def _blank(name: str) -> t.Dict[str, t.Any]:
 
 def _moment(text: str) -> str:
     try:
-        moment = utc_time(text if "." in text else text.replace("Z", ".000Z"))
+        moment = utc_time(text)
     except ValueError:
         raise BadInput("That is no moment", where=text[:60], next_step="write it in UTC, for example 2026-11-21T09:00:00Z") from None
     if moment > utc_now():

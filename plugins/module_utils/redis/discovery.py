@@ -50,14 +50,12 @@ class Found:
 
     Attributes:
         runs: Whether it runs.
-        used_memory_bytes: Memory that its data takes; 0 when it does not run.
     """
 
     service: Service
     files: Files
     programs: Programs
     runs: bool
-    used_memory_bytes: int = 0
 
 
 def find(server: Server, wishes: Wishes, append_only: bool = False) -> Found:
@@ -92,7 +90,7 @@ def find(server: Server, wishes: Wishes, append_only: bool = False) -> Found:
 
 
 def _found_running(client: Client, wishes: Wishes) -> Found:
-    server, info = client.server, client.info("server", "memory", "replication")
+    server, info = client.server, client.info("server", "replication")
     if info.get("role") == "slave":
         raise WrongTarget(
             "The server is a replica, which gets its data from its master",
@@ -113,7 +111,7 @@ def _found_running(client: Client, wishes: Wishes) -> Found:
     if not start and not server.place.container:
         program, configuration = _executable(info, programs), str(info.get("config_file", ""))
         start, waits = ([program, configuration] if program and configuration else []), False
-    return Found(_service(server, wishes, folder, start, waits), files, programs, True, int(info["used_memory"]))
+    return Found(_service(server, wishes, folder, start, waits), files, programs, True)
 
 
 def _executable(info: t.Mapping[str, t.Any], programs: Programs) -> str:

@@ -241,7 +241,7 @@ def _moment(text: str) -> float:
     if not text:
         return time.time()
     try:
-        return utc_time(text if "." in text else text.replace("Z", ".000Z")).timestamp()
+        return utc_time(text).timestamp()
     except ValueError:
         raise BadInput(
             "The end of the window is no moment", where=text[:60], next_step="write it in UTC, for example 2026-11-21T09:00:00Z"

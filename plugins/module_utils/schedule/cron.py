@@ -22,7 +22,6 @@ from .timetable import LAST, Timetable
 _LOOK_AHEAD_DAYS = 800
 """Two changes of the clocks each way lie in that time."""
 ALL = "*"
-_MONTH = "1-31"
 
 
 def times_of(entry: Entry, now: datetime) -> t.List[int]:

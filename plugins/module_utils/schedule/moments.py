@@ -75,12 +75,6 @@ def is_due_on(table: Timetable, zone: tzinfo, moment: datetime) -> bool:
     return table.is_on(moment.astimezone(zone).date())
 
 
-def is_due_at(table: Timetable, zone: tzinfo, moment: datetime, window_s: float) -> bool:
-    """Whether it was due within the last `window_s` seconds before `moment`."""
-    last = previous_run(table, zone, moment)
-    return last is not None and (moment - last).total_seconds() < window_s
-
-
 def _moments(table: Timetable, zone: tzinfo, near: datetime, *, forward: bool) -> t.Iterator[datetime]:
     """Moments from about `near` on, in the order of time or against it; the first few may lie on its other side."""
     if table.every_s:

@@ -102,7 +102,10 @@ def parse_sessions(text: str, backend: str) -> t.Dict[str, int]:
         raise ValueError(text.strip()[:200] or "nothing")
     head = lines[0].lstrip("# ").split(",")
     rows = [dict(zip(head, line.split(","))) for line in lines[1:] if line.startswith(f"{backend},")]
-    return {row["svname"]: int(row["scur"] or 0) + int(row["qcur"] or 0) for row in rows}
+    try:
+        return {row["svname"]: int(row["scur"] or 0) + int(row["qcur"] or 0) for row in rows}
+    except KeyError as error:
+        raise ValueError(f"the column {error} is missing") from None
 
 
 class Runtime:
@@ -204,9 +207,11 @@ class HAProxy:
         text = self._runtime.ask("show stat")
         try:
             found = parse_sessions(text, self._backend)
+            return sum(found[name] for name in servers)
         except ValueError as error:
             raise self._strange("show stat", str(error)) from None
-        return sum(found.get(name, 0) for name in servers)
+        except KeyError as error:
+            raise self._strange("show stat", f"the server {error} is missing") from None
 
     def ready(self, servers: t.Sequence[str], reach: Reach) -> t.List[str]:
         """Let requests to them again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ..errors import CommandFailed, DeadlineExceeded
+from ..errors import CommandFailed, DeadlineExceeded, RunbookError, Unreachable
 from ..progress import Progress
 from .compose import state as compose_state
 from .state import State
@@ -54,7 +54,7 @@ def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "
             it is there; or the runtime gives no answer.
         DeadlineExceeded: It did not become well within `timeout_s` seconds; the facts hold the state.
     """
-    progress, give_up, was_hopeless = Progress(what), time.monotonic() + timeout_s, False
+    progress, give_up, was_hopeless, silence = Progress(what), time.monotonic() + timeout_s, False, _Silence()
     starting: t.Set[str] = set()
     runs: t.Optional[t.List[t.Tuple[str, str, int]]] = None
     since = 0.0
@@ -62,30 +62,52 @@ def wait_until_well(read: t.Callable[[], State], timeout_s: float, what: str = "
         now = time.monotonic()
         try:
             state = read()
-        except (CommandFailed, DeadlineExceeded):
-            # The engine may be starting again.
-            if now >= give_up:
+        except (CommandFailed, DeadlineExceeded, Unreachable) as error:
+            # The engine may be starting again, and systemd reading itself again; one that never answered may not be there at all.
+            if now >= give_up or (runs is None and isinstance(error, Unreachable)):
                 raise
+            silence.goes_on(now, error)
         else:
+            silence.ends(time.monotonic())
             unjudged = [(one.name, one.started_at, one.restarts) for one in state.replicas if one.is_running and not one.health]
             if unjudged != runs:
                 runs, since = unjudged, now
             if state.is_well and (not unjudged or now - since >= SETTLE_S):
                 return state
-            facts = {"state": state.as_dict()}
+            facts, why = {"state": state.as_dict()}, state.conclusion + silence.told
             has_failed = any(one.name in starting and one.health == "unhealthy" for one in state.replicas)
             starting |= {one.name for one in state.replicas if one.health == "starting"}
             hopeless = not state.is_well and (has_failed or is_hopeless(state))
             if hopeless and was_hopeless:
-                raise CommandFailed("The service does not become healthy", why=state.conclusion, facts=facts)
+                raise CommandFailed("The service does not become healthy", why=why, facts=facts)
             was_hopeless = hopeless
             if state.is_well and now >= give_up + SETTLE_S:
-                why = f"{state.conclusion}, but not for {SETTLE_S:g} s without a new start"
+                why = f"{state.conclusion}, but not for {SETTLE_S:g} s without a new start{silence.told}"
                 raise DeadlineExceeded(f"The service does not go on running within {timeout_s:g} s", why=why, facts=facts)
             if not state.is_well and now >= give_up:
-                raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=state.conclusion, facts=facts)
+                raise DeadlineExceeded(f"The service is not healthy within {timeout_s:g} s", why=why, facts=facts)
             progress.say(state.conclusion, state.healthy, max(len(state.replicas), state.wanted or 0) + 0.5, "replicas")
         time.sleep(_INTERVAL_S)
+
+
+class _Silence:
+    """The times in which the runtime did not answer while it was waited for; an engine that was restarted explains replicas that ended.
+
+    Attributes:
+        told: The last of them, as the end of a sentence; empty when there was none.
+    """
+
+    def __init__(self) -> None:
+        self._since: t.Optional[float] = None
+        self._what, self.told = "", ""
+
+    def goes_on(self, now: float, error: RunbookError) -> None:
+        self._since, self._what = now if self._since is None else self._since, error.what
+
+    def ends(self, now: float) -> None:
+        if self._since is not None:
+            self.told = f"; meanwhile, for {now - self._since:.1f} s: {self._what}"
+            self._since = None
 
 
 def is_hopeless(state: State) -> bool:

@@ -44,7 +44,7 @@ class Journal:
             with open(f"{self._base}.json", encoding="utf-8") as stream:
                 found = json.load(stream)
         except (FileNotFoundError, ValueError):
-            return {}
+            found = {}  # also where there was something before: that run has ended
         self._noted = found if isinstance(found, dict) else {}
         return dict(self._noted)
 

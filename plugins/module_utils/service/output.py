@@ -15,6 +15,10 @@ from ..checks.redaction import Redactor, is_secret_name
 KEPT_BYTES = 64 * 1024
 """How much of the end of each stream is returned."""
 CUT_NOTE = "Only the end of what it printed is kept"
+NOT_RUN: t.Mapping[str, t.Any] = {"stdout": "", "stderr": "", "exit_status": None, "duration_s": None, "cut": False}
+"""What `told_of` would say of a command that was not run."""
+TIMED_OUT = (124, 137, 143)
+"""Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
 
 
 class Kept:
@@ -72,6 +76,12 @@ class Tail(Kept):
         """What was kept, once it has ended."""
         self._thread.join(2)
         return super().text(mask)
+
+
+def told_of(out: Kept, err: Kept, mask: Redactor, status: t.Optional[int], took_s: float) -> t.Dict[str, t.Any]:
+    """What results of modules that run a command say of it, whether it failed or not."""
+    told = {"stdout": out.text(mask), "stderr": err.text(mask), "exit_status": status}
+    return {**told, "duration_s": round(took_s, 3), "cut": out.cut or err.cut}
 
 
 def mask_of(environment: t.Mapping[str, str]) -> Redactor:

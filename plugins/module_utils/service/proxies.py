@@ -30,7 +30,7 @@ def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callabl
 
     Args:
         options: The options.
-        address_of: Says of a container, by name, its first address, and the number of its first process.
+        address_of: Says of a container, by name, its first address, empty for none, and the number of its first process.
 
     Raises:
         BadInput: They make no sense.
@@ -53,7 +53,14 @@ def proxy_from(options: t.Optional[t.Mapping[str, t.Any]], address_of: t.Callabl
         raise BadInput("The proxy of the service is not described well", where="proxy", why=problem, next_step="correct service_proxy")
     if "address" in given:
         host, port = _address(str(given["address"]), needs_host="container" not in given)
-        return HAProxy(Runtime(host=host or address_of(given["container"])[0], port=port), given["backend"])
+        host = host or address_of(given["container"])[0]
+        if not host:
+            raise BadInput(
+                "The container of the proxy has no address of its own",
+                where=given["container"],
+                next_step="write the address of its runtime interface as host:port, or name its socket (service_proxy)",
+            )
+        return HAProxy(Runtime(host=host, port=port), given["backend"])
     path = str(given["socket"])
     if "container" in given:
         # The file system of a process of this host, container or not: proc(5), /proc/pid/root.

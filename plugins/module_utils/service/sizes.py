@@ -2,7 +2,7 @@
 # BSD 2-Clause License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/license/bsd-2-clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Sizes of memory as people write them: `2g`, `512m`, `2Gi`, `2GiB`, each a power of 1024, as Docker means them."""
+"""Sizes of memory as people write them: `2g`, `512m`, `2Gi`, `2GiB`, each a power of 1024, as Docker means them; `none` is no limit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import typing as t
 from fractions import Fraction
 
 _SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,6})?)\s*([kmgtpe]?)(?:i?b|i)?", re.IGNORECASE)
+
+
+def is_none(given: t.Any) -> bool:
+    """Whether the limit is to be taken away."""
+    return isinstance(given, str) and given.strip() == "none"
 
 
 def bytes_of(given: t.Any) -> t.Optional[int]:

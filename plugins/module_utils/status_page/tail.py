@@ -11,7 +11,6 @@ import json
 import os
 import re
 import stat
-import time
 import typing as t
 from collections import deque
 
@@ -49,7 +48,6 @@ class Tail:
         self.source = source
         self.lines: "deque[t.Tuple[int, Line]]" = deque(maxlen=KEPT_LINES)
         self.problem = "nothing was read yet"
-        self.polled = 0.0
         self._number = 0
         self._shown = shown or Shown()
         self._stream: t.Optional[t.BinaryIO] = None
@@ -59,7 +57,6 @@ class Tail:
 
     def poll(self) -> None:
         """Read what has been written since."""
-        self.polled = time.monotonic()
         try:
             path = self._path()
             found = os.stat(path)

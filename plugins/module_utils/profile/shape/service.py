@@ -68,10 +68,10 @@ SERVICE: t.Dict[str, Shape] = {
     "service_limits": record(
         [],
         "What each replica may use.",
-        memory=text("Memory, such as 2g."),
+        memory=text("Memory, such as 2g; none for no limit, as with all of these."),
         memory_swap=text("Memory and swap together; at least the memory."),
         memory_high=text("Memory from which on systemd slows a unit down."),
-        cpus=number("Processors.", exclusiveMinimum=0),
+        cpus={"type": ["number", "string"], "exclusiveMinimum": 0, "pattern": "^none$", "description": "Processors."},
         memory_request=text("Memory that Kubernetes sets aside."),
         cpu_request=anything("Processors that Kubernetes sets aside, such as 250m."),
     ),

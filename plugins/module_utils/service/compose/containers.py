@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import typing as t
@@ -16,7 +17,7 @@ from ...checks.redaction import Redactor, clip
 from ...errors import RunbookError
 from ..proxy import Reach
 from ..state import Replica
-from .engine import Engine
+from .engine import Engine, NoSuchContainer
 
 FORMER = ".former"
 """Behind the name of a container whose successor is being tried."""
@@ -157,7 +158,11 @@ def of_service(engine: Engine, project: str, service: str) -> t.List[Container]:
     labels = [f"{LABEL}project={project}", f"{LABEL}service={service}", f"{LABEL}oneoff=False"]
     filters = '{"label": [' + ", ".join(f'"{label}"' for label in labels) + "]}"
     found = engine.ask("GET", "/containers/json", {"all": 1, "filters": filters})
-    return sorted((look(engine, one["Id"]) for one in found), key=lambda one: (one.number, one.name))
+    containers = []
+    for one in found:
+        with contextlib.suppress(NoSuchContainer):  # one that went in between is simply not there any more
+            containers.append(look(engine, one["Id"]))
+    return sorted(containers, key=lambda one: (one.number, one.name))
 
 
 def evidence(engine: Engine, container: Container) -> t.Dict[str, t.Any]:
@@ -198,14 +203,15 @@ def _plain(line: str) -> str:
 
 
 def address_of(engine: Engine, name: str) -> t.Tuple[str, int]:
-    """First address of a container, and the number of its first process on the engine's host.
+    """First address of a container, empty where it has none of its own, and the number of its first process on the engine's host.
 
     Raises:
         RunbookError: It does not run.
         NoSuchContainer: There is none.
     """
     container = look(engine, name)
-    addresses = sorted(container.reach.addresses)
-    if not container.is_running or not addresses:
+    if not container.is_running:
         raise RunbookError("The container of the proxy does not run", where=name, why=container.sentence, next_step="start it first")
+    shares_host = (container.details.get("HostConfig") or {}).get("NetworkMode") == "host"
+    addresses = sorted(container.reach.addresses) or (["127.0.0.1"] if shares_host else [""])
     return addresses[0], int(container.status.get("Pid") or 0)

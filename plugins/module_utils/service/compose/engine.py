@@ -23,6 +23,9 @@ from ...errors import CommandFailed, RunbookError, Unreachable
 
 _TIMEOUT_S = 30.0
 _MOST_LOG_BYTES = 200_000
+_WHOLE_LOG_TIMEOUT_S = 900.0
+"""Before it answers, the engine reads through everything that is older than what was asked for."""
+_PORTION_BYTES = 1 << 18
 
 
 class NoSuchContainer(RunbookError):
@@ -82,11 +85,7 @@ class Engine:
         """
         status, content = self._exchange(method, path, query, body, timeout_s)
         if status >= 400:
-            said = _message(content)
-            facts = {"status": status}
-            if status == 404:
-                raise NoSuchContainer("The Docker Engine does not know it", where=path, why=said, facts=facts)
-            raise CommandFailed("The Docker Engine refuses", where=f"{method} {path}", why=said, facts=facts)
+            raise _refusal(method, path, status, content)
         return json.loads(content) if content.strip() and content[:1] in b"{[" else None
 
     def log(self, container: str, lines: int = 10) -> t.List[str]:
@@ -97,6 +96,34 @@ class Engine:
         except RunbookError:
             return []
         return [line for line in _frames(content).decode(errors="replace").splitlines() if line.strip()][-lines:]
+
+    def whole_log(self, container: str, query: t.Mapping[str, t.Any]) -> t.Iterator[bytes]:
+        """A container's log as the engine sends it, in portions, over a connection of its own that ends with it.
+
+        Args:
+            container: Its identity.
+            query: Parameters of the API.
+
+        Raises:
+            NoSuchContainer, CommandFailed: As `ask` does.
+            Unreachable: The engine cannot be reached, or ends before the log does.
+        """
+        path = f"/containers/{quote(container)}/logs"
+        with self.another() as engine:
+            try:
+                connection = engine._connected()
+                t.cast(socket.socket, connection.sock).settimeout(_WHOLE_LOG_TIMEOUT_S)
+                connection.request("GET", f"{path}?{urlencode(query)}", headers={"Host": "docker"})
+                answer = connection.getresponse()
+                if answer.status >= 400:
+                    raise _refusal("GET", path, answer.status, answer.read())
+                while True:
+                    portion = answer.read(_PORTION_BYTES)
+                    if not portion:
+                        return
+                    yield portion
+            except (OSError, http.client.HTTPException) as error:
+                raise engine._unreachable("GET", path, error, _WHOLE_LOG_TIMEOUT_S) from error
 
     def _exchange(
         self, method: str, path: str, query: t.Optional[t.Mapping[str, t.Any]], body: t.Any, timeout_s: float
@@ -114,14 +141,17 @@ class Engine:
                 self.close()
             return answer.status, content
         except (OSError, http.client.HTTPException) as error:
-            said = self._last_words()
-            self.close()
-            raise Unreachable(
-                "The Docker Engine cannot be reached",
-                where=f"{method} {path}",
-                why=said or f"no answer within {timeout_s:g} s" if isinstance(error, socket.timeout) else said or str(error),
-                next_step="see whether it runs (docker version), and whether this account may use it",
-            ) from error
+            raise self._unreachable(method, path, error, timeout_s) from error
+
+    def _unreachable(self, method: str, path: str, error: Exception, timeout_s: float) -> Unreachable:
+        said = self._last_words()
+        self.close()
+        return Unreachable(
+            "The Docker Engine cannot be reached",
+            where=f"{method} {path}",
+            why=said or f"no answer within {timeout_s:g} s" if isinstance(error, socket.timeout) else said or str(error),
+            next_step="see whether it runs (docker version), and whether this account may use it",
+        )
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -149,6 +179,13 @@ class Engine:
                 return ""
         self._said.seek(0)
         return self._said.read(2000).decode(errors="replace").strip()
+
+
+def _refusal(method: str, path: str, status: int, content: bytes) -> RunbookError:
+    said, facts = _message(content), {"status": status}
+    if status == 404:
+        return NoSuchContainer("The Docker Engine does not know it", where=path, why=said, facts=facts)
+    return CommandFailed("The Docker Engine refuses", where=f"{method} {path}", why=said, facts=facts)
 
 
 def _message(content: bytes) -> str:

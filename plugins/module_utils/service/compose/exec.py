@@ -16,19 +16,15 @@ from ...checks.redaction import Redactor
 from ...command import Command, Place, end, run
 from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
-from ..output import CUT_NOTE, KEPT_BYTES, Tail, mask_of
+from ..output import CUT_NOTE, KEPT_BYTES, NOT_RUN, TIMED_OUT, Tail, mask_of, told_of
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "container": {"type": "str", "required": True},
     "argv": {"type": "list", "elements": "str", "required": True},
     "timeout_s": {"type": "float", "default": 60},
     "output_bytes": {"type": "int", "default": KEPT_BYTES},
-    "statuses": {"type": "list", "elements": "int", "default": [0]},
-    "engine": {"type": "str", "choices": ["docker", "podman"], "default": "docker"},
 }
 """Described in plugins/modules/container_exec.py."""
-_TIMED_OUT = (124, 137, 143)
-"""Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
 _GRACE_S = 10.0
 
 
@@ -37,7 +33,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
 
     Raises:
         BadInput: There is no command.
-        CommandFailed: It ended with another status than those allowed.
+        CommandFailed: It ended with another status than 0.
         DeadlineExceeded: It did not end in time; it was ended in the container, where that has the program `timeout`.
     """
     argv = [str(word) for word in parameters["argv"]]
@@ -48,22 +44,15 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     where = f"{argv[0]} in {parameters['container']}"
     answer: t.Dict[str, t.Any] = {"changed": True, "replica": parameters["container"], "steps": [f"Run {where}"], "notes": []}
     if check_mode:
-        nothing = {"stdout": "", "stderr": "", "exit_status": None, "duration_s": None, "cut": False}
-        return {**answer, **nothing, "conclusion": "The command would run"}
-    place = Place(container=parameters["container"], engine=parameters["engine"])
+        return {**answer, **NOT_RUN, "conclusion": "The command would run"}
+    place = Place(container=parameters["container"])
     mask, began = _mask(place), time.monotonic()
     keeper = _keeper(place, parameters["timeout_s"])
     status, out, err = _run([*keeper, *argv], place, parameters)
-    took = round(time.monotonic() - began, 1)
-    told: t.Dict[str, t.Any] = {
-        "stdout": out.text(mask),
-        "stderr": err.text(mask),
-        "exit_status": status,
-        "duration_s": took,
-        "cut": out.cut or err.cut,
-    }
+    took = time.monotonic() - began
+    told = told_of(out, err, mask, status, took)
     last = (told["stderr"] or told["stdout"]).strip()[-500:]
-    if took >= parameters["timeout_s"] and status in (None, *_TIMED_OUT):
+    if took >= parameters["timeout_s"] and status in (None, *TIMED_OUT):
         raise DeadlineExceeded(
             f"The command did not end within {parameters['timeout_s']:g} s"
             + (" and was ended" if keeper else "; it may run on there, since the container has no program `timeout` that could end it"),
@@ -73,9 +62,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
             changed=True,
             facts=told,
         )
-    if status not in parameters["statuses"]:
+    if status != 0:
         raise CommandFailed(f"The command ended with {status}", where=where, why=last, changed=True, facts=told)
-    conclusion = f"The command ended with {status} after {took:g} s"
+    conclusion = f"The command ended with {status} after {took:.1f} s"
     return {**answer, **told, "notes": [CUT_NOTE] if told["cut"] else [], "conclusion": conclusion}
 
 

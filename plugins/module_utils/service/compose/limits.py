@@ -22,7 +22,7 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     "containers": {"type": "list", "elements": "str", "default": []},
     "memory": {"type": "str", "default": ""},
     "memory_swap": {"type": "str", "default": ""},
-    "cpus": {"type": "float"},
+    "cpus": {"type": "raw"},
 }
 """Described in plugins/modules/container_limits.py."""
 _DEADLINE_S = 120.0
@@ -40,7 +40,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         host_cpus = int(engine.ask("GET", "/info")["NCPU"])
         wanted = wanted_of(parameters["memory"], parameters["memory_swap"], parameters["cpus"], host_cpus)
         names = [str(one["Name"]).lstrip("/") for one in found]
-        before = {name: present(one) for name, one in zip(names, found)}
+        before = {name: present(one, host_cpus) for name, one in zip(names, found)}
         after = {name: target(name, limits, wanted) for name, limits in before.items()}
         changing = [name for name in names if before[name] != after[name]]
     lowered = [name for name, one in zip(names, found) if after[name].memory < before[name].memory and one["State"].get("Running")]
@@ -127,9 +127,9 @@ def _result(
     service: str,
 ) -> t.Dict[str, t.Any]:
     lines = compose_lines(service or "<service>", after[names[0]])
-    note = "Limits set on a running container last until it is made anew; for good they belong into the Compose file: " + " / ".join(
-        line.strip() for line in lines
-    )
+    kept = " / ".join(line.strip() for line in lines)
+    good = f"they belong into the Compose file: {kept}" if lines else "take them out of the Compose file"
+    note = f"Limits of a running container that are set or taken away stay so until it is made anew; for good {good}"
     shown = [{name: limits[name].shown() for name in names} for limits in (before, after)]
     return {
         "changed": bool(changing),

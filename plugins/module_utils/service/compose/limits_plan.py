@@ -13,10 +13,14 @@ from __future__ import annotations
 import typing as t
 
 from ...errors import BadInput
-from ..sizes import bytes_of
+from ..sizes import bytes_of, is_none
 
 UNLIMITED = 9223372036854771712
-"""Bytes that the kernel takes for no limit (memory.limit_in_bytes of a new control group); an update cannot take a limit away otherwise."""
+"""Bytes that the kernel takes for no limit (memory.limit_in_bytes of a new control group).
+
+An update cannot take a limit of memory away otherwise: the engine takes 0 for `as it is` and refuses -1 as too little. For memory with
+swap it takes -1 and must be given that, since with the second version of control groups the same as the memory would mean no swap.
+"""
 SMALLEST_BYTES = 6 << 20
 """Less memory the engine refuses."""
 BILLION = 1_000_000_000
@@ -26,7 +30,7 @@ _NO_LIMIT_FROM = 1 << 62
 class Limits(t.NamedTuple):
     """Limits of a container; UNLIMITED stands for none, `nano_cpus` 0 for all processors.
 
-    Where the processors are limited by a quota (`--cpu-quota`), `cpu_period` is its period in microseconds, else 0: the engine takes
+    Where the processors are given by a quota (`--cpu-quota`), `cpu_period` is its period in microseconds, else 0: the engine takes
     `--cpus` only without one.
     """
 
@@ -53,23 +57,23 @@ class Wanted(t.NamedTuple):
 
 
 def limit_bytes(text: str, what: str) -> int:
-    """A size as Docker writes it (`512m`, `2g`, `2147483648`; 1024 based); `-1` is no limit.
+    """A size as Docker writes it (`512m`, `2g`, `2147483648`; 1024 based); `none`, or Docker's `-1`, is no limit.
 
     Raises:
         BadInput: It is no size, or less than the engine takes.
     """
     text = str(text).strip()
-    if text == "-1":
+    if text == "-1" or is_none(text):
         return UNLIMITED
     number = bytes_of(text)
     if number is None:
-        raise BadInput(f"{what} is no size", where=text, next_step="write it as 512m or 2g")
+        raise BadInput(f"{what} is no size", where=text, next_step="write it as 512m or 2g, or none for no limit")
     if number < SMALLEST_BYTES:
         raise BadInput(f"{what} is less than the engine takes", where=text, next_step="give at least 6m")
     return min(number, UNLIMITED)
 
 
-def wanted_of(memory: str, memory_swap: str, cpus: t.Optional[float], host_cpus: int) -> Wanted:
+def wanted_of(memory: str, memory_swap: str, cpus: t.Any, host_cpus: int) -> Wanted:
     """What is asked for, in the engine's units.
 
     Raises:
@@ -78,14 +82,10 @@ def wanted_of(memory: str, memory_swap: str, cpus: t.Optional[float], host_cpus:
     wanted = Wanted(
         limit_bytes(memory, "memory") if memory else None,
         limit_bytes(memory_swap, "memory_swap") if memory_swap else None,
-        round(cpus * BILLION) if cpus is not None else None,
+        _nano_cpus(cpus, host_cpus) if cpus not in (None, "") else None,
     )
     if not any(value is not None for value in wanted):
         raise BadInput("No limit is named", next_step="name memory (with memory_swap), or cpus")
-    if wanted.nano_cpus is not None and not BILLION // 100 <= wanted.nano_cpus <= host_cpus * BILLION:
-        raise BadInput(
-            "So many processors cannot be given", where=f"cpus {cpus:g}", next_step=f"give 0.01 to {host_cpus}, which this host has"
-        )
     if wanted.memory is not None and wanted.memory_swap is not None and wanted.memory_swap < wanted.memory:
         raise BadInput(
             "memory_swap is less than memory; it is the limit of both together",
@@ -95,14 +95,37 @@ def wanted_of(memory: str, memory_swap: str, cpus: t.Optional[float], host_cpus:
     return wanted
 
 
-def present(container: t.Mapping[str, t.Any]) -> Limits:
-    """The limits that `docker inspect` tells."""
+def _nano_cpus(cpus: t.Any, host_cpus: int) -> int:
+    """Billionths of a processor; 0 for `none` and for as many as the host has, which is the same."""
+    if is_none(cpus):
+        return 0
+    try:
+        number = round(float(cpus) * BILLION)
+    except (TypeError, ValueError, OverflowError):
+        number = 0
+    if not BILLION // 100 <= number <= host_cpus * BILLION:
+        raise BadInput(
+            "So many processors cannot be given",
+            where=f"cpus {cpus}",
+            next_step=f"give 0.01 to {host_cpus}, which this host has, or none for no limit",
+        )
+    return _fewer(number, host_cpus)
+
+
+def _fewer(nano: int, host_cpus: int) -> int:
+    return nano if nano < host_cpus * BILLION else 0
+
+
+def present(container: t.Mapping[str, t.Any], host_cpus: int = 0) -> Limits:
+    """The limits that `docker inspect` tells; as many processors as the host has are no limit where `host_cpus` is given."""
     host = container.get("HostConfig") or {}
     memory, swap, nano = (int(host.get(name) or 0) for name in ("Memory", "MemorySwap", "NanoCpus"))
-    quota, period = int(host.get("CpuQuota") or 0), int(host.get("CpuPeriod") or 0) or 100_000
-    if nano or quota <= 0:
-        return Limits(_known(memory), _known(swap), nano)
-    return Limits(_known(memory), _known(swap), quota * BILLION // period, period)
+    quota, period = int(host.get("CpuQuota") or 0), int(host.get("CpuPeriod") or 0)
+    by_quota = not nano and bool(quota or period)
+    if by_quota:
+        period = period or 100_000
+        nano = max(quota, 0) * BILLION // period
+    return Limits(_known(memory), _known(swap), _fewer(nano, host_cpus) if host_cpus else nano, period if by_quota else 0)
 
 
 def _known(number: int) -> int:
@@ -110,13 +133,14 @@ def _known(number: int) -> int:
 
 
 def target(name: str, before: Limits, wanted: Wanted) -> Limits:
-    """The limits that a container shall have.
+    """The limits that a container shall have. Without a limit of memory there is none of memory with swap, unless one is named.
 
     Raises:
         BadInput: Memory would be above the limit of memory with swap that it has, and none is named.
     """
     memory = before.memory if wanted.memory is None else wanted.memory
-    swap = before.memory_swap if wanted.memory_swap is None else wanted.memory_swap
+    kept = UNLIMITED if wanted.memory == UNLIMITED else before.memory_swap
+    swap = kept if wanted.memory_swap is None else wanted.memory_swap
     if memory > swap:
         raise BadInput(
             "The memory wanted is above the limit of memory with swap, which the engine refuses",
@@ -141,12 +165,16 @@ def check_use(name: str, after: Limits, used_bytes: t.Optional[int]) -> None:
 
 
 def update_words(limits: Limits, other: Limits, host_cpus: int) -> t.List[str]:
-    """The options of `docker update` that give a container `limits` where they differ from `other`; all processors are no limit."""
+    """The options of `docker update` that give a container `limits` where they differ from `other`.
+
+    The engine takes no `--cpus` away, so all processors of the host stand for no limit; a quota it takes away.
+    """
     words = []
     if limits[:2] != other[:2]:
-        words += [f"--memory={limits.memory}", f"--memory-swap={limits.memory_swap}"]
+        swap = -1 if limits.memory_swap == UNLIMITED else limits.memory_swap
+        words += [f"--memory={limits.memory}", f"--memory-swap={swap}"]
     if limits.nano_cpus != other.nano_cpus and limits.cpu_period:
-        words.append(f"--cpu-quota={limits.nano_cpus * limits.cpu_period // BILLION}")
+        words.append(f"--cpu-quota={limits.nano_cpus * limits.cpu_period // BILLION or -1}")
     elif limits.nano_cpus != other.nano_cpus:
         cpus = (limits.nano_cpus or host_cpus * BILLION) / BILLION
         words.append(f"--cpus={cpus:.9f}".rstrip("0").rstrip("."))
@@ -154,7 +182,9 @@ def update_words(limits: Limits, other: Limits, host_cpus: int) -> t.List[str]:
 
 
 def compose_lines(service: str, limits: Limits) -> t.List[str]:
-    """The lines of a Compose file that say the same for good."""
+    """The lines of a Compose file that say the same for good; none where nothing is limited."""
+    if limits[:3] == Limits()[:3]:
+        return []
     lines = ["services:", f"  {service}:"]
     if limits.memory_swap != UNLIMITED:
         lines.append(f"    memswap_limit: {shown_size(limits.memory_swap)}")

@@ -21,12 +21,13 @@ from ..info import wait_until_well
 from ..reading import OPTIONS as READING_OPTIONS
 from ..reading import reading_of
 from ..state import State
-from .containers import parse
+from .containers import Container, parse
 from .engine import Engine
 from .project import DEADLINE_S, Project, containers_of, docker, project_of
 from .project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import wanted_of
 from .state import as_left, shown, state_of
+from .successor import check_renewable
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **PROJECT_OPTIONS,
@@ -70,7 +71,16 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         "rehearsed": took_s is not None,
         "healthy_after_s": took_s,
         "why_not": "nothing is started in check mode" if check_mode and not reason else reason,
+        "renewable": None if parameters["only_when_outdated"] else _is_renewable(project, containers),
     }
+
+
+def _is_renewable(project: Project, containers: t.Sequence[Container]) -> bool:
+    try:
+        check_renewable(project, containers)
+    except BadInput:
+        return False
+    return True
 
 
 def service_definition(project: Project) -> t.Dict[str, t.Any]:

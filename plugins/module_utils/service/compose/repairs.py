@@ -7,20 +7,17 @@
 from __future__ import annotations
 
 import itertools
-import time
 import typing as t
 from dataclasses import replace
 
 from ...errors import RunbookError
+from ..draining import release
 from ..proxy import Proxy, Reach
 from .containers import Container, of_service
 from .rolling_model import SIDE_BY_SIDE, TURN
 from .rolling_plan import Repair, left_pattern, make_repairs
 from .rolling_turn import Turns
 from .successor import remove
-
-_NOTICES_S = 10.0
-"""Seconds within which a proxy notices that a replica is gone."""
 
 
 def planned_repairs(containers: t.Sequence[Container], noted: t.Mapping[str, t.Any]) -> t.List[str]:
@@ -118,7 +115,7 @@ def _repair(turns: Turns, repair: Repair, by_name: t.Mapping[str, Container]) ->
     return True
 
 
-def release_gone(turns: Turns, servers: t.Sequence[str], wait_s: float = _NOTICES_S) -> None:
+def release_gone(turns: Turns, servers: t.Sequence[str], wait_s: t.Optional[float] = None) -> None:
     """Let the proxy use the servers of replicas that were removed for others, all at once: it notices their end at its own pace.
 
     Those of which it has not are noted: the next run asks again.
@@ -137,14 +134,3 @@ def release_gone(turns: Turns, servers: t.Sequence[str], wait_s: float = _NOTICE
         turns.journal.note(left=[*others, *left])
     else:
         turns.journal.forget("left")
-
-
-def release(proxy: Proxy, servers: t.Sequence[str], reach: Reach, wait_s: float = _NOTICES_S) -> t.List[str]:
-    """Let servers of a replica that is gone be used for others, as soon as the proxy has noticed; returns those of which it has not."""
-    left, until = list(servers), time.monotonic() + wait_s
-    while left:
-        left = proxy.ready(left, reach)
-        if not left or time.monotonic() > until:
-            break
-        time.sleep(0.1)
-    return left

@@ -57,16 +57,16 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         facts = {"before": _state(as_named(found, journal.read())), "repaired": _state(repaired)}
         if check_mode:
             repairs = planned_repairs(found, journal.read())
-            plan = _plan(parameters, project, engine, repaired)
+            plan, _described = _plan(parameters, project, engine, repaired)
             steps = [*repairs, *plan.sentences(str(proxy or ""), parameters["health_timeout_s"])]
             would = f"{len(plan.order)} of {len(repaired)} replicas would be renewed"
             return _result(plan, steps, plan.notes, would, {**facts, "state": facts["repaired"]})
         with owning_up(lambda: turns.touched or bool(turns.steps), facts), journal.held():
             containers = put_right(turns, name, project.service) if name else found
             facts["repaired"] = _state(containers)
-            plan = _plan(parameters, project, engine, containers)
+            plan, described = _plan(parameters, project, engine, containers)
             turns.notes.extend(plan.notes)
-            _carry_out(plan, turns, Pattern(engine, project, name, journal), containers)
+            _carry_out(plan, turns, Pattern(engine, project, name, journal, described), containers)
             after = state_after(engine, name, project, len(containers), 0 if parameters["only"] else parameters["health_timeout_s"])
     count = f"{len(plan.order)} of {len(containers)} replicas were {_done(plan)}, and all of them are well"
     said = count if plan.order else "No replica had to be renewed"
@@ -78,14 +78,13 @@ def _check_times(parameters: t.Mapping[str, t.Any]) -> None:
         raise BadInput("health_timeout_s must be above 0, and settle_s not below", next_step="correct service_health_timeout_s")
 
 
-def _plan(parameters: t.Mapping[str, t.Any], project: Project, engine: Engine, containers: t.Sequence[Container]) -> Plan:
+def _plan(parameters: t.Mapping[str, t.Any], project: Project, engine: Engine, containers: t.Sequence[Container]) -> t.Tuple[Plan, str]:
+    """What will be done, and what `check_renewable` says where replicas are made anew."""
     way, wanted = parameters["way"], None
     if way == RECREATE and not parameters["force"]:
         wanted = wanted_of(engine, project, containers, reading_of(parameters))
     plan = make_plan(containers, way=way, only=parameters["only"], wanted=wanted, has_proxy=_has_proxy(parameters))
-    if RECREATE in plan.ways:
-        check_renewable(project)
-    return plan
+    return plan, check_renewable(project, containers) if RECREATE in plan.ways else ""
 
 
 def _has_proxy(parameters: t.Mapping[str, t.Any]) -> bool:

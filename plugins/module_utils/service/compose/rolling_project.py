@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 from ...command import run
 from ...errors import BadInput, CommandFailed, RunbookError
@@ -69,20 +70,21 @@ def replicas_of(project: Project) -> t.Tuple[str, t.List[Container]]:
     return str(found[0]["Config"]["Labels"][f"{LABEL}project"]), containers
 
 
-def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S) -> str:
-    """What `docker compose` prints.
+def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S, described: str = "") -> str:
+    """What `docker compose` prints; `described` is the text of a Compose file that takes the place of the project's.
 
     Raises:
         CommandFailed: It fails; `why` holds its last words.
         ToolMissing: There is no program `docker` on this host.
         DeadlineExceeded: It takes too long.
     """
-    done = run(project.compose(*words, timeout_s=timeout_s), check=False)
+    named = replace(project, files=("-",)) if described else project
+    done = run(named.compose(*words, timeout_s=timeout_s), stdin=described or None, check=False)
     if done.status != 0:
         said = "; ".join(line.strip() for line in done.stderr.splitlines()[-4:] if line.strip())
         raise CommandFailed(
-            f"Docker Compose cannot do it for the service {project.service}",
-            where=f"docker compose {words[0]}, {project.where}",
+            f"Docker Compose cannot do it for {project.where}",
+            where=f"docker compose {words[0]}",
             why=said[-1000:] or f"exit status {done.status}",
             next_step="correct the compose file or its environment file (docker compose config says what it understands)",
         )
@@ -130,8 +132,16 @@ def state_after(engine: Engine, name: str, project: Project, count: int, wait_s:
     return state if state.is_well or wait_s <= 0 else wait_until_well(read, wait_s)
 
 
-def create_one_more(engine: Engine, project: Project, name: str) -> t.Tuple[t.List[Container], t.Optional[CommandFailed]]:
+def create_one_more(
+    engine: Engine, project: Project, name: str, described: str = ""
+) -> t.Tuple[t.List[Container], t.Optional[CommandFailed]]:
     """Let Compose make, and not start, one container more than there are of the project `name`; nothing else is touched.
+
+    Args:
+        engine: The engine.
+        project: The service.
+        name: Name of its project.
+        described: Text of a Compose file in the place of the project's own; empty for that.
 
     Returns:
         The containers that came of it, and the error of Compose where it could not, for example because an image is missing.
@@ -140,7 +150,7 @@ def create_one_more(engine: Engine, project: Project, name: str) -> t.Tuple[t.Li
     scale, failed = f"{project.service}={len(before) + 1}", None
     words = ("up", "--no-start", "--no-deps", "--no-recreate", "--quiet-pull", "--scale", scale, "--", project.service)
     try:
-        call(project, *words, timeout_s=_CREATE_TIMEOUT_S)
+        call(project, *words, timeout_s=_CREATE_TIMEOUT_S, described=described)
     except CommandFailed as error:
         failed = error
     return [one for one in of_service(engine, name, project.service) if one.id not in before], failed

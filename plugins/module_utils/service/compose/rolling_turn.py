@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 from ...errors import CommandFailed, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from .. import draining
+from ..deadline import Deadline
 from ..journal import Journal
 from ..proxy import Proxy
 from .containers import FORMER, Container, evidence, look, spoken
@@ -22,9 +24,7 @@ from .rolling_model import TURN, Limits, Outcome, Unwell
 from .successor import Pattern, remove
 
 _POLL_S = 0.1
-_DRAIN_POLL_S = 0.05
 _MOST_RESTARTS = 3
-_OTHERS_WAIT_S = 10.0
 _UNKNOWN_WAIT_S = 10.0
 """How long a replica that the proxy did not know before may take until it has it."""
 _STOP_MARGIN_S = 30.0
@@ -89,18 +89,14 @@ class Turns:
 
     def wait_drained(self, container: Container, servers: t.Sequence[str]) -> None:
         """Wait for the end of the requests at a replica whose servers are drained."""
-        began, quiet = time.monotonic(), 0
-        while self.proxy is not None and servers and quiet < 2:
-            left, passed = self.proxy.in_flight(servers), time.monotonic() - began
-            quiet = 0 if left else quiet + 1
-            if left and passed > self.limits.drain_s:
-                self.notes.append(
-                    f"{container.name}: {left} requests had not ended {self.limits.drain_s:g} s after it was taken out of the proxy, "
-                    f"and had {self.limits.stop_s} s more until it was killed"
-                )
-                return
-            self.progress.say(f"{container.name}: {left} requests in flight", passed, self.limits.drain_s, "s")
-            time.sleep(_DRAIN_POLL_S)
+        if self.proxy is None or not servers:
+            return
+        left = draining.wait_drained(self.proxy, servers, container.name, self.limits.drain_s, self.progress)
+        if left:
+            self.notes.append(
+                f"{container.name}: {left} requests had not ended {self.limits.drain_s:g} s after it was taken out of the proxy, "
+                f"and had {self.limits.stop_s} s more until it was killed"
+            )
 
     def wait_for_others(self, servers: t.Sequence[str], name: str) -> None:
         """See that another server of the proxy is up beside those of a replica, or several.
@@ -108,15 +104,8 @@ class Turns:
         Raises:
             RunbookError: None is.
         """
-        began = time.monotonic()
-        while self.proxy is not None and not self.proxy.others_up(servers):
-            if time.monotonic() - began > _OTHERS_WAIT_S:
-                raise RunbookError(
-                    f"No other server of {self.proxy} is up beside that of {name}",
-                    why="taking it out would leave nobody to serve",
-                    next_step="bring the other replicas up first",
-                )
-            time.sleep(_POLL_S)
+        if self.proxy is not None:
+            draining.wait_for_others(self.proxy, servers, name, "bring the other replicas up first")
 
     def stop(self, container: Container) -> None:
         """Stop a replica, with its time to end by itself."""
@@ -251,19 +240,12 @@ class Turns:
         """
         if self.proxy is None:
             return
-        container, left, began = look(self.engine, identity), list(servers), time.monotonic()
+        container = look(self.engine, identity)
         if not servers and self.proxy.is_held_back(container.reach):
             return
         limit = self.limits.health_s if servers else min(_UNKNOWN_WAIT_S, self.limits.health_s)
-        while True:
-            left = self.proxy.ready(left, container.reach) if left else []
-            if not left and self.proxy.is_up(container.reach):
-                return
-            passed = time.monotonic() - began
-            if passed > limit:
-                break
-            self.progress.say(f"{container.name}: waiting until the proxy sends it requests", passed, limit, "s")
-            time.sleep(_POLL_S)
+        if draining.wait_let_in(self.proxy, servers, lambda: container.reach, container.name, Deadline(limit), self.progress):
+            return
         if servers:
             raise DeadlineExceeded(
                 f"{container.name} is well, but {self.proxy} does not send it requests within {limit:g} s",
@@ -293,6 +275,7 @@ class Turns:
                 found = evidence(self.engine, look(self.engine, identity))
         is_its_fault = bool(found) and not (found["state"] == "running" and found["health"] in ("", "healthy"))
         said = "; ".join(part for part in (error.why.rstrip("."), spoken(found) if is_its_fault else "") if part)
-        before = "" if container.is_well else f" (it was not well before either: {container.sentence})"
+        ill = "was not well before either" if container.is_running else "did not run before"
+        before = "" if container.is_well else f" (it {ill}: {container.sentence})"
         facts = {"failed": container.name, "evidence": found}
         return Unwell(error.what + before, where=error.where, why=said, next_step=error.next_step, facts=facts)

@@ -19,12 +19,13 @@ from urllib.parse import quote
 
 from ...errors import BadInput, CommandFailed, RunbookError
 from ..journal import Journal
-from .containers import Container, of_service
+from .containers import LABEL, Container, of_service
 from .engine import Engine
 from .project import Project
-from .rolling_project import call, create_one_more
+from .rolling_project import call, config_hash, create_one_more
 
-_NUMBER = "com.docker.compose.container-number"
+_NUMBER = f"{LABEL}container-number"
+_FILES = tuple(f"{LABEL}project.{name}" for name in ("config_files", "environment_file", "working_dir"))
 _ENDPOINT = ("IPAMConfig", "Links", "Aliases", "DriverOpts", "GwPriority")
 """What of an endpoint is a setting, and not what came of it."""
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
@@ -42,14 +43,20 @@ class Successor(t.NamedTuple):
     networks: t.Dict[str, t.Dict[str, t.Any]]
 
 
-def successor_of(former: Container, pattern: t.Mapping[str, t.Any]) -> Successor:
-    """What takes the place of `former`, made as the container `pattern` (what the engine says of it) is."""
+def successor_of(former: Container, pattern: t.Mapping[str, t.Any], own_hash: str = "") -> Successor:
+    """What takes the place of `former`, made as the container `pattern` (what the engine says of it) is.
+
+    `own_hash` is Compose's hash of the service where the pattern was made from another description than the project's files.
+    """
     name, identity = str(pattern["Name"]).lstrip("/"), str(pattern["Id"])
     body = copy.deepcopy(dict(pattern["Config"]))
     if body.get("Hostname") == identity[:12]:
         del body["Hostname"]
     body.pop("MacAddress", None)
     body["Labels"] = {**(body.get("Labels") or {}), _NUMBER: str(former.number)}
+    if own_hash:
+        labels = (former.details.get("Config") or {}).get("Labels") or {}
+        body["Labels"] |= {f"{LABEL}config-hash": own_hash, **{name: labels[name] for name in _FILES if name in labels}}
     host = body["HostConfig"] = copy.deepcopy(dict(pattern["HostConfig"]))
     _inherit_volumes(body, host, former)
     own = {name: former.name, identity[:12]: ""}
@@ -81,10 +88,15 @@ def _inherit_volumes(body: t.Dict[str, t.Any], host: t.Dict[str, t.Any], former:
             host["Binds"] = [*(host.get("Binds") or ()), f"{mount['Name']}:{place}"]
 
 
-def obstacles(configuration: t.Mapping[str, t.Any], service: str) -> t.List[str]:
-    """Why replicas of a service cannot be renewed one by one, from what `docker compose config --format json` says; empty when they can."""
+def obstacles(configuration: t.Mapping[str, t.Any], service: str, names: t.Sequence[str]) -> t.List[str]:
+    """Why replicas of a service, with these names, cannot be renewed one by one; empty when they can.
+
+    `configuration` is what `docker compose config --format json` says.
+    """
     described = (configuration.get("services") or {}).get(service) or {}
-    found = ["it has a container_name, so that two containers of it cannot be there"] if described.get("container_name") else []
+    fixed = described.get("container_name")
+    others = [name for name in names if fixed and name != fixed]
+    found = [f"its container_name is {fixed}, and there is {', '.join(others)}"] if others else []
     for kind in ("configs", "secrets"):
         named = {one.get("source") if isinstance(one, t.Mapping) else one for one in described.get(kind) or ()}
         written = [name for name, one in (configuration.get(kind) or {}).items() if name in named and set(one) & {"content", "environment"}]
@@ -93,21 +105,26 @@ def obstacles(configuration: t.Mapping[str, t.Any], service: str) -> t.List[str]
     return found
 
 
-def check_renewable(project: Project) -> None:
+def check_renewable(project: Project, containers: t.Sequence[Container]) -> str:
     """See that the service's replicas can be renewed one by one.
+
+    Returns:
+        Where the service has a `container_name`, a Compose file without it: Compose makes no two containers of one name. Else nothing.
 
     Raises:
         BadInput: They cannot.
         CommandFailed: Compose does not understand the project.
     """
-    configuration = json.loads(call(project, "config", "--format", "json", "--no-path-resolution"))
-    found = obstacles(configuration, project.service)
+    configuration = json.loads(call(project, "config", "--format", "json"))
+    found = obstacles(configuration, project.service, [one.name for one in containers])
     if found:
         raise BadInput(
             f"The replicas of {project.service} cannot be made anew one by one",
             why="; ".join(found),
             next_step="let Compose make all of them anew (docker compose up --force-recreate), or change the compose file",
         )
+    fixed = ((configuration.get("services") or {}).get(project.service) or {}).pop("container_name", "")
+    return json.dumps(configuration) if fixed else ""
 
 
 class Pattern:
@@ -118,10 +135,12 @@ class Pattern:
         project: The service.
         name: Name of its project.
         journal: Where it is noted.
+        described: A Compose file to make it from in the place of the project's (`check_renewable`); empty for that.
     """
 
-    def __init__(self, engine: Engine, project: Project, name: str, journal: Journal) -> None:
+    def __init__(self, engine: Engine, project: Project, name: str, journal: Journal, described: str = "") -> None:
         self._engine, self._project, self._name, self._journal = engine, project, name, journal
+        self._described, self._own_hash = described, ""
         self._made: t.Optional[Container] = None
 
     def make(self) -> None:
@@ -130,8 +149,9 @@ class Pattern:
         Raises:
             CommandFailed: Compose cannot make a container.
         """
+        self._own_hash = config_hash(self._project) if self._described else ""
         self._journal.note(pattern_beside=[one.id for one in of_service(self._engine, self._name, self._project.service)])
-        made, failed = create_one_more(self._engine, self._project, self._name)
+        made, failed = create_one_more(self._engine, self._project, self._name, self._described)
         self._made = made[0] if made else None
         if self._made is not None:
             self._journal.note(pattern=self._made.id)
@@ -158,7 +178,7 @@ class Pattern:
         """
         if self._made is None:
             raise RunbookError("The pattern of new containers has not been made", where=former.name)
-        wanted = successor_of(former, self._made.details)
+        wanted = successor_of(former, self._made.details, self._own_hash)
         identity = str(self._engine.ask("POST", "/containers/create", {"name": former.name}, wanted.body)["Id"])
         try:
             for network, endpoint in wanted.networks.items():

@@ -12,17 +12,13 @@ import typing as t
 
 from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError, Unreachable
 from ...progress import Progress
-from ..output import Kept, mask_of
+from ..output import TIMED_OUT, Kept, mask_of, told_of
 from ..state import RUNNING
 from .api import Api
 from .state import Object, container_name, is_present, part, replica_of
 
 STDOUT, STDERR, ENDED = 1, 2, 3
 """Channels of the protocol v4.channel.k8s.io; what comes on the last one is a Status object."""
-_TIMED_OUT = (124, 137, 143)
-"""Exit statuses of `timeout` (coreutils, busybox) when the time was up."""
-NOT_RUN: t.Mapping[str, t.Any] = {"stdout": "", "stderr": "", "exit_status": None, "duration_s": None, "cut": False}
-"""What a command has said that was not run."""
 _GRACE_S, _PROBE_S = 10.0, 20.0
 _KILL_AFTER_S = 5
 
@@ -78,15 +74,9 @@ class PodCommand:
         # What ends it in the pod leaves time to say so.
         status = self._ended([*keeper, *self._argv], out, err, self._timeout_s + (_GRACE_S if keeper else 0))
         took = self._api.clock() - began
-        told: t.Dict[str, t.Any] = {
-            "stdout": out.text(self._mask),
-            "stderr": err.text(self._mask),
-            "exit_status": status,
-            "duration_s": round(took, 1),
-            "cut": out.cut or err.cut,
-        }
+        told = told_of(out, err, self._mask, status, took)
         last = (told["stderr"] or told["stdout"]).strip()[-500:]
-        if status is None or (took >= self._timeout_s and status in _TIMED_OUT):
+        if status is None or (took >= self._timeout_s and status in TIMED_OUT):
             raise DeadlineExceeded(
                 f"The command did not end within {self._timeout_s:g} s" + (" and was ended" if keeper else ""),
                 where=self.where,

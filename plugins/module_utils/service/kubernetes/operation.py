@@ -14,7 +14,7 @@ import typing as t
 from ...errors import BadInput
 from ...progress import Progress
 from ..asked import replicas_asked
-from ..output import CUT_NOTE
+from ..output import CUT_NOTE, NOT_RUN
 from ..state import State
 from . import plan as plans
 from . import scale as scales
@@ -22,7 +22,7 @@ from .api import METADATA_ONLY, Api, Document, NotAllowed, NotThere
 from .changes import Changes
 from .client import connect
 from .configuration import applied
-from .exec import NOT_RUN, PodCommand, argv_of, chosen
+from .exec import PodCommand, argv_of, chosen
 from .plan import Call, Plan, Step
 from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
 from .wait import Paths, Waiter

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ...errors import BadInput
+from ..sizes import is_none
 from .api import MERGE, STRATEGIC
 from .state import Object, container_name, is_present, name_of, part, replicas_wanted
 from .values import cpu_quantity, memory_quantity, number_of
@@ -176,7 +177,7 @@ def _to_zero_and_back(workload: Object) -> Plan:
 
 
 def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> Plan:
-    """Other resources for a container.
+    """Other resources for a container; null in the patch takes one away.
 
     Raises:
         BadInput: They make no sense.
@@ -201,9 +202,13 @@ def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> 
         "limits": dict(part(spec, "resources", "limits")),
         "requests": dict(part(spec, "resources", "requests")),
     }
-    changes: t.Dict[str, t.Dict[str, str]] = {}
+    changes: t.Dict[str, t.Dict[str, t.Optional[str]]] = {}
     for key, (group, resource) in known.items():
         if wanted.get(key) in (None, ""):
+            continue
+        if is_none(wanted[key]):
+            if then[group].pop(resource, None) is not None:
+                changes.setdefault(group, {})[resource] = None
             continue
         quantity = memory_quantity(wanted[key]) if resource == "memory" else cpu_quantity(wanted[key])
         if number_of(then[group].get(resource)) != number_of(quantity):
@@ -217,7 +222,11 @@ def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> 
             )
     if not changes:
         return Plan(notes=notes)
-    told = ", ".join(f"{resource} {group[:-1]} {value}" for group, values in changes.items() for resource, value in values.items())
+    told = ", ".join(
+        f"{resource} {group[:-1]} {value}" if value else f"no {resource} {group[:-1]}"
+        for group, values in changes.items()
+        for resource, value in values.items()
+    )
     require_rolls_out(workload)
     body = {"spec": {"template": {"spec": {"containers": [{"name": name, "resources": changes}]}}}}
     step = Step(f"Give the container {name} {told}", (Call("workload", body, STRATEGIC),), (TEMPLATE_BACK,), "rollout")

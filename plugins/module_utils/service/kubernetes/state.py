@@ -167,8 +167,9 @@ def is_ready(pod: Object) -> bool:
 
 
 def _readiness(pod: Object) -> Object:
-    conditions = part(pod, "status", "conditions") or ()
-    return next((one for one in conditions if isinstance(one, t.Mapping) and one.get("type") == "Ready"), {})
+    conditions = part(pod, "status", "conditions")
+    known = conditions if isinstance(conditions, (list, tuple)) else ()
+    return next((one for one in known if isinstance(one, t.Mapping) and one.get("type") == "Ready"), {})
 
 
 def _unready_since(pod: Object, started_at: str) -> str:

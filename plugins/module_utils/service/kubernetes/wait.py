@@ -120,6 +120,8 @@ class Waiter:
                         self._progress.say(rollout_of(workload).said)
                         if enough(workload):
                             return workload
+                    elif kind == "DELETED":
+                        return self._api.get(self._paths.workload)  # another of its name may have come
                 return workload
             except WatchEnded:
                 self._can_watch = False
@@ -139,7 +141,7 @@ class Waiter:
             DeadlineExceeded: Some do not end.
             RunbookError: The API server cannot be asked any more.
         """
-        left = self._pods_until(workload, lambda pods: not pods, lambda pods: -len(pods), "{} pods are still ending", set())
+        left = self._pods_until(workload, lambda pods: not pods, lambda pods: -len(pods), "{} pods are still ending")
         if left:
             names = ", ".join(str(part(pod, "metadata", "name")) for pod in left[:5])
             raise DeadlineExceeded(
@@ -176,16 +178,19 @@ class Waiter:
         done: t.Callable[[t.Sequence[Object]], bool],
         progress: t.Callable[[t.Sequence[Object]], int],
         words: str,
-        known: t.AbstractSet[str],
+        known: t.Optional[t.AbstractSet[str]] = None,
     ) -> t.Optional[t.List[Document]]:
-        """Wait until `done` says so of the pods; None then, else those that are there when nothing has got on for too long."""
+        """Wait until `done` says so of the pods; None then, else those that are there when nothing has got on for too long.
+
+        With `known`, the UIDs of the pods that there were before, the wait ends as soon as another one cannot become ready.
+        """
         patience, window, selector = Patience(self._api.clock, self._timeout_s + grace_s(workload)), 0, selector_of(workload)
         while True:
             pods, version = self._api.items(self._paths.pods, selector)
             if done(pods):
                 return None
             self._progress.say(words.format(len(pods)))
-            if window:
+            if window and known is not None:
                 self._see_to(pods, workload, known)
             left = patience.left_s((progress(pods),))
             if left <= 0:

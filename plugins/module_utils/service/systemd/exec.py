@@ -16,7 +16,7 @@ import typing as t
 
 from ...command import Command, Place, end
 from ...errors import BadInput, CommandFailed, DeadlineExceeded, RunbookError
-from ..output import CUT_NOTE, Tail, mask_of
+from ..output import CUT_NOTE, Tail, mask_of, told_of
 from .environment import environment_of
 from .state import OPTIONS as UNIT_OPTIONS
 from .state import Target, Unit, target_of, units_of
@@ -55,11 +55,8 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         argv = [*as_user(unit), *command]
     begun = time.monotonic()
     status, printed, complained = _run(argv, folder, {**_identity(unit), **variables}, parameters["timeout_s"])
-    duration_s = round(time.monotonic() - begun, 3)
-    mask = mask_of(variables)
-    out, err, cut = printed.text(mask), complained.text(mask), printed.cut or complained.cut
-    said = {"stdout": out, "stderr": err, "exit_status": status, "duration_s": duration_s, "cut": cut}
-    last = "; ".join(line.strip() for line in (err or out).strip().splitlines()[-4:])
+    said = told_of(printed, complained, mask_of(variables), status, time.monotonic() - begun)
+    last = "; ".join(line.strip() for line in (said["stderr"] or said["stdout"]).strip().splitlines()[-4:])
     if status is None:
         raise DeadlineExceeded(
             f"{command[0]} did not end within {parameters['timeout_s']:g} s and was ended",
@@ -71,8 +68,9 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         )
     if status != 0:
         raise CommandFailed(f"{command[0]} ended with status {status}", where=unit.name, why=last, changed=True, facts={**answer, **said})
-    notes = [CUT_NOTE] if cut else []
-    return {"changed": True, **answer, **said, "notes": notes, "conclusion": f"{command[0]} ended with status 0 after {duration_s:g} s"}
+    notes = [CUT_NOTE] if said["cut"] else []
+    conclusion = f"{command[0]} ended with status 0 after {said['duration_s']:g} s"
+    return {"changed": True, **answer, **said, "notes": notes, "conclusion": conclusion}
 
 
 def chosen(target: Target, units: t.Sequence[Unit], replica: str) -> Unit:
@@ -92,18 +90,16 @@ def chosen(target: Target, units: t.Sequence[Unit], replica: str) -> Unit:
 
 
 def folder_of(unit: Unit) -> str:
-    """The unit's working folder (`!` before it says that there is none, `-` that it may be missing)."""
+    """The unit's working folder; `!` before it says that it may be missing, as a hyphen in its file does (dbus-execute.c of systemd)."""
     folder = unit.get("WorkingDirectory", "")
-    if folder.startswith("!") or not folder:
-        return "/"
-    if folder == "~" or folder.endswith("~"):
+    path = folder.lstrip("!-") or "/"
+    if path == "~":
         return _account(unit).pw_dir
-    path = folder.lstrip("-")
-    if not os.path.isdir(path):
-        if folder.startswith("-"):
-            return "/"
-        raise BadInput("The unit's working folder is missing", where=path, next_step="make it; the unit cannot start without it either")
-    return path
+    if os.path.isdir(path):
+        return path
+    if path != folder:
+        return "/"
+    raise BadInput("The unit's working folder is missing", where=path, next_step="make it; the unit cannot start without it either")
 
 
 def as_user(unit: Unit) -> t.List[str]:

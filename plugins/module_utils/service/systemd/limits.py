@@ -15,7 +15,7 @@ import typing as t
 from ...errors import BadInput, CommandFailed, RunbookError
 from ...files import write_atomically
 from ...progress import Progress
-from ..sizes import bytes_of
+from ..sizes import bytes_of, is_none
 from .check import verify
 from .control import Waiting, require_root, systemctl
 from .files import notes_on
@@ -31,7 +31,8 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 _UNIT_FOLDER = "/etc/systemd/system"
 DROP_IN = "90-sre-runbooks-limits.conf"
 _HEAD = "# Written by the module sre.runbooks.unit_limits.\n[Service]\n"
-_KEYS = ("memory", "memory_high", "memory_swap", "cpus")
+_KEYS = {"memory": "MemoryMax", "memory_high": "MemoryHigh", "memory_swap": "MemorySwapMax", "cpus": "CPUQuota"}
+_NO_LIMIT = {"MemoryMax": "infinity", "MemoryHigh": "infinity", "MemorySwapMax": "infinity", "CPUQuota": ""}
 _PAGE_BYTES = 4096
 """systemd and the kernel round sizes down to whole pages; a larger page only makes that coarser."""
 _SETTINGS: t.Mapping[str, str] = {
@@ -52,12 +53,12 @@ def size_bytes(text: t.Any, name: str) -> int:
     value = bytes_of(text)
     if value is None or value < _PAGE_BYTES:
         wrong = "no size" if value is None else "less than a page of memory (4 KiB)"
-        raise BadInput(f"{name} is {wrong}", where=repr(text), next_step="write it like 512m or 2g; nothing was changed")
+        raise BadInput(f"{name} is {wrong}", where=repr(text), next_step="write it like 512m or 2g, or none; nothing was changed")
     return value // _PAGE_BYTES * _PAGE_BYTES
 
 
 def settings_from(limits: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
-    """Limits as settings of systemd: sizes in bytes, processors in percent of one.
+    """Limits as settings of systemd: sizes in bytes, processors in percent of one, `none` as what takes the limit of other files away.
 
     Raises:
         BadInput: One makes no sense.
@@ -69,8 +70,8 @@ def settings_from(limits: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
             f"{', '.join(unknown)} cannot be limited" if unknown else "No limit is given",
             next_step=f"give service_limits some of {', '.join(_KEYS)}; nothing was changed",
         )
-    found = {}
-    sizes = {name: size_bytes(given[name], name) for name in ("memory", "memory_high", "memory_swap") if name in given}
+    found = {setting: _NO_LIMIT[setting] for name, setting in _KEYS.items() if is_none(given.get(name))}
+    sizes = {name: size_bytes(text, name) for name, text in given.items() if name != "cpus" and not is_none(text)}
     if "memory" in sizes:
         found["MemoryMax"] = str(sizes["memory"])
     if "memory_high" in sizes:
@@ -86,7 +87,7 @@ def settings_from(limits: t.Mapping[str, t.Any]) -> t.Dict[str, str]:
         found["MemorySwapMax"] = str(sizes["memory_swap"] - sizes["memory"])
     if sizes.get("memory_high", 0) > sizes.get("memory", math.inf):
         raise BadInput("memory_high is above memory, so it would never be reached", next_step="give a smaller memory_high")
-    if "cpus" in given:
+    if "cpus" in given and not is_none(given["cpus"]):
         found["CPUQuota"] = _quota(given["cpus"])
     return found
 
@@ -97,7 +98,7 @@ def _quota(cpus: t.Any) -> str:
     except (TypeError, ValueError, OverflowError):
         percent = 0
     if percent < 1:
-        raise BadInput("cpus is no number of processors", where=repr(cpus), next_step="write it like 1.5; nothing was changed")
+        raise BadInput("cpus is no number of processors", where=repr(cpus), next_step="write it like 1.5, or none; nothing was changed")
     return f"{percent}%"
 
 
@@ -117,12 +118,14 @@ def differences(unit: Unit, settings: t.Mapping[str, str]) -> t.List[str]:
     found = []
     for name, value in settings.items():
         said = unit.get(_SETTINGS[name], "")
-        if name == "CPUQuota":
+        if value == _NO_LIMIT[name]:
+            same = said == "infinity"
+        elif name == "CPUQuota":
             same = seconds(said) is not None and abs((seconds(said) or 0) - float(value[:-1]) / 100) < 1e-6
         else:
             same = number(said) == float(value)
         if not same and said:
-            found.append(f"{_SETTINGS[name]} of {unit.name} is {said}, not {value}")
+            found.append(f"{_SETTINGS[name]} of {unit.name} is {said}, not {value or 'infinity'}")
     return found
 
 
@@ -145,7 +148,7 @@ def used_bytes(unit: Unit) -> int:
 
 def require_room(units: t.Sequence[Unit], settings: t.Mapping[str, str]) -> None:
     """Raise BadInput where a unit uses more memory than it shall be able to: the kernel would kill it."""
-    if "MemoryMax" not in settings:
+    if settings.get("MemoryMax", "infinity") == "infinity":
         return
     most = int(settings["MemoryMax"])
     over = [(unit.name, used_bytes(unit)) for unit in units if unit.active and used_bytes(unit) >= most]
@@ -176,7 +179,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     text = drop_in_text({**read_settings(former or ""), **wanted})
     differing = [said for unit in units for said in differences(unit, wanted)]
     before = state_of(units)
-    shown = ", ".join(f"{name}={value}" for name, value in wanted.items())
+    shown = ", ".join(f"no {name}" if value == _NO_LIMIT[name] else f"{name}={value}" for name, value in wanted.items())
     answer: t.Dict[str, t.Any] = {
         "changed": text != former or bool(differing),
         **as_verb("limits", parameters),

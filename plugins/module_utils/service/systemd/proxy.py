@@ -7,25 +7,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import time
 import typing as t
 
+from ... import socket_table
 from ...errors import BadInput, DeadlineExceeded, RunbookError
 from ...progress import Progress
+from .. import draining
 from ..deadline import Deadline
 from ..journal import Journal
 from ..proxy import Proxy, Reach
 from .state import Unit
 
-_POLL_S = 0.05
-_OTHERS_WAIT_S = 10.0
-_DEAD_WAIT_S = 10.0
 _GROUPS = ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified")
-_LISTENING = "0A"
-"""State TCP_LISTEN of the kernel's table (linux include/net/tcp_states.h)."""
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LOOPBACK = frozenset(("127.0.0.1", "::1", "0.0.0.0", "::"))  # noqa: S104 - compared, and not listened at
 
 
@@ -44,30 +38,12 @@ def processes_of(unit: Unit) -> t.List[str]:
 
 
 def ports_of(unit: Unit) -> t.FrozenSet[int]:
-    """TCP ports at which the processes of a unit listen (proc(5): /proc/net/tcp, columns 2, 4 and 10)."""
-    sockets = {target for pid in processes_of(unit) for target in _open_files(pid)}
-    found = set()
-    for table in _TABLES:
-        try:
-            with open(table, encoding="ascii") as stream:
-                rows = [line.split() for line in stream.readlines()[1:]]
-        except OSError:
-            continue
-        found |= {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == _LISTENING and f"socket:[{row[9]}]" in sockets}
-    return frozenset(found)
-
-
-def _open_files(pid: str) -> t.Iterator[str]:
-    """What a process has open; a busy one closes some while this looks."""
+    """TCP ports at which the processes of a unit listen."""
+    own = {inode for pid in processes_of(unit) for inode in socket_table.inodes_of(pid)}
     try:
-        names = os.listdir(f"/proc/{pid}/fd")
+        return frozenset(one.port for one in socket_table.listening() if one.inode in own)
     except OSError:
-        return
-    for name in names:
-        try:
-            yield os.readlink(f"/proc/{pid}/fd/{name}")
-        except OSError:
-            continue
+        return frozenset()
 
 
 def addresses_here() -> t.FrozenSet[str]:
@@ -141,30 +117,14 @@ class InProxy:
             self.notes.append(f"{unit.name}: {self.proxy} has no server that leads to it, or one that was drained before, which stays so")
             return
         if needs_others:
-            self._wait_for_others(self.proxy, servers, unit)
+            step = "bring the other instances up first, or restart all at once (service_restart_way=all)"
+            draining.wait_for_others(self.proxy, servers, unit.name, step)
         self._journal.note(**{unit.name: {"servers": servers, "run": unit.get("InvocationID", "")}})
         self.touched = True
         self.proxy.drain(servers)
-        began, quiet = time.monotonic(), 0
-        while quiet < 2:
-            left, passed = self.proxy.in_flight(servers), time.monotonic() - began
-            quiet = 0 if left else quiet + 1
-            if left and passed > self.drain_s:
-                self.notes.append(f"{unit.name}: {left} requests had not ended {self.drain_s:g} s after it was taken out of {self.proxy}")
-                break
-            self._progress.say(f"{unit.name}: {left} requests in flight", passed, self.drain_s, "s")
-            time.sleep(_POLL_S)
-
-    def _wait_for_others(self, proxy: Proxy, servers: t.Sequence[str], unit: Unit) -> None:
-        began = time.monotonic()
-        while not proxy.others_up(servers):
-            if time.monotonic() - began > _OTHERS_WAIT_S:
-                raise RunbookError(
-                    f"No other server of {proxy} is up beside that of {unit.name}",
-                    why="taking it out would leave nobody to serve",
-                    next_step="bring the other instances up first, or restart all at once (service_restart_way=all)",
-                )
-            time.sleep(_POLL_S)
+        left = draining.wait_drained(self.proxy, servers, unit.name, self.drain_s, self._progress)
+        if left:
+            self.notes.append(f"{unit.name}: {left} requests had not ended {self.drain_s:g} s after it was taken out of {self.proxy}")
 
     def bring_in(self, unit: Unit, deadline: Deadline) -> None:
         """Let a unit that is well and was taken out have requests again, and wait until it has.
@@ -174,20 +134,12 @@ class InProxy:
         """
         if self.proxy is None or not self.out([unit]):
             return
-        left = self._servers(unit)
-        while True:
-            reach = reach_of(unit)
-            left = self.proxy.ready(left, reach) if left else []
-            if not left and self.proxy.is_up(reach):
-                self._journal.forget(unit.name)
-                return
-            if not deadline.left_s:
-                raise DeadlineExceeded(
-                    f"{unit.name} is well, but {self.proxy} does not send it requests within {deadline.seconds:g} s",
-                    next_step="see the proxy's health check",
-                )
-            self._progress.say(f"{unit.name}: waiting until the proxy sends it requests", deadline.passed_s, deadline.seconds, "s")
-            time.sleep(_POLL_S)
+        if not draining.wait_let_in(self.proxy, self._servers(unit), lambda: reach_of(unit), unit.name, deadline, self._progress):
+            raise DeadlineExceeded(
+                f"{unit.name} is well, but {self.proxy} does not send it requests within {deadline.seconds:g} s",
+                next_step="see the proxy's health check",
+            )
+        self._journal.forget(unit.name)
 
     def releasable(self, units: t.Sequence[Unit]) -> t.List[Unit]:
         """Those of them that run and may have requests: they are as they were then, or the proxy checks them itself.
@@ -210,12 +162,7 @@ class InProxy:
         try:
             if not self._may_serve(unit):
                 return f"{unit.name} stays out of {proxy}, which does not check it: {', '.join(left)}"
-            reach, deadline = reach_of(unit) if unit.active else Reach(), Deadline(_DEAD_WAIT_S)
-            while True:
-                left = proxy.ready(left, reach)
-                if not left or not deadline.left_s:
-                    break
-                time.sleep(_POLL_S)
+            left = draining.release(proxy, left, reach_of(unit) if unit.active else Reach())
         except RunbookError as error:
             return f"{unit.name} stays drained in {proxy}: {error.message}"
         self.touched = True

@@ -254,40 +254,49 @@ def _lines(state: State) -> str:
 
 
 def _failure(parameters: t.Mapping[str, t.Any], work: Work, left: t.Sequence[Move], error: RunbookError) -> RunbookError:
-    """Bring back what can be, and say what runs now."""
-    back = _bring_back(parameters["operation"], work, left[0])
-    units = units_of(work.target)
+    """Bring back what can be, and say what runs now. What failed is told though systemd does not answer any more."""
+    try:
+        back = _bring_back(parameters["operation"], work, left[0])
+    except RunbookError as failed:
+        back = f"It could not be brought back: {failed.message.rstrip('.')}"
+    after: t.Optional[State] = None
+    try:
+        after = state_of(units_of(work.target))
+        now = f"Now {after.conclusion}"
+    except RunbookError as failed:
+        now = f"What runs now is not known: {failed.message.rstrip('.')}"
     done = f"Done before: {', '.join(work.done)}" if work.done and parameters["operation"] != "wait" else ""
     untouched = [name for move in left[1:] for name in move.units if name not in work.done]
     rest = f"Untouched: {', '.join(untouched)}" if untouched else ""
-    why = ". ".join(part for part in (error.why, back, done, rest, f"Now {state_of(units).conclusion}") if part)
+    why = ". ".join(part for part in (error.why, back, done, rest, now) if part)
     return type(error)(
         error.what,
         where=error.where,
         why=why,
         next_step=error.next_step or f"see journalctl --unit={left[0].units[0]}, mend the cause, then run this again",
         changed=work.changed or work.proxy.touched,
-        facts={**error.facts, "done": work.done, "untouched": untouched, "after": state_of(units).as_dict()},
+        facts={**error.facts, "done": work.done, "untouched": untouched, **({"after": after.as_dict()} if after else {})},
     )
 
 
 def _bring_back(operation: str, work: Work, move: Move) -> str:
-    """Units that did not run before, and do not run well now, do not go on trying. Says what was done."""
+    """Units that did not run before, and do not run well now, do not go on trying. Says what was done.
+
+    Raises:
+        RunbookError: They could not be stopped again.
+    """
     if operation not in ("start", "scale") or move.verb != "start":
         return ""
     now = show(move.units)
     known = {unit.name: unit for unit in work.units}
     new = [unit for unit in now if unit.name not in known]
     wrong = [unit for unit in now if unit.name in known and not known[unit.name].active and not work.waiting.is_stable(unit)]
-    try:
-        if new:
-            end_units(new)
-            systemctl("disable", "--quiet", "--", *(unit.name for unit in new))
-            systemctl("reset-failed", "--", *(unit.name for unit in new), check=False)
-        if wrong:
-            end_units(wrong)
-    except RunbookError as error:
-        return f"It could not be brought back: {error.message}"
+    if new:
+        end_units(new)
+        systemctl("disable", "--quiet", "--", *(unit.name for unit in new))
+        systemctl("reset-failed", "--", *(unit.name for unit in new), check=False)
+    if wrong:
+        end_units(wrong)
     told = [f"{', '.join(unit.name for unit in new)} stopped and disabled again" if new else ""]
     told += [f"{', '.join(unit.name for unit in wrong)} stopped again" if wrong else ""]
     return "; ".join(part for part in told if part)
