@@ -96,7 +96,9 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_
 def test_a_file_that_only_the_program_reads_is_read_by_every_unit_or_taken_back(hosts: Hosts, host: Host) -> None:
     before, former, kept = host.running(), colours(host), points(host)
     loud = {colour.upper() for colour in former}
-    change = {"configuration_files": [{"path": PROGRAM_PATH, "content": PROGRAM.replace('("COLOUR", "")', '("COLOUR", "").upper()')}]}
+    change: dict[str, t.Any] = {
+        "configuration_files": [{"path": PROGRAM_PATH, "content": PROGRAM.replace('("COLOUR", "")', '("COLOUR", "").upper()')}]
+    }
     done = hosts.run("config_update", **change)
     assert (done.status, colours(host)) == (0, loud), done.output
     now = host.running()
@@ -104,7 +106,9 @@ def test_a_file_that_only_the_program_reads_is_read_by_every_unit_or_taken_back(
     again = hosts.run("config_update", **change)
     assert (again.status, host.running()) == (0, now), again.output
     # The first unit shows that it is broken; the others have never read it.
-    broken = {"configuration_files": [{"path": PROGRAM_PATH, "content": "import sys\nsys.exit('there is no such language')\n"}]}
+    broken: dict[str, t.Any] = {
+        "configuration_files": [{"path": PROGRAM_PATH, "content": "import sys\nsys.exit('there is no such language')\n"}]
+    }
     failed = hosts.run("config_update", **broken)
     assert "The former configuration serves again" in failed.message, failed.output
     assert colours(host) == loud
