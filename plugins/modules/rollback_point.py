@@ -163,6 +163,11 @@ unfinished:
   description: The change that an earlier run began and did not end, with C(point), C(run_id), C(at). Empty when there is none.
   returned: operation is create or settle
   type: dict
+begun_at:
+  description:
+    - When the change began that O(begins_change) notes, or an unfinished one that it goes on from; UTC, ISO 8601, in whole seconds. Empty where none does.
+  returned: operation is create
+  type: str
 safety_point:
   description: Id of the point that holds what was replaced. Empty when nothing was.
   returned: operation is restore

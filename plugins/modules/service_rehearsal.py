@@ -14,7 +14,7 @@ version_added: "0.1.0"
 author: The sre.runbooks authors (@sre-runbooks)
 description:
   - Reads the Compose files with their variables, sees that the image is on this host, and tells which replicas were made from another
-    configuration or another image.
+    configuration or another image, or started before one of O(files) changed.
   - Starts one replica with the present configuration, waits until it is healthy, and removes it. It has no published ports and not the service's
     name, so no request reaches it. A mistake in the configuration is found before anything that serves is touched.
   - A service that writes to a volume and runs as one replica is not tried, since two of it could ruin the volume, nor one with an address of
@@ -24,6 +24,7 @@ requirements:
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.compose_service
+  - sre.runbooks.files_read
   - sre.runbooks.state
 attributes:
   check_mode:
@@ -45,7 +46,7 @@ options:
     type: int
     default: 10
   only_when_outdated:
-    description: Whether it is tried only where at least one replica was made from another configuration.
+    description: Whether it is tried only where at least one replica is RV(outdated).
     type: bool
     default: false
 seealso:
@@ -67,7 +68,8 @@ image:
   returned: success
   type: str
 outdated:
-  description: Names of the replicas that were made from another configuration, or from an image that has been replaced since.
+  description:
+    - Names of the replicas that were made from another configuration, or from an image that has been replaced since, or have former O(files).
   returned: success
   type: list
   elements: str

@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.compose_service
   - sre.runbooks.service_rolling
+  - sre.runbooks.files_read
   - sre.runbooks.state
 attributes:
   check_mode:
@@ -35,7 +36,9 @@ attributes:
     details: With O(way=recreate) and without O(force) replicas that are well and as the compose file says are left alone. A restart is always one.
 options:
   way:
-    description: Restart the containers that there are, or make new ones from the present compose file and environment.
+    description:
+      - Restart the containers that there are, or make new ones from the present compose file and environment. One that is as these say, and only has
+        former O(files), is restarted then, too.
     type: str
     choices: [restart, recreate]
     default: restart

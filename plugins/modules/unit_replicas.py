@@ -24,6 +24,7 @@ requirements:
 extends_documentation_fragment:
   - sre.runbooks.attributes
   - sre.runbooks.unit
+  - sre.runbooks.files_read
 attributes:
   check_mode:
     support: full
@@ -38,7 +39,7 @@ options:
     description:
       - V(start) starts those that do not run. V(stop) stops all, and leaves them enabled.
       - V(restart) restarts them as O(way) says. V(apply) lets systemd read changed files and restarts, one at a time, those that run since
-        before one of their files changed (the unit, its drop-ins and environment files), and those that do not run.
+        before one of their files changed (the unit, its drop-ins and environment files, and O(files)), and those that do not run.
       - V(scale) enables and starts further instances of a template, or stops and disables those with the highest names, until there are
         O(scale_to). Instances that do not become healthy are stopped and disabled again.
       - V(wait) only waits until they are healthy.

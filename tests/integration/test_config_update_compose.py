@@ -23,8 +23,8 @@ from tools.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(600)]
 HEALTH_TIMEOUT_S = 20
-WORK_S = 30
-"""What the tasks of a run take beside waiting, on a busy machine."""
+DEFAULT_TIMEOUT_S = 100
+"""Of the role: what a user has who names none."""
 SECRET = "hush-4711-secret"
 
 
@@ -67,6 +67,11 @@ def points(runs: Runs) -> list[Path]:
     return sorted(path for path in (runs.folder / "state" / "rollback_points").iterdir() if not path.name.startswith("."))
 
 
+def starts(project: ComposeProject) -> dict[str, str]:
+    """When each replica was started, by its identity: one that is made anew is another one."""
+    return {one["Id"]: one["State"]["StartedAt"] for one in project.inspected()}
+
+
 def nothing_is_left(runs: Runs, project: ComposeProject) -> None:
     """Neither a note of an unfinished change nor a temporary file."""
     assert not list((runs.folder / "state" / "rollback_points").glob(".*.json"))
@@ -94,10 +99,10 @@ def test_a_change_is_applied_and_a_second_run_changes_nothing(project: ComposePr
     nothing_is_left(runs, project)
 
 
-def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_health_timeout_for_each_way(
+def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_the_health_timeout(
     project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
 ) -> None:
-    text, former, replicas, timeout_s = file.read_bytes(), said(project), project.picture(), 4
+    text, former, replicas, timeout_s = file.read_bytes(), said(project), project.picture(), DEFAULT_TIMEOUT_S
     done = runs.run("config_update", configuration_values={"HEALTH": "never"}, service_health_timeout_s=timeout_s)
     assert done.status != 0
     assert "could not be applied" in done.message, done.output
@@ -110,7 +115,7 @@ def test_a_broken_value_is_back_on_the_old_configuration_and_serving_within_a_he
     nothing_is_left(runs, project)
     assert SECRET not in done.output
     tell(f"config_update on Compose, never healthy: serving again {found[1]} s after the change began (health timeout here {timeout_s} s)")
-    assert float(found[1]) < 2 * timeout_s + WORK_S
+    assert float(found[1]) < timeout_s
 
 
 def test_replicas_that_do_not_stay_healthy_while_they_are_watched_lead_back_to_the_former_configuration(
@@ -172,10 +177,11 @@ def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(
     # So does a file that only the later one places.
     more.write_text("former\n")
     placed = [{"path": more.name, "content": "other\n"}]
-    failed = runs.run("config_update", configuration_values={"EXIT_STATUS": "3"}, configuration_files=placed, service_health_timeout_s=5)
+    failed = runs.run("config_update", configuration_values={"EXIT_STATUS": "3"}, configuration_files=placed, service_health_timeout_s=60)
     found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", failed.message)
     assert found, failed.output
-    tell(f"config_update on Compose, refuses to start: serving again {found[1]} s after the change began (health timeout here 5 s)")
+    tell(f"config_update on Compose, refuses to start: serving again {found[1]} s after the change began (health timeout here 60 s)")
+    assert float(found[1]) < 60
     assert (file.read_bytes(), said(project), more.read_text()) == (text, former, "former\n")
     assert project.picture() == replicas
     # The same change again is completed, though the file says it already.
@@ -184,6 +190,72 @@ def test_a_change_whose_run_was_killed_is_completed_by_the_next_or_taken_back(
     assert done.status == 0 and "began a change" in done.output, done.output
     assert {colour for colour, _greeting in said(project)} == {"violet"}
     nothing_is_left(runs, project)
+
+
+LOUD = ('os.environ.get(name, "")', 'os.environ.get(name, "").upper()')
+BROKEN = "import sys\nsys.exit('there is no such language')\n"
+BROKEN_WHERE_IT_SERVES = """import socket, sys
+if socket.gethostbyname(socket.gethostname()) in socket.gethostbyname_ex("app")[2]:
+    sys.exit("broken in a replica, and not in one that is only tried")
+"""
+
+
+def placed(project: ComposeProject, content: str) -> dict[str, t.Any]:
+    """The variables of a change of the program, which is mounted into every replica and no part of what Compose compares."""
+    return {"configuration_files": [{"path": "replica.py", "content": content}]}
+
+
+def test_a_file_that_only_the_program_reads_is_read_by_every_replica_and_a_run_that_was_killed_is_completed(
+    project: ComposeProject, runs: Runs
+) -> None:
+    file, kept = project.folder / "replica.py", points(runs)
+    text, former, before = file.read_text(), said(project), starts(project)
+    loud, change = [(colour.upper(), greeting.upper()) for colour, greeting in former], placed(project, text.replace(*LOUD))
+    predicted = runs.run("config_update", "--check", **change)
+    assert (predicted.status, starts(project), "restarted or made anew" in predicted.output) == (0, before, True), predicted.output
+    killed_when(runs, lambda: file.read_text() != text, **change)
+    assert (said(project), starts(project)) == (former, before)
+    project.docker("restart", "--time", "1", project.replicas()[0])
+    project.wait_healthy(2)
+    first = starts(project)
+    checked = runs.run("config_update", "--check", **change)
+    assert (checked.status, "changed=1" in checked.output, starts(project)) == (0, True, first), checked.output
+    done = runs.run("config_update", **change)
+    assert (done.status, said(project)) == (0, loud), done.output
+    now = starts(project)
+    assert set(now) == set(before), "a file that is mounted takes no new container"
+    assert [now[one] == first[one] for one in first].count(True) == 1, "the first replica had read it already"
+    again = runs.run("config_update", **change)
+    assert (again.status, "changed=0" in again.output, starts(project)) == (0, True, now), again.output
+    point = next(one.name for one in points(runs) if one not in kept)
+    restored = runs.run("rollback_point_restore", confirm=project.name, configuration_point=point)
+    assert (restored.status, said(project), file.read_text()) == (0, former, text), restored.output
+    assert not set(starts(project).values()) & set(now.values())
+    nothing_is_left(runs, project)
+
+
+def test_a_broken_file_that_only_the_program_reads_is_taken_back_and_only_what_has_read_it_restarts(
+    project: ComposeProject, runs: Runs
+) -> None:
+    file = project.folder / "replica.py"
+    text, former = file.read_text(), said(project)
+    # A trial beside what serves finds the one, the first replica the other.
+    for content, reached in ((BROKEN, 0), (BROKEN_WHERE_IT_SERVES + text.replace("from __future__ import annotations", ""), 1)):
+        before = starts(project)
+        failed = runs.run("config_update", **placed(project, content))
+        assert "The former configuration serves again" in failed.message, failed.output
+        assert (said(project), file.read_text()) == (former, text)
+        assert [starts(project)[one] == before[one] for one in before].count(False) == reached, failed.output
+        nothing_is_left(runs, project)
+
+
+def test_a_service_with_fewer_replicas_than_normal_is_changed_as_well(project: ComposeProject, runs: Runs) -> None:
+    few: dict[str, t.Any] = {"service_replicas": {"normal": 3, "down": 2}}
+    done = runs.run("config_update", configuration_values={"COLOUR": "amber"}, **few)
+    assert (done.status, {colour for colour, _greeting in said(project)}) == (0, {"amber"}), done.output
+    failed = runs.run("config_update", configuration_values={"HEALTH": "never"}, **few)
+    assert "The former configuration serves again" in failed.message, failed.output
+    assert "of 3 replicas" not in failed.message
 
 
 def test_a_service_that_went_down_by_what_was_changed_is_not_taken_for_one_that_did_not_run(
@@ -245,3 +317,19 @@ def test_no_secret_is_in_any_record(recorded: Runs) -> None:
     for path in (runs.folder / "state").rglob("*"):
         if path.is_file() and "rollback_points" not in path.parts:
             assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_what_keeps_a_service_from_starting_is_mended_while_nothing_of_it_is_there(project: ComposeProject, runs: Runs, file: Path) -> None:
+    project.compose("down", "--timeout", "1")
+    text = file.read_text()
+    changes: list[tuple[str, dict[str, t.Any]]] = [
+        ("", {"configuration_values": {"REPAIRED": "yes"}}),
+        ("COLOUR='never ends\n", {"configuration_files": [{"path": file.name, "content": f"{text}REPAIRED=yes\n"}]}),
+    ]
+    for broken, change in changes:
+        file.write_text(text + broken)
+        done = runs.run("config_update", **change)
+        assert done.status == 0, done.output
+        assert "is in its place. The service does not run: start it with service_start" in " ".join(done.output.split())
+        assert ("REPAIRED=yes" in file.read_text(), project.replicas()) == (True, [])
+        nothing_is_left(runs, project)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, DeadlineExceeded
+from ansible_collections.sre.runbooks.plugins.module_utils.service.reading import Reading
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd import files, limits, plan, state
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.environment import shown_environment
 from ansible_collections.sre.runbooks.plugins.module_utils.service.systemd.ready import for_instances
@@ -148,7 +149,9 @@ def test_drop_ins_that_systemd_read_elsewhere_are_no_change_and_missing_ones_are
 def test_a_file_that_vanishes_while_its_age_is_looked_at_counts_as_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glob.glob", lambda _pattern: [str(tmp_path / "vanished")])
     monkeypatch.setattr(files, "is_stale", lambda _unit: False)
-    assert not files.is_outdated(unit("app@1.service", FragmentPath="/etc/app@.service", ExecMainStartTimestampMonotonic="1000000"))
+    assert not files.is_outdated(
+        unit("app@1.service", FragmentPath="/etc/app@.service", ExecMainStartTimestampMonotonic="1000000"), Reading()
+    )
 
 
 def test_the_environment_that_systemctl_shows_is_read_with_its_quotes() -> None:

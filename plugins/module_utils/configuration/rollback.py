@@ -114,7 +114,7 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
             who = left["run_id"] or "an earlier run"
             more = [f"{who} began a change at {left['at']} and did not end it: a failure goes back to what there was then"]
             if lacking is None:
-                return {"changed": False, "unfinished": left, "notes": more, "plan": [], **_told(point)}
+                return {"changed": False, "unfinished": left, "begun_at": left["at"], "notes": more, "plan": [], **_told(point)}
             contents = lacking
         except (SetNotFound, SetDamaged) as error:
             more = [
@@ -129,8 +129,9 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
         before_restore_of=parameters["before_restore_of"],
         dry_run=dry_run,
     )
+    begun_at = ""
     if begins and point_or_none is not None and not dry_run:
-        unfinished.begin(home, service, point_or_none.id, parameters["run_id"])
+        begun_at = unfinished.begin(home, service, point_or_none.id, parameters["run_id"], left.get("at", ""))
     told = _told(point_or_none) if point_or_none is not None else {"point": "", "point_folder": ""}
     plan = [f"keep {one['path']}" for one in manifest["entries"] if one["kind"] == FILE] + [
         f"keep {one['kind']} {one['name']}" for one in manifest["objects"]
@@ -138,6 +139,7 @@ def _create(home: str, parameters: t.Mapping[str, t.Any], dry_run: bool) -> t.Di
     return {
         "changed": is_new,
         "unfinished": left,
+        "begun_at": begun_at,
         "notes": [*notes, *more],
         "plan": plan if is_new else [],
         "images": manifest["images"],

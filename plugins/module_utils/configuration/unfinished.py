@@ -39,9 +39,11 @@ def noted(home: str, service: str) -> t.Dict[str, str]:
         raise RunbookError("The note of an unfinished change is not what was written", where=path, next_step=step) from None
 
 
-def begin(home: str, service: str, point: str, run_id: str) -> None:
-    """Note that a change begins, and which point a failure goes back to."""
-    write_json(note_of(home, service), {"point": point, "run_id": run_id, "at": utc_now()})
+def begin(home: str, service: str, point: str, run_id: str, at: str = "") -> str:
+    """Note that a change begins, or began `at`, and which point a failure goes back to. Returns when it began."""
+    at = at or utc_now()
+    write_json(note_of(home, service), {"point": point, "run_id": run_id, "at": at})
+    return at
 
 
 def end(home: str, service: str) -> bool:

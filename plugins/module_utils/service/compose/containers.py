@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -78,6 +79,15 @@ class Container:
         labels = (self.details.get("Config") or {}).get("Labels") or {}
         return str(labels.get(f"{LABEL}project") or ""), str(labels.get(f"{LABEL}service") or "")
 
+    def sight_of(self, path: str) -> t.List[str]:
+        """What of a path of the host is mounted into it: the path itself, or mounted ones in that folder."""
+        bound = [one for one in self.details.get("Mounts") or () if one.get("Type") == "bind"]
+        mounts = [os.path.realpath(one["Source"]) for one in bound if one.get("Source")]
+        names = {os.path.abspath(path), os.path.realpath(path)}
+        if any(is_within(name, mount) for name in names for mount in mounts):
+            return [path]
+        return [mount for mount in mounts if any(is_within(mount, name) for name in names)]
+
     @property
     def status(self) -> t.Mapping[str, t.Any]:
         """State as the engine tells it."""
@@ -88,6 +98,11 @@ class Container:
         """What it is, for a list."""
         status = None if self.is_running else t.cast("t.Optional[int]", self.status.get("ExitCode"))
         return Replica(self.name, self.state, self.health, exit_status=status).sentence
+
+
+def is_within(path: str, folder: str) -> bool:
+    """Whether a path is a folder, or in it."""
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
 def parse(details: t.Mapping[str, t.Any]) -> Container:

@@ -18,6 +18,8 @@ import typing as t
 from ...command import run
 from ...errors import BadInput, CommandFailed, RunbookError
 from ..info import wait_until_well
+from ..reading import OPTIONS as READING_OPTIONS
+from ..reading import reading_of
 from ..state import State
 from .containers import Container, parse
 from .engine import Engine
@@ -29,6 +31,7 @@ from .successor import check_renewable
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **PROJECT_OPTIONS,
+    **READING_OPTIONS,
     "state_folder": {"type": "path"},
     "stop_timeout_s": {"type": "int", "default": 10},
     "health_timeout_s": {"type": "float", "default": 100},
@@ -51,11 +54,12 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
     if not project.service:
         raise BadInput("A service is needed", where=project.where, next_step="name it (service_compose_service)")
     service = service_definition(project)
-    image = check_image(project, service)
     containers = [parse(one) for one in as_left(containers_of(project), parameters["state_folder"])]
     with Engine() as engine:
-        wanted = wanted_of(engine, project, containers)
+        wanted = wanted_of(engine, project, containers, reading_of(parameters))
     outdated = [one.name for one in containers if not wanted.is_met_by(one)]
+    # An image that nothing is made from, and nothing tried, need not be there.
+    image = str(service.get("image") or "") if parameters["only_when_outdated"] and not outdated else check_image(project, service)
     reason = why_not(service, containers, outdated, only_when_outdated=parameters["only_when_outdated"])
     took_s = None
     if not reason and not check_mode:

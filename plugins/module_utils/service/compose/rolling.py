@@ -12,6 +12,8 @@ from ...errors import BadInput, RunbookError
 from ...progress import Progress
 from ..journal import Journal
 from ..proxies import proxy_from
+from ..reading import OPTIONS as READING_OPTIONS
+from ..reading import reading_of
 from .containers import Container, address_of
 from .engine import Engine
 from .project import Project
@@ -26,6 +28,7 @@ from .successor import Pattern, check_renewable
 
 OPTIONS: t.Dict[str, t.Mapping[str, t.Any]] = {
     **PROJECT_OPTIONS,
+    **READING_OPTIONS,
     "way": {"type": "str", "choices": [RESTART, RECREATE], "default": RESTART},
     "only": {"type": "list", "elements": "str", "default": []},
     "force": {"type": "bool", "default": False},
@@ -76,13 +79,12 @@ def _check_times(parameters: t.Mapping[str, t.Any]) -> None:
 
 
 def _plan(parameters: t.Mapping[str, t.Any], project: Project, engine: Engine, containers: t.Sequence[Container]) -> t.Tuple[Plan, str]:
-    """What will be done, and what `check_renewable` says."""
-    way, wanted, described = parameters["way"], None, ""
-    if way == RECREATE:
-        described = check_renewable(project, containers)
-        if not parameters["force"]:
-            wanted = wanted_of(engine, project, containers)
-    return make_plan(containers, way=way, only=parameters["only"], wanted=wanted, has_proxy=_has_proxy(parameters)), described
+    """What will be done, and what `check_renewable` says where replicas are made anew."""
+    way, wanted = parameters["way"], None
+    if way == RECREATE and not parameters["force"]:
+        wanted = wanted_of(engine, project, containers, reading_of(parameters))
+    plan = make_plan(containers, way=way, only=parameters["only"], wanted=wanted, has_proxy=_has_proxy(parameters))
+    return plan, check_renewable(project, containers) if RECREATE in plan.ways else ""
 
 
 def _has_proxy(parameters: t.Mapping[str, t.Any]) -> bool:
@@ -91,13 +93,13 @@ def _has_proxy(parameters: t.Mapping[str, t.Any]) -> bool:
 
 def _carry_out(plan: Plan, turns: Turns, pattern: Pattern, containers: t.Sequence[Container]) -> None:
     try:
-        if plan.way == RECREATE and plan.order:
+        if RECREATE in plan.ways:
             turns.progress.say("trying the compose file with a container that is not started")
             pattern.make()
         for done, container in enumerate(plan.order):
             turns.progress.say(f"{container.name}, {done} of {len(plan.order)} done")
             others = len(containers) > 1 and any(one.is_well or one in plan.order[:done] for one in containers if one is not container)
-            if plan.way == RECREATE:
+            if plan.way_of(container) == RECREATE:
                 turns.recreate(container, pattern, needs_others=others)
             else:
                 turns.restart(container, needs_others=others)
@@ -128,7 +130,7 @@ def _tell(error: Unwell, plan: Plan, turns: Turns) -> None:
 
 
 def _done(plan: Plan) -> str:
-    return "restarted" if plan.way == RESTART else "made anew"
+    return {frozenset([RESTART]): "restarted", frozenset([RECREATE]): "made anew"}.get(frozenset(plan.ways), "renewed")
 
 
 def _state(containers: t.Sequence[Container]) -> t.Dict[str, t.Any]:

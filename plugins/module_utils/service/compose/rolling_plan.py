@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import BadInput
+from ...monitoring.moments import moment_of
+from ..reading import Reading
 from ..state import RUNNING
 from .containers import FORMER, Container, parse
 from .rolling_model import SIDE_BY_SIDE
@@ -28,15 +30,26 @@ class Wanted:
     Attributes:
         config_hash: Compose's hash of the present compose file and environment.
         image_ids: By name of an image, the identity that it has at this moment.
+        reading: Files that the service reads by itself when it starts.
     """
 
     config_hash: str
     image_ids: t.Mapping[str, str]
+    reading: Reading = field(default_factory=Reading)
 
     def is_met_by(self, container: Container) -> bool:
+        """Whether the container is as it would be made now, and has read its files as they are now."""
+        return self.made(container) and not self.misread_by(container)
+
+    def made(self, container: Container) -> bool:
         """Whether the container is as it would be made now."""
         image = str((container.details.get("Config") or {}).get("Image") or "")
         return container.config_hash == self.config_hash and self.image_ids.get(image, container.image_id) == container.image_id
+
+    def misread_by(self, container: Container) -> bool:
+        """Whether the container was started, and last with other files than it would be now."""
+        started = moment_of(container.started_at)
+        return started is not None and self.reading.is_outdated(started.timestamp(), container.sight_of)
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,23 @@ class Plan:
         order: The replicas whose turn comes, in order.
         untouched: Those that stay as they are.
         notes: What the reader should know beforehand.
+        reread: Names of those that are only restarted, whatever the way: they are as they would be made, and have former files.
     """
 
     way: str
     order: t.Tuple[Container, ...]
     untouched: t.Tuple[Container, ...]
     notes: t.Tuple[str, ...]
+    reread: t.FrozenSet[str] = frozenset()
+
+    @property
+    def ways(self) -> t.Set[str]:
+        """What is done to one replica or another."""
+        return {self.way_of(one) for one in self.order}
+
+    def way_of(self, one: Container) -> str:
+        """What is done to a replica."""
+        return RESTART if one.name in self.reread else self.way
 
     def sentences(self, proxy: str, health_timeout_s: float) -> t.List[str]:
         """The plan for a reader, a sentence a replica."""
@@ -63,7 +87,7 @@ class Plan:
         parts = []
         if proxy and one.is_running:
             parts += [f"take {one.name} out of {proxy}", "wait until its requests have ended"]
-        act = "start" if self.way == RESTART and not one.is_running else self.way
+        act = "start" if self.way_of(one) == RESTART and not one.is_running else self.way_of(one)
         parts.append(f"{act} {'it' if parts else one.name}" + ("" if one.is_well else f" ({one.sentence})"))
         parts.append(f"wait until it is well, at most {health_timeout_s:g} s")
         if proxy:
@@ -89,7 +113,8 @@ def make_plan(
         containers: The replicas.
         way: `restart` or `recreate`.
         only: Names of those that are meant; all when empty.
-        wanted: What they would be made from; those that are so already are left alone. None for whatever they are.
+        wanted: What they would be made from; those that are so already are left alone, or, where only files have to be read again,
+            restarted. None for whatever they are.
         has_proxy: Whether a proxy is named.
 
     Raises:
@@ -114,7 +139,8 @@ def make_plan(
         notes.append(NO_PROXY)
     if order and len(containers) == 1:
         notes.append(f"{order[0].name}: {LONE}")
-    return Plan(way, order, tuple(one for one in containers if one not in order), tuple(notes))
+    reread = frozenset(one.name for one in order if wanted is not None and wanted.made(one) and wanted.misread_by(one))
+    return Plan(way, order, tuple(one for one in containers if one not in order), tuple(notes), reread)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ...command import run
 from ...errors import BadInput, CommandFailed, RunbookError
 from ..info import wait_until_well
 from ..proxies import PROXY_OPTIONS
+from ..reading import Reading
 from ..state import State
 from .containers import LABEL, Container, of_service, parse
 from .engine import Engine, NoSuchContainer
@@ -102,8 +103,8 @@ def config_hash(project: Project) -> str:
     return words[1]
 
 
-def wanted_of(engine: Engine, project: Project, containers: t.Sequence[Container]) -> Wanted:
-    """What the service's containers would be made from now.
+def wanted_of(engine: Engine, project: Project, containers: t.Sequence[Container], reading: Reading) -> Wanted:
+    """What the service's containers would be made from now, and read when they start.
 
     Raises:
         RunbookError: Compose or the engine does not tell it.
@@ -114,7 +115,7 @@ def wanted_of(engine: Engine, project: Project, containers: t.Sequence[Container
             found[name] = str(engine.ask("GET", f"/images/{name}/json")["Id"])
         except NoSuchContainer:  # 404: no such image
             pass
-    return Wanted(config_hash(project), found)
+    return Wanted(config_hash(project), found, reading)
 
 
 def state_after(engine: Engine, name: str, project: Project, count: int, wait_s: float) -> State:

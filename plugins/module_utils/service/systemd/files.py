@@ -11,6 +11,7 @@ import os
 import time
 import typing as t
 
+from ..reading import Reading, ctime_of
 from .state import FOLDERS, Unit
 
 
@@ -43,9 +44,12 @@ def is_stale(unit: Unit) -> bool:
     return unit.get("NeedDaemonReload") == "yes" or bool(there - read) or not all(map(os.path.lexists, paths))
 
 
-def is_outdated(unit: Unit) -> bool:
-    """Whether a unit runs since before one of its files changed last (their ctime, which a rename sets, too), or before they are read."""
-    began = int(unit.get("ExecMainStartTimestampMonotonic") or 0) / 1e6
+def is_outdated(unit: Unit, reading: Reading) -> bool:
+    """Whether a unit runs since before one of its files changed last, or before they are read; or has to start again for `reading`.
+
+    Its start is told by the monotonic clock, so that a wall clock which was set since does not matter.
+    """
+    began = int(unit.get("ExecMainStartTimestampMonotonic") or unit.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
     if is_stale(unit):
         return True
     if not unit.active or not began:
@@ -53,15 +57,7 @@ def is_outdated(unit: Unit) -> bool:
     patterns = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split(), *(path for path, _may in unit.environment_files)]
     paths = (path for pattern in patterns if pattern for path in glob.glob(pattern))
     started_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + began
-    return any(_changed_at(path) > started_at for path in paths)
-
-
-def _changed_at(path: str) -> float:
-    """When a file changed last, as a number of seconds; long ago for one that has vanished meanwhile."""
-    try:
-        return os.stat(path).st_ctime
-    except FileNotFoundError:
-        return 0.0
+    return reading.is_outdated(started_at) or any(ctime_of(path) > started_at for path in paths)
 
 
 def notes_on(units: t.Sequence[Unit]) -> t.List[str]:

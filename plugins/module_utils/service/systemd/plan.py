@@ -10,6 +10,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ...errors import BadInput
+from ..reading import Reading
 from .files import is_outdated
 from .state import Target, Unit, natural, remembered
 
@@ -78,10 +79,10 @@ def restart_plan(target: Target, units: t.Sequence[Unit], way: str, replica: str
     return [Move("restart", (unit.name,)) for unit in sorted(units, key=lambda unit: unit.active)]
 
 
-def apply_plan(target: Target, units: t.Sequence[Unit]) -> t.List[Move]:
+def apply_plan(target: Target, units: t.Sequence[Unit], reading: Reading) -> t.List[Move]:
     """Those that do not run, and those that run since before their files changed, are restarted one at a time."""
     require_units(target, units)
-    meant = [unit for unit in units if not unit.active or is_outdated(unit)]
+    meant = [unit for unit in units if not unit.active or is_outdated(unit, reading)]
     return [Move("restart", (unit.name,)) for unit in sorted(meant, key=lambda unit: unit.active)]
 
 

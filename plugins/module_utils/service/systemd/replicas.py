@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ...errors import CommandFailed, RunbookError
 from ...progress import Progress
+from .. import reading
 from ..asked import replicas_asked
 from ..deadline import Deadline
 from ..journal import Journal
@@ -28,6 +29,7 @@ from .state import VERB_OPTIONS, Target, Unit, as_verb, show, state_of, target_o
 
 OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
     **VERB_OPTIONS,
+    **reading.OPTIONS,
     "operation": {"type": "str", "choices": ["start", "stop", "restart", "apply", "scale", "wait"], "required": True},
     "way": {"type": "str", "default": "rolling"},
     "replica": {"type": "str", "default": ""},
@@ -193,13 +195,12 @@ def _plan(parameters: t.Mapping[str, t.Any], work: Work) -> t.List[Move]:
     if operation in ("start", "wait"):
         require_units(target, units)
         moves = start_plan(target, units) if operation == "start" else []
-        started = {name for move in moves for name in move.units}
-        rest = tuple(name for name in names if name not in started)
+        rest = tuple(name for name in names if not any(name in move.units for move in moves))
         return [*([Move(WAIT, rest)] if rest else []), *moves]
     left = tuple(unit.name for unit in work.proxy.releasable(units))
     moves = [Move(RELEASE, left)] if left else []
     if operation == "apply":
-        return moves + apply_plan(target, units)
+        return moves + apply_plan(target, units, reading.reading_of(parameters))
     if operation == "restart":
         return moves + restart_plan(target, units, parameters["way"], parameters["replica"])
     count = replicas_asked(parameters["scale_to"], parameters["replicas_named"])
