@@ -21,7 +21,7 @@ from . import scale as scales
 from .api import METADATA_ONLY, Api, Document, NotAllowed, NotThere
 from .changes import Changes
 from .client import connect
-from .configuration import applied
+from .configuration import applied, has_come_since, taken_back
 from .exec import NOT_RUN, PodCommand, argv_of, chosen
 from .plan import Call, Plan, Step
 from .state import KINDS, Object, is_ending, part, replicas_wanted, rollout_of, state_of
@@ -152,13 +152,21 @@ class _Verb:
             asked = number is not None or wanted != scales.Limits()
             return scales.scaled(workload, number, wanted, self._autoscaler(workload) if asked else None)
         if self._verb == "apply":
-            config_map = self._named("config_map", self._paths.config_maps, "application/json")
-            secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
-            return applied(workload, pods, config_map, secret, self._now(workload))
+            return self._applied(workload, pods)
         if self._verb == "back":
             calls = tuple(Call(**{name: one.get(name, "") for name in Call._fields}) for one in parameters["back"])
             return Plan((Step("Put back what was there before", calls),) if calls else ())
         return Plan()
+
+    def _applied(self, workload: Document, pods: t.Sequence[Document]) -> Plan:
+        former, is_new = self._parameters["former_annotations"], bool(self._parameters["configuration_is_new"])
+        if former is not None:
+            is_new = has_come_since(pods, former, self._parameters["former_replicas"], self._parameters["container"])
+            if not is_new:
+                return taken_back(workload, pods, former)
+        config_map = self._named("config_map", self._paths.config_maps, "application/json")
+        secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
+        return applied(workload, pods, config_map, secret, self._now(workload), is_new)
 
     @staticmethod
     def _now(workload: Document) -> str:
