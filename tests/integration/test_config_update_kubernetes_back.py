@@ -188,7 +188,7 @@ def test_a_run_killed_between_config_map_and_rollout_is_followed_by_one_that_res
     service: KubernetesService, server: KubernetesServer
 ) -> None:
     # A key that is only taken away leaves no time in the ConfigMap, and the pods have no mark yet.
-    gone = {"configuration_remove": ["OLD"]}
+    gone: dict[str, t.Any] = {"configuration_remove": ["OLD"]}
     _kill_when(service, lambda: "OLD" not in _data(server), **gone)
     assert _started_with(server) == [{"LOG_LEVEL": "info", "OLD": "1"}]
     done = _update(service, **gone)
