@@ -81,6 +81,23 @@ options:
     description: Name of the Secret with the credentials, for V(operation=apply). Its values are not read.
     type: str
     default: ""
+  configuration_is_new:
+    description:
+      - For V(operation=apply), whether the ConfigMap or the Secret were changed since the pods were started. Then these restart whatever their marks,
+        and the times of the changes, say. Kubernetes notes no time where a key is only taken away.
+    type: bool
+    default: false
+  former_annotations:
+    description:
+      - For V(operation=apply) behind a ConfigMap and a Secret that were put back, the annotations of the pods' template from before the change.
+        The pods that bear them stay, and only those that have come with the change restart. Where one bears them and is not among
+        O(former_replicas), all restart.
+    type: dict
+  former_replicas:
+    description: RV(before.replicas) of a call before the change, for O(former_annotations). Only C(name) and C(started_at) are read.
+    type: list
+    elements: dict
+    default: []
   autoscaler:
     description: Name of the HorizontalPodAutoscaler; by default the one that names the workload as its target.
     type: str

@@ -5,8 +5,8 @@
 """What the controllers and kubelets of Kubernetes do to workloads and pods, so that rollouts go on, or get stuck.
 
 How a pod fares is said by the tag of its image: `missing` cannot be pulled, `crashing` ends at once, `unready` is never ready; all others
-are ready after 0.15 s. A pod whose ConfigMap (by envFrom) has the key `broken` crashes too, and one whose limit of processors is among
-`unfit_cpus`.
+are ready after 0.15 s. A pod whose ConfigMap (by envFrom) had the key `broken` when it was made crashes too, and one whose limit of
+processors is among `unfit_cpus`. With which data a pod was started is in its annotation STARTED_WITH.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from integration.kubernetes_objects import Body, Key, Objects, now
 TICK_S = 0.05
 READY_S = 0.15
 REVISION = "deployment.kubernetes.io/revision"
+STARTED_WITH = "tests/started-with"
 _NODES = 2
 
 
@@ -157,6 +158,8 @@ class Controllers:
     def _pod(self, owner: Body, name: str, labels: Body) -> None:
         template = copy.deepcopy(owner["spec"]["template"])
         metadata = {**template["metadata"], "labels": dict(labels), "ownerReferences": [_reference(owner)]}
+        data = self._settings_of(template["spec"], owner["metadata"]["namespace"])
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), STARTED_WITH: json.dumps(data, sort_keys=True)}
         status = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}
         made = self._objects.create(
             ("pods", owner["metadata"]["namespace"], name), {"metadata": metadata, "spec": template["spec"], "status": status}
@@ -189,11 +192,14 @@ class Controllers:
         pod["status"] = {"phase": phase, "podIP": "10.1.0.7", "conditions": [ready], "containerStatuses": [status, *others]}
         self._objects.put(key, pod)
 
+    def _settings_of(self, spec: Body, namespace: str) -> Body:
+        sources = [one["configMapRef"]["name"] for one in spec["containers"][0].get("envFrom", ()) if "configMapRef" in one]
+        maps = [self._objects.get(("configmaps", namespace, name), {}) for name in sources]
+        return {name: value for one in maps for name, value in one.get("data", {}).items()}
+
     def _is_broken(self, pod: Body) -> bool:
-        sources = [one["configMapRef"]["name"] for one in pod["spec"]["containers"][0].get("envFrom", ()) if "configMapRef" in one]
-        maps = [self._objects.get(("configmaps", pod["metadata"]["namespace"], name), {}) for name in sources]
         limit = pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get("cpu")
-        return limit in self._objects.unfit_cpus or any("broken" in one.get("data", {}) for one in maps)
+        return limit in self._objects.unfit_cpus or "broken" in json.loads(pod["metadata"].get("annotations", {}).get(STARTED_WITH, "{}"))
 
     def _pods_of(self, owner: Body) -> list[Body]:
         return [pod for pod in self._all_pods(owner) if not _ending(pod)]

@@ -94,7 +94,8 @@ class Objects(dict[Key, Body]):
         for name in ("uid", "creationTimestamp", "name", "namespace"):
             document["metadata"][name] = before["metadata"][name]
         document["metadata"]["generation"] = before["metadata"]["generation"] + (document.get("spec") != before.get("spec"))
-        if document.get("data") != before.get("data"):
+        # As the API server does it: a field that is only taken away has no manager whose time could be noted.
+        if any((before.get("data") or {}).get(name) != value for name, value in (document.get("data") or {}).items()):
             self._managed(document["metadata"])
         self._keep("MODIFIED", key, document)
 

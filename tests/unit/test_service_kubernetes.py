@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import typing as t
 
@@ -18,7 +17,6 @@ from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInpu
 from ansible_collections.sre.runbooks.plugins.module_utils.service.asked import replicas_asked
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.autoscaler import Limits, shown
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.client import refusal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import applied, mark_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.patience import progress_of
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.plan import limited, restarted
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.scale import scaled
@@ -262,26 +260,6 @@ def test_an_autoscaler_that_cannot_do_its_work_says_why() -> None:
     of_v1 = {"name": "s", "annotations": {"autoscaling.alpha.kubernetes.io/conditions": json.dumps([blind])}}
     for told in ({"metadata": of_v1, "status": status}, {"status": {**status, "conditions": [blind]}}):
         assert shown({**scaler, **told}) == f"horizontalpodautoscaler default/s {said}"
-
-
-def test_the_mark_of_a_configuration_tells_nothing_of_a_secret() -> None:
-    config_map = {"metadata": {"name": "c"}, "data": {"A": "1"}}
-    secret = {"metadata": {"uid": "u", "resourceVersion": "7"}, "data": {"PASSWORD": "aHVudGVyMg=="}}
-    mark = mark_of(config_map, secret)
-    other = copy.deepcopy(secret)
-    other["data"]["PASSWORD"] = "b3RoZXI="
-    assert mark == mark_of(config_map, other)
-    assert mark.endswith("/u:7")
-    assert mark != mark_of({**config_map, "data": {"A": "2"}}, secret)
-
-
-def test_pods_without_a_mark_are_restarted_where_the_configuration_is_younger() -> None:
-    def configured(moment: str) -> Object:
-        return {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"time": moment}]}, "data": {}}
-
-    assert applied(_workload(), [_pod()], configured("2026-11-22T04:59:59Z"), None, "now").steps == ()
-    assert applied(_workload(), [_pod()], configured("2026-11-22T05:00:00Z"), None, "now").steps
-    assert applied(_workload(), [_pod()], {"metadata": {}, "data": {}}, None, "now").steps
 
 
 def test_refusals_are_told_in_the_words_of_the_server() -> None:

@@ -14,7 +14,7 @@ from .api import JSON_PATCH, Api, Document, NotThere
 from .manifest import is_made_so
 from .plan import TEMPLATE_BACK, Call, Step
 from .state import Object, is_present, is_ready, part, replicas_wanted, state_of
-from .wait import Paths, Waiter
+from .wait import Paths, RolloutStuck, Waiter
 
 
 class Changes:
@@ -146,16 +146,27 @@ class Changes:
         template = [Call("workload", patch, JSON_PATCH)] if patch else []
         return [call for one in calls for call in (template if one == TEMPLATE_BACK else [one])]
 
+    def _former_pods_are_there(self) -> bool:
+        """Whether none of the pods from before is gone or ending."""
+        return _uids(filter(is_present, self._pods)) <= _uids(filter(is_present, self._waiter.pods_of(self._before)))
+
     def _go_back(self, done: t.Sequence[Step], error: RunbookError) -> None:
         """Bring the state before the steps back, and tell it in `error`."""
         try:
+            # Where it was not seen how far the rollout has come, pods may be about to go.
+            if any(step.early for step in done) and isinstance(error, RolloutStuck) and self._former_pods_are_there():
+                done = [step._replace(back=step.early) for step in done]
             for call in self.back(done):
                 self._call(call)
         except RunbookError as failed:
             said = f"its former configuration could not be brought back: {_told(failed)}"
         else:
-            changed = any(step.back for step in done)
-            said = self._healthy_again(error) if changed else "nothing of its configuration was changed, so there is nothing to put back"
+            if any(step.back for step in done):
+                said = self._healthy_again(error)
+            elif any(call.target == "workload" for step in done for call in step.calls):
+                said = "its pods were left as they are: others would start with the same ConfigMap and Secret"
+            else:
+                said = "nothing of its configuration was changed, so there is nothing to put back"
         _add(error, said)
         error.facts["went_back"] = said
 

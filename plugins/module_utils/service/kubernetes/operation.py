@@ -21,7 +21,7 @@ from . import plan as plans
 from .api import METADATA_ONLY, Api, Document
 from .changes import Changes
 from .client import connect
-from .configuration import applied
+from .configuration import applied, has_come_since, taken_back
 from .exec import PodCommand, argv_of, chosen
 from .plan import Call, Plan, Step
 from .scale import scaled
@@ -153,13 +153,21 @@ class _Verb:
             found = self._autoscaler(workload, number is not None or any(wanted), any(wanted))
             return scaled(workload, number, wanted, found.autoscaler, found.file)
         if self._verb == "apply":
-            config_map = self._named("config_map", self._paths.config_maps, "application/json")
-            secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
-            return applied(workload, pods, config_map, secret, self._now(workload))
+            return self._applied(workload, pods)
         if self._verb == "back":
             calls = tuple(Call(**{name: one.get(name, "") for name in Call._fields}) for one in parameters["back"])
             return Plan((Step("Put back what was there before", calls),) if calls else ())
         return Plan()
+
+    def _applied(self, workload: Document, pods: t.Sequence[Document]) -> Plan:
+        former, is_new = self._parameters["former_annotations"], bool(self._parameters["configuration_is_new"])
+        if former is not None:
+            is_new = has_come_since(pods, former, self._parameters["former_replicas"], self._parameters["container"])
+            if not is_new:
+                return taken_back(workload, pods, former)
+        config_map = self._named("config_map", self._paths.config_maps, "application/json")
+        secret = self._named("secret", self._paths.secrets, METADATA_ONLY)
+        return applied(workload, pods, config_map, secret, self._now(workload), is_new)
 
     @staticmethod
     def _now(workload: Document) -> str:

@@ -53,12 +53,14 @@ class Step(t.NamedTuple):
         calls: The requests.
         back: The requests that bring the state before it back; empty where there is no way back.
         until: What is waited for then: `rollout`, `gone` (no pod is left), `replaced` (the deleted pods have successors) or nothing.
+        early: As `back`, of use only as long as all pods from before are there: others would start with what is wrong.
     """
 
     said: str
     calls: t.Tuple[Call, ...]
     back: t.Tuple[Call, ...] = ()
     until: str = ""
+    early: t.Tuple[Call, ...] = ()
 
 
 class Plan(t.NamedTuple):
