@@ -19,7 +19,7 @@ from .state import Object, name_of, part
 try:
     import yaml
 except ImportError:  # it comes with the package `kubernetes`
-    yaml = None
+    yaml = None  # type: ignore[assignment]
 
 KIND = "HorizontalPodAutoscaler"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
