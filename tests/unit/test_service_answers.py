@@ -26,7 +26,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.proje
 from ansible_collections.sre.runbooks.plugins.module_utils.service.haproxy import HAProxy, Runtime
 from ansible_collections.sre.runbooks.plugins.module_utils.service.info import wait_until_well
 from ansible_collections.sre.runbooks.plugins.module_utils.service.journal import Journal
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api, NotThere, Refused
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import Api, NotThere
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.transport import Refused
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.wait import Paths, Waiter
 from ansible_collections.sre.runbooks.plugins.module_utils.service.proxies import proxy_from
 from ansible_collections.sre.runbooks.plugins.module_utils.service.state import RUNNING, Replica, State

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import RunbookError
 from ansible_collections.sre.runbooks.plugins.module_utils.progress import Progress
-from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import JSON_PATCH, Api, NoConnection, Refused
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.api import JSON_PATCH, Api
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.changes import Changes
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.configuration import (
     applied,
@@ -22,6 +22,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.co
     mark_of,
     taken_back,
 )
+from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.transport import NoConnection, Refused
 from ansible_collections.sre.runbooks.plugins.module_utils.service.kubernetes.wait import Paths, Waiter
 
 Object = dict[str, t.Any]
@@ -162,7 +163,7 @@ def test_the_pods_template_goes_back_on_its_own_only_where_that_makes_no_pod_wit
     there: list[str], lost: bool, goes_back: bool
 ) -> None:
     cluster, moment = Cluster(there, lost), iter(range(10_000))
-    api = Api(cluster, json.loads, 5.0, clock=lambda: float(next(moment)), pause=lambda _seconds: None)
+    api = Api(t.cast(t.Any, cluster), json.loads, 5.0, clock=lambda: float(next(moment)), pause=lambda _seconds: None)
     paths, before = Paths("prod", "deployment", "app"), workload()
     changes = Changes(api, paths, Waiter(api, paths, 60.0, Progress("Applying")), before, [pod("app-1"), pod("app-2")], "")
     with pytest.raises(RunbookError) as failed:
