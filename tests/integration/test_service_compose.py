@@ -214,9 +214,10 @@ def test_limits_are_taken_away_from_running_replicas_once(project: ComposeProjec
         engine.ask("POST", f"/containers/{project.replicas()[0]}/update", body={"Memory": -1, "MemorySwap": -1})
     project.docker("update", "--memory=0", "--memory-swap=0", "--cpus=0", *before)
     assert project.picture() == before, "0 means `as it is` to the engine"
-    wanted = {"memory": "none", "cpus": "none"}
+    wanted = {"memory": "none", "cpus": "none", "memory_request": "64m"}
     (predicted,) = runs.verbs(("limits", {"service_limits": wanted}), check=True)
     assert (predicted["changed"], project.picture()) == (True, before)
+    assert predicted["notes"][1:] == ["memory_request is left out: Docker has no such limit."]
     assert "take them out of the Compose file" in recorded(runs, "service_limits", "--diff", service_limits=wanted)
     now = project.picture()
     assert [one[:3] for one in now.values()] == [one[:3] for one in before.values()], "nothing restarts"

@@ -130,7 +130,7 @@ def test_limits_are_given_to_the_container_once(service: KubernetesService, serv
     container = server.get("deployments", "app")["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"] == {"limits": {"memory": "1Gi", "cpu": "1500m"}, "requests": {"memory": "128Mi"}}
     assert done["after"]["replicas"][0]["limits"] == {"memory_bytes": 1 << 30, "cpus": 1.5}
-    assert done["notes"][0] == "Kubernetes has no limit for swap; memory_swap is left out."
+    assert done["notes"][0] == "memory_swap is left out: Kubernetes has no such limit."
 
 
 def test_limits_are_taken_away_once_and_come_back_where_no_pod_bears_that(service: KubernetesService, server: KubernetesServer) -> None:

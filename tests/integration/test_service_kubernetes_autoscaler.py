@@ -237,3 +237,10 @@ def test_limits_of_an_autoscaler_are_refused_where_there_is_none(service: Kubern
     failed = service.entry("scale", service_runtime=runtime, service_scale_to=2, service_scale_maximum=10)
     assert f"There is no autoscaler on {runtime}" in failed["message"], failed
     assert "-e service_scale_to=<n>. Nothing was changed." in failed["message"]
+
+
+@pytest.mark.parametrize("runtime", ["compose", "systemd", "kubernetes"])
+def test_a_misspelt_limit_is_refused_beside_one_that_is_known(service: KubernetesService, runtime: str) -> None:
+    failed = service.entry("limits", service_runtime=runtime, service_limits={"memroy": "2g", "cpus": 1})
+    assert "There is no limit memroy." in failed["message"], failed
+    assert "Nothing was changed." in failed["message"]

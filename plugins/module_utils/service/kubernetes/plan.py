@@ -20,6 +20,8 @@ REMEMBERED = "sre.runbooks/replicas"
 """Annotation of a stopped workload: how many replicas it had."""
 CONFIGURATION = "sre.runbooks/configuration"
 """Annotation of the pods: with which ConfigMap and Secret they were started."""
+_NOT_HERE = ("memory_swap", "memory_high")
+"""Limits of other runtimes, which Kubernetes does not have."""
 _NO_REPLICAS = "a DaemonSet has one pod on each node and no number of replicas"
 
 
@@ -196,10 +198,10 @@ def limited(workload: Object, container: str, wanted: t.Mapping[str, t.Any]) -> 
         "memory_request": ("requests", "memory"),
         "cpu_request": ("requests", "cpu"),
     }
-    unknown = sorted(set(wanted) - {*known, "memory_swap"})
+    unknown = sorted(set(wanted) - {*known, *_NOT_HERE})
     if unknown:
         raise BadInput(f"There is no limit {unknown[0]!r}", next_step=f"use {', '.join(known)}")
-    notes = ("Kubernetes has no limit for swap; memory_swap is left out.",) if wanted.get("memory_swap") else ()
+    notes = tuple(f"{name} is left out: Kubernetes has no such limit." for name in _NOT_HERE if wanted.get(name))
     then: t.Dict[str, t.Dict[str, str]] = {
         "limits": dict(part(spec, "resources", "limits")),
         "requests": dict(part(spec, "resources", "requests")),
