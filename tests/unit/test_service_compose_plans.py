@@ -96,7 +96,7 @@ def test_taking_limits_away_gives_memory_without_end_and_all_processors_once() -
     of_numbers, of_quotas = host(Memory=64 * MIB, MemorySwap=64 * MIB, NanoCpus=BILLION // 2), host(CpuQuota=50_000, CpuPeriod=200_000)
     before = limits.present(of_numbers, 2)
     after = limits.target("a", before, asked)
-    assert limits.update_words(after, before, 2) == [f"--memory={limits.UNLIMITED}", "--memory-swap=-1", "--cpus=2"]
+    assert limits.update_words(after, before, 2) == [f"--memory={1 << 62}", f"--memory-swap={limits.UNLIMITED}", "--cpus=2"]
     assert limits.sentence("a", before, after) == "a: memory 64m -> no limit, memory with swap 64m -> no limit, processors 0.5 -> all"
     assert (after.shown(), limits.compose_lines("app", after)) == ({"memory_bytes": None, "memory_swap_bytes": None, "cpus": None}, [])
     assert limits.update_words(before, after, 2) == [f"--memory={64 * MIB}", f"--memory-swap={64 * MIB}", "--cpus=0.5"], "the way back"

@@ -18,13 +18,15 @@ from ..sizes import bytes_of, is_none
 UNLIMITED = 9223372036854771712
 """Bytes that the kernel takes for no limit (memory.limit_in_bytes of a new control group).
 
-An update cannot take a limit of memory away otherwise: the engine takes 0 for `as it is` and refuses -1 as too little. For memory with
-swap it takes -1 and must be given that, since with the second version of control groups the same as the memory would mean no swap.
+An update cannot take a limit of memory away otherwise: the engine takes 0 for `as it is` and refuses -1 as too little; -1 for memory with
+swap Docker 20.10 takes and does not pass on. With the second version of control groups swap is what memory with swap has beyond memory, so
+that no limit of memory is written as half as much.
 """
 SMALLEST_BYTES = 6 << 20
 """Less memory the engine refuses."""
 BILLION = 1_000_000_000
 _NO_LIMIT_FROM = 1 << 62
+"""Bytes that no machine has."""
 
 
 class Limits(t.NamedTuple):
@@ -171,8 +173,7 @@ def update_words(limits: Limits, other: Limits, host_cpus: int) -> t.List[str]:
     """
     words = []
     if limits[:2] != other[:2]:
-        swap = -1 if limits.memory_swap == UNLIMITED else limits.memory_swap
-        words += [f"--memory={limits.memory}", f"--memory-swap={swap}"]
+        words += [f"--memory={min(limits.memory, _NO_LIMIT_FROM)}", f"--memory-swap={limits.memory_swap}"]
     if limits.nano_cpus != other.nano_cpus and limits.cpu_period:
         words.append(f"--cpu-quota={limits.nano_cpus * limits.cpu_period // BILLION or -1}")
     elif limits.nano_cpus != other.nano_cpus:
