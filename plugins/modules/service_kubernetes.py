@@ -94,7 +94,7 @@ options:
         O(former_replicas), all restart.
     type: dict
   former_replicas:
-    description: RV(before.replicas) of a call before the change, for O(former_annotations). Only C(name) and C(started_at) are read.
+    description: Replicas of RV(before) of a call before the change, for O(former_annotations). Only C(name) and C(started_at) are read.
     type: list
     elements: dict
     default: []
