@@ -67,7 +67,6 @@ def parameters(project: ComposeProject, state: Path, **changes: t.Any) -> dict[s
     """Parameters of both modules for the project."""
     given = {
         "project_folder": str(project.folder),
-        "compose_files": [],
         "environment_file": project.environment_file,
         "project_name": "",
         "service": project.service,
@@ -75,13 +74,11 @@ def parameters(project: ComposeProject, state: Path, **changes: t.Any) -> dict[s
         "stop_timeout_s": 5,
         "drain_timeout_s": 10.0,
         "state_folder": str(state),
-        "way": "restart",
-        "only": [],
-        "force": False,
         "health_timeout_s": 20.0,
         "settle_s": 0.5,
     }
-    return {**given, **changes}
+    defaults = {name: option["default"] for name, option in {**removal.OPTIONS, **rolling.OPTIONS}.items() if "default" in option}
+    return {**defaults, **given, **changes}
 
 
 def renew(project: ComposeProject, state: Path, check_mode: bool = False, **changes: t.Any) -> dict[str, t.Any]:
