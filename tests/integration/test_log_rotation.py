@@ -127,6 +127,27 @@ def test_the_procedure_does_what_it_says_beforehand_and_nothing_the_second_time(
     tell(f"log_rotation.yml: {profile.records()[0]['duration_s']:.1f} s")
 
 
+def test_an_export_that_cannot_be_carried_out_keeps_no_log_from_being_compressed_and_fails_the_run(
+    profile: Profile, tmp_path: Path
+) -> None:
+    local = 'ansible_connection=local ansible_python_interpreter="{{ ansible_playbook_python }}"\n'
+    (profile.folder / "inventory" / "hosts.ini").write_text(f"[operator]\nlocalhost {local}[app]\none {local}two {local}")
+    logs = tmp_path / "logs"
+    for host in ("one", "two"):
+        log(logs / host, "app_20250101.log", 40, b"line\n" * 1000)
+    profile.variables["maintenance_log_rules"] = [
+        {"name": "rotate", "source": "{{ 'no such log' if inventory_hostname == 'one' else omit }}", "write_to": f"{logs}/app_%Y.log"},
+        {"name": "compress", "path": f"{logs}/{{{{ inventory_hostname }}}}", "pattern": "*.log", "compress_after_days": 30},
+    ]
+    profile.variables["maintenance_docker_restart_command"] = ["touch", str(tmp_path / "restarted")]
+    done = profile.run("log_rotation", "-e", "maintenance_docker_restart=true", "-e", "confirm=trial")
+    assert done.status != 0
+    assert "unknown source (rotate): there is no log" in done.message
+    assert sorted(str(path.relative_to(logs)) for path in logs.rglob("*.*")) == ["one/app_20250101.log.gz", "two/app_20250101.log.gz"]
+    assert not (tmp_path / "restarted").exists()
+    assert "no such log" in str(profile.records()[-1])
+
+
 RESTART = """#!/bin/sh
 echo "$1 begins" >>{log}
 sleep 0.3

@@ -32,12 +32,12 @@ def logrotate() -> None:
             pytest.skip(str(error))
 
 
-def rotate(own: Profile, folder: Path, *options: str) -> Finished:
-    """The playbook with the inventory of calendar_api, unchanged, pointed at folders of the test."""
+def rotate(own: Profile, folder: Path, *options: str, inventory: str = "calendar_api") -> Finished:
+    """The playbook with an inventory of the collection, unchanged, pointed at folders of the test."""
     command = own.command(
         "log_rotation", "-e", f"service_log_folder={folder}/logs", "-e", f"maintenance_logrotate_folder={folder}/d", *options
     )
-    command[command.index("-i") + 1] = str(ROOT / "inventories" / "calendar_api")
+    command[command.index("-i") + 1] = str(ROOT / "inventories" / inventory)
     done = subprocess.run(
         command, cwd=ROOT, env=own.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, check=False
     )
@@ -76,3 +76,14 @@ def test_a_log_that_the_service_keeps_open_is_turned_where_it_is_over_100_mb(tmp
         content.seek(LIMIT_BYTES)
         assert content.read() == b"the last line\n"
     assert small.read_text() == "a line\n"
+
+
+def test_a_profile_that_exports_the_log_of_compose_keeps_its_files_on_another_runtime_too(tmp_path: Path) -> None:
+    aged = tmp_path / "logs" / "app_20250101.log"
+    aged.parent.mkdir()
+    aged.write_text("a line\n")
+    then = time.time() - 31 * 86400
+    os.utime(aged, (then, then))
+    done = rotate(Profile(tmp_path / "profile"), tmp_path, "-e", "service_runtime=systemd", inventory="paralegal")
+    assert done.status == 0, done.output
+    assert [one.name for one in aged.parent.iterdir()] == ["app_20250101.log.gz"]

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.sre.runbooks.plugins.module_utils import files
-from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, NoSpace
-from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import export_files
+from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, CommandFailed, NoSpace, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance import container_log_export, export_files
+from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.container_log_export import _Work
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.export_files import Writer, missing, part_of, point, require_writable
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.export_lines import (
     LONGEST,
@@ -33,6 +34,8 @@ from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.export_li
 )
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.export_rules import exports_of
 from ansible_collections.sre.runbooks.plugins.module_utils.maintenance.export_state import State, read_state
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.engine import Engine
 
 NOON = 1_772_366_400
 """2026-03-01T12:00:00Z."""
@@ -81,7 +84,8 @@ class EngineLog:
         found = []
         for one in new_lines(self.read, former, now, lambda: gaps.append(None)):
             mark.move(one)
-            found.append(one.line.text)
+            if one.is_new:
+                found.append(one.line.text)
         return found, len(gaps)
 
 
@@ -116,6 +120,17 @@ def test_last_words_that_were_exported_at_the_end_of_the_log_do_not_come_again_b
     log.lines = list(lines_of([first + frame(b"error\n", 3, 2) + frame(b"again\n", 4)], False, lambda _stamp: True))
     assert log.export(mark) == ([b"again"], 0)
     assert log.export(mark) == ([], 0)
+
+
+def test_a_container_that_is_started_again_and_again_and_never_ends_a_line_has_each_of_its_lines_exported_once() -> None:
+    log, mark = EngineLog(), Bookmark()
+    data = frame(b"error without an end", 0, 2)
+    for number in range(40):
+        data += frame(b"out%d" % number, number + 1)
+        log.lines = list(lines_of([data], False, lambda _stamp: True))
+        assert log.export(mark) == ([b"out0", b"error without an end"] if not number else [b"out%d" % number], 0)
+        assert log.export(mark) == ([], 0)
+        assert len(mark.cut) == 2
 
 
 def test_a_terminal_has_bare_lines_with_carriage_returns_and_the_time_before_each_part_of_a_long_one() -> None:
@@ -275,6 +290,59 @@ def test_lines_of_a_file_that_was_replaced_or_removed_after_a_kill_are_written_r
         assert "was replaced or removed" in writer.notes[0]
 
 
+def kept_writer(kept: str) -> Writer:
+    return Writer(kept, read_state(kept), os.path.join(os.path.dirname(kept), "app_%Y.log"))
+
+
+@pytest.mark.parametrize("what", ["half written", "rotated", "removed", "of another, with half a line", "somebody has appended"])
+def test_runs_that_fail_one_after_the_other_append_an_old_promise_once(what: str, tmp_path: Path) -> None:
+    path, then = tmp_path / "app_2026.log", {"half written": b"before\none\ntw", "rotated": b"", "of another, with half a line": b"x"}
+    path.write_bytes(b"before\n")
+    _writer, kept = promised(tmp_path, {path.name: b"one\ntwo\n"})
+    if what == "somebody has appended":
+        path.write_bytes(b"before\none\nby hand")
+    elif what == "half written":
+        path.write_bytes(then[what])
+    else:
+        path.rename(tmp_path / "kept")
+        if what in then:
+            path.write_bytes(then[what])
+    assert kept_writer(kept).redeem(check_mode=True)
+    assert kept_writer(kept).redeem(check_mode=False)
+    once = path.read_bytes()
+    assert (once.splitlines().count(b"one"), once.splitlines().count(b"two")) == (1, 1)
+    for _run in range(3):
+        assert not kept_writer(kept).redeem(check_mode=False)
+        path.rename(tmp_path / "kept again")
+        path.write_bytes(once)
+    assert path.read_bytes() == once
+
+
+def test_a_run_that_is_killed_while_it_completes_another_leaves_a_promise_that_the_next_one_understands(tmp_path: Path) -> None:
+    path = tmp_path / "app_2026.log"
+    path.write_bytes(b"before\n")
+    _writer, kept = promised(tmp_path, {path.name: b"one\ntwo\n"})
+    path.write_bytes(b"before\nby hand\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "_append", lambda _self, where, lines: Path(where).open("ab").write(lines[:5]) and 1 / 0)
+        for _kill in range(2):
+            with pytest.raises(ZeroDivisionError):
+                kept_writer(kept).redeem(check_mode=False)
+            assert path.read_bytes().startswith(b"before\nby hand\none\nt")
+            path.write_bytes(b"before\nby hand\none\nt")
+    kept_writer(kept).redeem(check_mode=False)
+    assert path.read_bytes() == b"before\nby hand\none\ntwo\n"
+
+
+def test_an_old_promise_does_not_go_into_the_room_that_stays_free_for_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "app_2026.log"
+    writer, _kept = promised(tmp_path, {path.name: b"one\n"})
+    monkeypatch.setattr(files, "RESERVE_BYTES", 1 << 60)
+    with pytest.raises(NoSpace, match="almost full"):
+        writer.redeem(check_mode=False)
+    assert not path.exists()
+
+
 def test_a_new_file_is_like_the_newest_of_its_kind_and_the_first_is_readable_for_the_group(tmp_path: Path) -> None:
     writer = Writer(str(tmp_path / "state"), State(), str(tmp_path / "logs" / "app_%Y%m%d.log"))
     first, second = tmp_path / "logs" / "app_20260301.log", tmp_path / "logs" / "app_20260302.log"
@@ -315,7 +383,14 @@ def test_nothing_is_promised_or_written_into_the_room_that_stays_free_for_server
 
 def test_damaged_bookmarks_are_told_and_nothing_is_guessed(tmp_path: Path) -> None:
     kept = tmp_path / "state"
-    for content in (b"", b"{}\n", b'{"format": 1, "marks": {}, "newest": "", "parts": []}\nmore', b"\xff"):
+    whole = b'{"format": 1, "marks": {"id": {"at": null, "newest": "", "cut": [], "name": ""}}, "newest": "", "parts": [], "gaps": []}\n'
+    kept.write_bytes(whole)
+    read_state(str(kept))
+    damage = [(b'"at": null', b'"at": [1]'), (b'"parts": []', b'"parts": [{"path": 1, "inode": 0, "size": 0, "length": 0}]')]
+    damage += [(b'"cut": []', b'"cut": [1]'), (b'"newest": ""', b'"newest": []'), (b'"newest": ""', b'"newest": "now"')]
+    damaged = [whole.replace(*one, 1) for one in damage]
+    damaged.append(b'{"format": 1, "marks": [], "newest": "", "parts": [], "gaps": []}\n')
+    for content in (b"", b"{}\n", whole + b"more", b"\xff", *damaged):
         kept.write_bytes(content)
         with pytest.raises(BadInput, match="cannot be read"):
             read_state(str(kept))
@@ -324,7 +399,7 @@ def test_damaged_bookmarks_are_told_and_nothing_is_guessed(tmp_path: Path) -> No
 def test_bookmarks_are_read_as_they_were_written(tmp_path: Path) -> None:
     mark = Bookmark(("2026-03-01T12:00:00.000000001Z", 1, 4, 77, 2), "2026-03-01T12:00:00.000000001Z", [("x", 2, 1, 1)])
     part, lines = part_of(str(tmp_path / "a.log"), b"one\n")
-    state = State({"id": mark}, {"id": "app-1"}, "/logs/a.log", [part], lines)
+    state = State({"id": mark}, {"id": "app-1"}, "/logs/a.log", [part], lines, ["a gap"])
     (tmp_path / "state").write_bytes(state.encoded())
     assert read_state(str(tmp_path / "state")) == state
     assert missing(part, lines) == (b"one\n", "")
@@ -345,3 +420,94 @@ def test_the_link_to_the_newest_file_replaces_only_links_to_its_like(tmp_path: P
         changed, note = point(str(link), str(path), check_mode=False)
         assert (changed, "stays as it is" in note) == (False, True)
     assert export_files.FILE_MODE == 0o640
+
+
+def test_our_own_link_follows_to_the_folder_of_the_next_month_and_a_file_in_its_way_is_removed(tmp_path: Path) -> None:
+    link, former, path = tmp_path / "app_current.log", tmp_path / "[logs]/2026-02/app_28.log", tmp_path / "[logs]/2026-03/app_01.log"
+    link.symlink_to(former)
+    (tmp_path / ".app_current.log.partial").write_text("in the way")
+    assert point(str(link), str(path), check_mode=False)[0] is False
+    assert point(str(link), str(path), False, str(tmp_path / "[logs]/%Y-%m/app_%d.log")) == (True, "")
+    assert os.readlink(link) == "[logs]/2026-03/app_01.log"
+    assert [one.name for one in tmp_path.iterdir()] == ["app_current.log"]
+
+
+class Logs(Engine):
+    """An engine that gives one log after the other, and then fails."""
+
+    def __init__(self, *logs: bytes) -> None:
+        self.logs = list(logs)
+
+    def __enter__(self) -> Logs:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+    def whole_log(self, container: str, query: t.Mapping[str, t.Any]) -> Iterator[bytes]:
+        """The next one."""
+        if not self.logs:
+            raise CommandFailed("It fails")
+        yield self.logs.pop(0)
+
+
+@pytest.fixture
+def export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, t.Any]]:
+    """Exports the logs of containers to one file each, a line at a time."""
+    monkeypatch.delenv("SRE_RUNBOOKS_STATE", raising=False)
+    monkeypatch.setattr(container_log_export, "_CHUNK", 1)
+
+    def run(engine: Logs, *containers: Container) -> dict[str, t.Any]:
+        several = iter(containers)
+        monkeypatch.setattr(container_log_export, "Engine", lambda: engine)
+        monkeypatch.setattr(container_log_export, "_containers", lambda *_all: [next(several)])
+        rules = [
+            {"source": "app", "write_to": f"{tmp_path}/{number}_%Y.log", "follow_to": f"{tmp_path}/{number}"}
+            for number in range(len(containers))
+        ]
+        parameters = {"rules": rules, "logs": [{"name": "app", "container": "app"}], "state_folder": str(tmp_path / "state")}
+        return container_log_export.operate(parameters, False)
+
+    return run
+
+
+FAULT = bytes([3, 0, 0, 0, 0, 0, 0, 1]) + b"x"
+GONE, NEW = Container("gone", "app-1", 1, "running"), Container("new", "app-2", 2, "running")
+
+
+def test_what_was_lost_is_told_by_a_run_that_fails_and_again_by_the_next_one_that_does_not(
+    export: Callable[..., dict[str, t.Any]], tmp_path: Path
+) -> None:
+    export(Logs(frame(b"one\n", 1)), GONE)
+    with pytest.raises(CommandFailed) as stopped:
+        export(Logs(frame(b"two\n", 2) + FAULT), NEW)
+    assert "The container app-1 was removed" in stopped.value.message
+    assert stopped.value.changed
+    assert len(stopped.value.facts["gaps"]) == 1
+    assert export(Logs(frame(b"two\n", 2)), NEW)["gaps"] == stopped.value.facts["gaps"]
+    assert not export(Logs(frame(b"two\n", 2)), NEW)["gaps"]
+    assert (tmp_path / "0_2026.log").read_bytes() == b"one\ntwo\n"
+
+
+def test_what_one_rule_has_lost_is_told_though_the_next_one_fails(export: Callable[..., dict[str, t.Any]]) -> None:
+    export(Logs(frame(b"one\n", 1)), GONE)
+    with pytest.raises(CommandFailed, match="It fails") as stopped:
+        export(Logs(frame(b"two\n", 2)), NEW, NEW)
+    assert "The container app-1 was removed" in stopped.value.message
+
+
+def test_a_run_that_the_operating_system_stops_says_that_it_has_changed_something(
+    export: Callable[..., dict[str, t.Any]], tmp_path: Path
+) -> None:
+    (tmp_path / ".0.partial").mkdir()
+    with pytest.raises(RunbookError, match="operating system refused") as stopped:
+        export(Logs(frame(b"one\n", 1)), NEW)
+    assert stopped.value.changed
+    assert stopped.value.facts["files"][0]["lines"] == 1
+
+
+@pytest.mark.parametrize(("started", "ended"), [(".812Z", True), (".3Z", False), ("Z", False)])
+def test_last_words_before_a_restart_within_the_same_second_are_those_of_a_process_that_has_ended(started: str, ended: bool) -> None:
+    container = Container("id", "app", 1, "running", started_at=f"2026-03-01T10:00:00{started}")
+    assert _Work._has_ended(container, "2026-03-01T10:00:00.300000000Z") is ended
+    assert not _Work._has_ended(Container("id", "app", 1, "running"), "2026-03-01T10:00:00.300000000Z")

@@ -24,7 +24,7 @@ from ..service.compose.engine import Engine, NoSuchContainer
 from ..service.compose.project import containers_of, project_of
 from ..state import make_folder, state_folder
 from .export_files import Writer, point, require_writable
-from .export_lines import Bookmark, Days, Found, Line, Window, lines_of, new_lines, seconds_of
+from .export_lines import Bookmark, Days, Found, Line, Window, lines_of, new_lines
 from .export_rules import CONTAINER, SERVICE, Export, exports_of
 from .export_state import State, read_state
 
@@ -88,9 +88,20 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
                     told.append(Told(export, [one.name for one in several]))
                     _Work(engine, told[-1], several, now).carry_out(Writer(path, state, export.write_to), check_mode)
         except RunbookError as error:
-            error.changed = any(one.changed for one in told)
+            _tell(error, _result(told, check_mode))
             raise
+        except OSError as error:
+            refused = RunbookError("The operating system refused", where=str(error.filename or ""), why=error.strerror or str(error))
+            _tell(refused, _result(told, check_mode))
+            raise refused from error
     return _result(told, check_mode)
+
+
+def _tell(error: RunbookError, result: t.Mapping[str, t.Any]) -> None:
+    """With the failure of a run, what it has done until then, and what it has found to be lost."""
+    error.changed = result["changed"]
+    error.facts.update({key: result[key] for key in ("files", "gaps", "notes")})
+    error.why = ". ".join([part for part in (error.why.rstrip("."), *result["gaps"]) if part])
 
 
 def _containers(engine: Engine, export: Export) -> t.List[Container]:
@@ -140,6 +151,7 @@ class _Work:
 
     def carry_out(self, writer: Writer, check_mode: bool) -> None:
         told, state = self._told, writer.state
+        told.gaps = state.gaps  # kept with the bookmarks from now on, until a run is not stopped
         try:
             for path, lines in writer.redeem(check_mode).items():
                 told.count(path, lines.count(b"\n"), len(lines))
@@ -147,13 +159,14 @@ class _Work:
             for new in self._new(state):
                 if not check_mode:
                     writer.add(new)
+            state.gaps = []
             if not check_mode:
                 writer.close()
         finally:
             told.changed = writer.changed or (check_mode and bool(told.files))
             told.notes += writer.notes
         if told.export.follow_to and state.newest and (os.path.exists(state.newest) or (check_mode and told.files)):
-            points, note = point(told.export.follow_to, state.newest, check_mode)
+            points, note = point(told.export.follow_to, state.newest, check_mode, told.export.write_to)
             told.link = state.newest if points else ""
             told.changed = told.changed or points
             told.notes += [note] if note else []
@@ -177,6 +190,8 @@ class _Work:
         sources = [self._of(number, one, mark) for number, (one, mark) in enumerate(zip(self._containers, marks))]
         for stamp, number, found in heapq.merge(*sources, key=lambda one: one[0]):
             marks[number].move(found)
+            if not found.is_new:
+                continue
             path, line = days.path(stamp), b"%b%b\n" % (self._prefix[number], found.line.text)
             if stamp >= newest:
                 newest, state.newest = stamp, path
@@ -217,9 +232,8 @@ class _Work:
     @staticmethod
     def _has_ended(container: Container, stamp: str) -> bool:
         """Whether the process that wrote at that time has ended since."""
-        return container.state in ("exited", "dead") or (
-            bool(container.started_at) and seconds_of(stamp) < seconds_of(container.started_at)
-        )
+        started, _point, fraction = container.started_at.rstrip("Z").partition(".")  # trailing zeros are left out
+        return container.state in ("exited", "dead") or stamp < f"{started}.{fraction:0<9}Z"
 
 
 def _short(container: Container) -> str:

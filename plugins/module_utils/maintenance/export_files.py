@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import glob
 import os
 import re
 import stat
@@ -45,7 +46,8 @@ def part_of(path: str, lines: bytes) -> t.Tuple[Part, bytes]:
 
 
 def missing(part: Part, lines: bytes) -> t.Tuple[bytes, str]:
-    """What of a promise is not in its file yet, and a sentence where that cannot be told for sure."""
+    """What of a promise is not in its file yet. With a sentence where the promise does not tell that any more: then it is whole lines,
+    which need a promise of their own."""
     try:
         with _opened(part.path) as stream:
             status = os.fstat(stream.fileno())
@@ -56,8 +58,7 @@ def missing(part: Part, lines: bytes) -> t.Tuple[bytes, str]:
             if same == part.length or same == status.st_size - part.size:
                 return lines[same:], ""
             rest = lines[lines.rfind(b"\n", 0, same) + 1 :]
-            ends = os.pread(stream.fileno(), 1, status.st_size - 1) == b"\n"
-            return (rest if ends or not rest else b"\n" + rest), f"Somebody else has written to {part.path}, too; that stays as it is"
+            return rest, f"Somebody else has written to {part.path}, too; that stays as it is"
     except FileNotFoundError:
         return lines, _doubt(part.path) if part.inode else ""
 
@@ -83,30 +84,39 @@ class Writer:
 
     def redeem(self, check_mode: bool) -> t.Dict[str, bytes]:
         """Append what a stopped run has promised and not written, or only tell: the lines by file."""
-        redeemed = {}
+        redeemed, promise = {}, []
         for part, lines in self.state.promised():
             rest, note = missing(part, lines)
+            if note:
+                self.notes.append(note)
+                part, lines = part_of(part.path, rest)
+                rest = lines
+            promise.append((part, lines))
             if rest:
                 redeemed[part.path] = rest
-                self.notes += [note] if note else []
-                if not check_mode:
-                    self._append(part.path, rest)
+        if redeemed and not check_mode:
+            self._carry_out(promise, redeemed)
+            self.close()
         return redeemed
 
     def add(self, lines: t.Mapping[str, t.Any]) -> None:
         """Append lines, by file; the bookmarks of the state are behind them."""
-        pairs = [part_of(path, bytes(content)) for path, content in lines.items()]
-        self.state.parts, self.state.data = [part for part, _content in pairs], b"".join(content for _part, content in pairs)
-        for part, _content in pairs:
-            keep_reserve(os.path.dirname(part.path), 2 * len(self.state.data))
-        self._keep()
-        for part, content in pairs:
-            self._append(part.path, content)
+        promise = [part_of(path, bytes(content)) for path, content in lines.items()]
+        self._carry_out(promise, {part.path: content for part, content in promise})
 
     def close(self) -> None:
         """All promises are kept: only the bookmarks stay."""
         self.state.parts, self.state.data = [], b""
         self._keep()
+
+    def _carry_out(self, promise: t.Sequence[t.Tuple[Part, bytes]], lines: t.Mapping[str, bytes]) -> None:
+        """Append lines once what explains them is on the disk."""
+        self.state.parts, self.state.data = [part for part, _content in promise], b"".join(content for _part, content in promise)
+        for path in lines:
+            keep_reserve(os.path.dirname(path), 2 * len(self.state.data))
+        self._keep()
+        for path, content in lines.items():
+            self._append(path, content)
 
     def _keep(self) -> None:
         encoded = self.state.encoded()
@@ -145,10 +155,15 @@ class Writer:
 
 
 def _newest_like(folder: str, write_to: str) -> t.Optional[os.stat_result]:
-    pattern = _DIRECTIVE.sub("*", os.path.basename(write_to))
+    pattern = _likes_of(os.path.basename(write_to))
     with os.scandir(folder) as entries:
         alike = [one for one in entries if fnmatch.fnmatchcase(one.name, pattern) and one.is_file(follow_symlinks=False)]
         return max((one.stat(follow_symlinks=False) for one in alike), key=lambda status: status.st_mtime, default=None)
+
+
+def _likes_of(write_to: str) -> str:
+    """What the names of all its files fit (fnmatch)."""
+    return _DIRECTIVE.sub("*", glob.escape(write_to))
 
 
 def _opened(path: str, flags: int = os.O_RDONLY) -> t.BinaryIO:
@@ -200,20 +215,23 @@ def require_writable(path: str) -> None:
         raise BadInput("The log cannot be written to its file", where=path, why=f"no permission at {probe}", next_step=step)
 
 
-def point(link: str, path: str, check_mode: bool) -> t.Tuple[bool, str]:
-    """Let a link show the file that is written to now: whether that is a change, and a sentence where somebody else's file stays."""
+def point(link: str, path: str, check_mode: bool, write_to: str = "") -> t.Tuple[bool, str]:
+    """Let a link show the file that is written to now: whether that is a change, and a sentence where somebody else's file stays. Ours is
+    a link to a file of the same folder, or to one that fits the pattern."""
     folder, name = os.path.split(link)
     wanted = os.path.relpath(path, folder)
     if os.path.lexists(link):
         former = os.readlink(link) if os.path.islink(link) else ""
-        if os.path.dirname(os.path.normpath(os.path.join(folder, former))) != os.path.dirname(path) or not former:
+        shown = os.path.normpath(os.path.join(folder, former))
+        is_ours = os.path.dirname(shown) == os.path.dirname(path) or fnmatch.fnmatchcase(shown, _likes_of(write_to))
+        if not former or not is_ours:
             return False, f"{link} is no link to a file of {os.path.dirname(path)}, and stays as it is"
         if former == wanted:
             return False, ""
     if not check_mode:
         make_folder(folder)
         temporary = os.path.join(folder, f".{name}.partial")
-        if os.path.islink(temporary):
+        if os.path.lexists(temporary) and (os.path.islink(temporary) or not os.path.isdir(temporary)):
             os.unlink(temporary)  # a killed run has left it
         os.symlink(wanted, temporary)
         os.rename(temporary, link)

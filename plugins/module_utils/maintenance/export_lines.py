@@ -68,7 +68,8 @@ class Bookmark:
     Attributes:
         at: The last line; None when there is none yet.
         newest: The newest time of all; empty when there is none.
-        cut: Last lines without an end that were exported, too, which may come after other lines when they are read again.
+        cut: Last lines without an end that were exported, too, which may come after other lines when they are read again: the last of
+            either stream, and some that the engine has rotated away.
     """
 
     at: t.Optional[Position] = None
@@ -76,9 +77,10 @@ class Bookmark:
     cut: t.List[Identity] = field(default_factory=list)
 
     def move(self, found: "Found") -> None:
-        """To a line that is exported now."""
+        """To a line that is exported now, or was when it had no end."""
         if found.position is not None:
             self.at = found.position
+            self.cut = [one for one in self.cut if one != found.line.identity]
         elif found.line.cut:
             self.cut = [*self.cut, found.line.identity][-_MOST_CUT:]
         stamp = found.line.stamp.decode()
@@ -87,10 +89,17 @@ class Bookmark:
 
 
 class Found(t.NamedTuple):
-    """A line that is new, and its position; no position for one without an end."""
+    """A line behind the bookmark.
+
+    Attributes:
+        line: It.
+        position: None for one without an end.
+        is_new: Whether it is to be exported. One that was, when it had no end and nothing was behind it, only moves the bookmark.
+    """
 
     line: Line
     position: t.Optional[Position]
+    is_new: bool = True
 
 
 class Window(t.NamedTuple):
@@ -222,22 +231,21 @@ def new_lines(read: t.Callable[[Window], t.Iterable[Line]], mark: Bookmark, now:
 
 
 def _counted(lines: t.Iterable[Line], cut: t.Sequence[Identity]) -> t.Iterator[Found]:
-    """Lines with their positions, but for those that were exported when they had no end. The times of one stream only grow, so that
+    """Lines with their positions, but for those without an end that were exported. The times of one stream only grow, so that
     lines that are alike follow each other in it."""
     alike: t.Dict[int, t.Tuple[bytes, t.Dict[Identity, int]]] = {}
     for line in lines:
         identity = line.identity
-        if identity in cut:
-            continue
         if line.cut:
-            yield Found(line, None)
+            if identity not in cut:
+                yield Found(line, None)
             continue
         stamp, counts = alike.get(line.stream, (b"", {}))
         if stamp != line.stamp:
             counts = {}
             alike[line.stream] = (line.stamp, counts)
         counts[identity] = counts.get(identity, 0) + 1
-        yield Found(line, (*identity, counts[identity]))
+        yield Found(line, (*identity, counts[identity]), identity not in cut)
 
 
 def seconds_of(stamp: str) -> int:
