@@ -182,7 +182,7 @@ def refusal(status: int, reason: t.Any, body: t.Any, headers: t.Mapping[str, t.A
     details = told.get("details")
     after = headers.get("Retry-After") or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
     try:
-        seconds = float(after)
+        seconds = float(after or 0)
     except (TypeError, ValueError):
         seconds = 0.0
     said = str(told.get("message") or reason or "no reason is given").strip()[:500]
