@@ -122,7 +122,7 @@ def test_replicas_that_do_not_stay_healthy_while_they_are_watched_lead_back_to_t
     project: ComposeProject, runs: Runs, file: Path, tell: Callable[[str], None]
 ) -> None:
     text, former, (first, second) = file.read_bytes(), said(project), project.replicas()
-    run = runs.start("config_update", configuration_values={"COLOUR": "fading"}, configuration_watch_s=4)
+    run = runs.start("config_update", configuration_values={"COLOUR": "fading"}, configuration_watch_s=12)
     assert run.stdout
     begun = next((line for line in run.stdout if "Let the time pass" in line), "it has ended before")
     assert said(project) == [("fading", former[0][1])] * 2, begun
@@ -131,14 +131,14 @@ def test_replicas_that_do_not_stay_healthy_while_they_are_watched_lead_back_to_t
     done = finish(run)
     assert done.status != 0
     words = " ".join(done.message.split())
-    assert f"could not be verified: It was healthy, and did not stay so for 4 s: {first} ended and started again" in words, done.output
+    assert f"could not be verified: It was healthy, and did not stay so for 12 s: {first} ended and started again" in words, done.output
     assert f"{second} is unhealthy" in words
     found = re.search(r"The former configuration serves again, ([0-9.]+) s after the change began", words)
     assert found, done.output
     assert (file.read_bytes(), said(project)) == (text, former)
     project.wait_healthy(2, 1)
     nothing_is_left(runs, project)
-    tell(f"config_update on Compose, ill while it is watched (4 s): serving again {found[1]} s after the change began")
+    tell(f"config_update on Compose, ill while it is watched (12 s): serving again {found[1]} s after the change began")
 
 
 def test_what_cannot_be_validated_never_reaches_the_service(project: ComposeProject, runs: Runs, file: Path) -> None:
@@ -278,6 +278,17 @@ def test_a_service_that_went_down_by_what_was_changed_is_not_taken_for_one_that_
         project.wait_healthy(2)
         assert said(project) == former
         nothing_is_left(runs, project)
+
+
+def test_a_change_that_no_container_reads_leaves_a_stopped_service_stopped(project: ComposeProject, runs: Runs) -> None:
+    project.docker("stop", "--time", "1", *project.replicas())
+    done = runs.run("config_update", configuration_files=[{"path": "unread.txt", "content": "for the next start\n"}])
+    assert done.status == 0, done.output
+    assert "is in its place. The service does not run: start it with service_start" in " ".join(done.output.split())
+    assert ((project.folder / "unread.txt").read_text(), project.replicas(running=True)) == ("for the next start\n", [])
+    project.docker("start", *project.replicas())
+    project.wait_healthy(2)
+    nothing_is_left(runs, project)
 
 
 def test_points_are_taken_listed_restored_and_pruned(project: ComposeProject, runs: Runs, file: Path) -> None:

@@ -24,12 +24,20 @@ from integration.faults import descendants
 from integration.kubernetes_controllers import STARTED_WITH, settings, workload
 from integration.kubernetes_server import KubernetesServer
 from integration.kubernetes_service import KubernetesService, settle
-from integration.playbook_runs import ROOT, Finished
+from integration.playbook_runs import ROOT, Finished, command, finish, start
 from tools.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 KINDS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 SERVES_AGAIN = "The former configuration serves again"
+_TWICE = """
+- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role: {name: sre.runbooks.configuration, tasks_from: change}
+    - ansible.builtin.include_role: {name: sre.runbooks.service, tasks_from: apply}
+    - ansible.builtin.assert: {that: not service_apply_result.changed}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,7 @@ def changed(service: KubernetesService, server: KubernetesServer) -> KubernetesS
 
 
 def _update(service: KubernetesService, playbook: str = "config_update", **variables: t.Any) -> Finished:
-    return service.playbook(ROOT / "playbooks" / f"{playbook}.yml", **variables)
+    return service.playbook(playbook, **variables)
 
 
 def _until(seen: t.Callable[[], object], timeout_s: float = 30) -> None:
@@ -198,6 +206,27 @@ def test_a_run_killed_between_config_map_and_rollout_is_followed_by_one_that_res
     assert "changed=0" in _update(service, **gone).output
 
 
+@pytest.mark.parametrize("way", ["restore", "failure"])
+def test_a_pod_that_came_behind_a_killed_run_and_bears_the_former_marks_does_not_keep_its_change(
+    changed: KubernetesService, server: KubernetesServer, way: str
+) -> None:
+    former = _data(server)
+    _kill_when(changed, lambda: "odd" in _data(server), configuration_values={"odd": "1"})
+    assert _started_with(server) == [former]
+    name = server.pods()[0]["metadata"]["name"]
+    server.do(lambda objects: objects.delete(("pods", "default", name)))
+    _until(lambda: len(_ready(server)) == 3 and name not in {pod["metadata"]["name"] for pod in server.pods()})
+    assert len(_started_with(server)) == 2
+    if way == "restore":
+        done = _update(changed, "rollback_point_restore", confirm="calendar")
+        assert done.status == 0, done.output
+    else:
+        done = _update(changed, configuration_values={"broken": "1"})
+        assert done.status != 0 and SERVES_AGAIN in done.message, done.output
+    settle(server)
+    assert (_data(server), _started_with(server)) == (former, [former])
+
+
 @pytest.mark.parametrize("service", ["StatefulSet"], indirect=True)
 def test_a_run_killed_while_a_pod_crashes_is_taken_back_by_the_next_restore(changed: KubernetesService, server: KubernetesServer) -> None:
     former = _data(server)
@@ -209,6 +238,31 @@ def test_a_run_killed_while_a_pod_crashes_is_taken_back_by_the_next_restore(chan
     done = _update(changed, "rollback_point_restore", confirm="calendar")
     assert done.status == 0, done.output
     assert (_data(server), _started_with(server)) == (former, [former])
+
+
+def test_an_autoscaler_that_wants_fewer_pods_while_a_change_is_watched_is_no_failure(
+    service: KubernetesService, server: KubernetesServer
+) -> None:
+    (service.folder / "profile.json").write_text(json.dumps(service.variables))
+    extra = json.dumps({"configuration_values": {"LOG_LEVEL": "debug"}, "configuration_watch_s": 6})
+    argv = command("config_update", service.folder / "hosts.ini", "-e", f"@{service.folder / 'profile.json'}", "-e", extra)
+    run = start(argv, service.environment())
+    assert run.stdout
+    assert any("Let the time pass" in line for line in run.stdout), "it was not watched"
+    server.change("deployments", "app", {"spec": {"replicas": 2}})
+    done = finish(run)
+    assert done.status == 0, done.output
+    assert len(_ready(server)) == 2
+
+
+def test_a_change_leaves_nothing_behind_that_restarts_the_pods_again_in_the_same_play(
+    service: KubernetesService, server: KubernetesServer
+) -> None:
+    play = service.folder / "twice.yml"
+    play.write_text(_TWICE)
+    done = service.playbook(play, configuration_values={"LOG_LEVEL": "debug"})
+    assert done.status == 0, done.output
+    assert _started_with(server) == [{"LOG_LEVEL": "debug", "OLD": "1"}]
 
 
 def test_a_value_set_back_by_hand_and_by_a_run_reaches_pods_that_were_deleted_meanwhile(

@@ -166,6 +166,7 @@ def test_a_unit_named_without_its_type_is_changed_and_one_that_does_not_run_need
     stopped = hosts.run("config_update", configuration_values={"COLOUR": "white"}, configuration_files=[BROKEN], **single)
     assert "(the service did not run before)" in stopped.message, stopped.output
     assert (host(f"cat {FILE}"), notes(host)) == (text, "")
+    assert host("systemctl is-active single.service || true").strip() == "inactive"
 
 
 def test_when_one_host_fails_all_go_back(hosts: Hosts, host: Host) -> None:

@@ -18,9 +18,15 @@ from pathlib import Path
 import pytest
 from unit.rollback_service import CONFIG_MAP
 
-from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place
+from ansible_collections.sre.runbooks.plugins.module_utils.command import Completed
+from ansible_collections.sre.runbooks.plugins.module_utils.configuration import change_files, in_place, sources, validity
 from ansible_collections.sre.runbooks.plugins.module_utils.configuration.patches import cause, patches, placed, restorable, secrets_of
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput, RunbookError
+from ansible_collections.sre.runbooks.plugins.module_utils.service.compose import project, rehearsal, rolling_project
+
+UNTERMINATED = "failed to read /srv/.env: line 4: unterminated quoted value 'hunter2 and more\nhunter2 goes on\n"
+"""Docker Compose 5.0 of a value whose quotes do not end."""
+NO_NAME = 'level=warning msg="hunter2"\nfailed to read /srv/.env: line 4: unexpected character "$" in variable name "hunter2 and"\n'
 
 
 def test_a_workload_comes_back_as_it_was_but_for_its_replicas_and_restarts() -> None:
@@ -67,6 +73,44 @@ def test_only_what_differs_is_patched_and_secret_values_are_not_told() -> None:
         patches(CONFIG_MAP, {}, {"a b": "x"}, {}, [])
     with pytest.raises(BadInput, match="OLD shall be set and removed at once"):
         patches(CONFIG_MAP, secret, {}, {"OLD": "x"}, ["OLD"])
+
+
+def test_a_key_of_binary_data_is_removed_and_set_anew_as_any_other() -> None:
+    binary = {**CONFIG_MAP, "data": {"LIMIT": "1"}, "binaryData": {"logo": "eA==", "font": "eQ=="}}
+    gone = patches(binary, {}, {}, {}, ["logo"])
+    assert (gone["config_map"]["data"], gone["config_map"]["binaryData"]) == ({}, {"logo": None})
+    assert (gone["changed"], gone["removed"], gone["before"]) == (True, ["logo"], "logo=(not shown)\n")
+    # A key cannot be in both.
+    text = patches(binary, {}, {"font": "text"}, {}, [])
+    assert (text["config_map"]["data"], text["config_map"]["binaryData"]) == ({"font": "text"}, {"font": None})
+    assert (text["added"], text["updated"]) == ([], ["font"])
+    assert "binaryData" not in patches(binary, {}, {"LIMIT": "2"}, {}, [])["config_map"]
+
+
+@pytest.mark.parametrize("said", [UNTERMINATED, NO_NAME])
+def test_what_compose_says_of_a_broken_environment_file_is_told_without_its_text(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (project, rolling_project, rehearsal, sources, validity):
+        monkeypatch.setattr(module, "run", lambda _command, **_how: Completed("", said, 15))
+    monkeypatch.setattr(project, "docker", lambda *_words, **_how: Completed("", "", 0))
+    (tmp_path / "compose.yaml").touch()
+    here = project.Project(str(tmp_path), service="app")
+    options = {**{name: told.get("default") for name, told in project.OPTIONS.items()}, "project_folder": str(tmp_path)}
+    calls: list[t.Callable[[], t.Any]] = [
+        lambda: project.containers_of(here),
+        lambda: rolling_project.call(here, "config"),
+        lambda: rehearsal.service_definition(here),
+        lambda: validity.operate({"compose": options}, False),
+    ]
+    for call in calls:
+        with pytest.raises(RunbookError) as failed:
+            call()
+        assert "hunter2" not in str(failed.value), failed.value
+        assert "/srv/.env: line 4" in failed.value.why
+    monkeypatch.setattr(sources, "running_images", lambda _options: ([], []))
+    (note,) = sources.of_compose(options).notes
+    assert "/srv/.env: line 4" in note and "hunter2" not in note
 
 
 def test_files_of_a_profile_are_told_as_the_module_takes_them() -> None:

@@ -267,6 +267,8 @@ def test_refusals_are_told_in_the_words_of_the_server() -> None:
     assert (told.status, told.said, told.retry_after_s) == (429, "slow down", 3)
     plain = refusal(502, "Bad Gateway", b"<html>", {"Retry-After": "soon"})
     assert (plain.said, plain.retry_after_s) == ("<html>", None)
+    for text in ("-1", "nan", "0", "inf", ""):
+        assert refusal(503, "", b"", {"Retry-After": text}).retry_after_s is None
 
 
 def test_the_filter_wants_one_workload_among_the_objects() -> None:

@@ -17,7 +17,7 @@ from ansible_collections.sre.runbooks.plugins.module_utils.configuration import 
 from ansible_collections.sre.runbooks.plugins.module_utils.errors import BadInput
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.containers import Container
 from ansible_collections.sre.runbooks.plugins.module_utils.service.compose.rolling_plan import Wanted, make_plan
-from ansible_collections.sre.runbooks.plugins.module_utils.service.reading import Reading, changed_at, reading_of
+from ansible_collections.sre.runbooks.plugins.module_utils.service.reading import Reading, changed_at, ctime_of, reading_of
 
 DAY_S = 86400
 
@@ -71,6 +71,13 @@ def test_on_the_way_back_only_what_has_started_since_is_outdated(tmp_path: Path)
     assert not named(since="2026-11-22T05:15:48Z").is_outdated(time.time()), "nothing that it reads came back"
     with pytest.raises(BadInput, match="'yesterday' is no moment"):
         named(since="yesterday")
+
+
+def test_what_cannot_be_looked_at_is_no_change(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    assert changed_at(str(loop)) == loop.lstat().st_ctime
+    assert ctime_of(str(tmp_path / ("n" * 300))) == 0
 
 
 def replica(number: int, source: Path, started_at: str = "2026-01-01T00:00:00.5Z", config: str = "same") -> Container:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from pathlib import Path
 
@@ -152,6 +153,22 @@ def test_a_file_that_vanishes_while_its_age_is_looked_at_counts_as_unchanged(tmp
     assert not files.is_outdated(
         unit("app@1.service", FragmentPath="/etc/app@.service", ExecMainStartTimestampMonotonic="1000000"), Reading()
     )
+
+
+def test_on_the_way_back_a_unit_that_ran_all_along_stays_though_its_own_file_came_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "is_stale", lambda _unit: False)
+    file = tmp_path / "app.env"
+    file.touch()
+    now, clock = time.time(), time.clock_gettime(time.CLOCK_MONOTONIC)
+    starts = [str(int((clock - ago_s) * 1e6)) for ago_s in (2, 0.5)]
+    began = [unit("app@1.service", FragmentPath=str(file), ExecMainStartTimestampMonotonic=start) for start in starts]
+    for paths in ((), (str(file),)):
+        assert [files.is_outdated(one, Reading(paths, now - 1)) for one in began] == [False, True]
+    assert files.is_outdated(began[0], Reading())
+    monkeypatch.setattr(files, "is_stale", lambda _unit: True)
+    assert files.is_outdated(began[0], Reading((), now - 1)), "systemd has to read its files again"
 
 
 def test_the_environment_that_systemctl_shows_is_read_with_its_quotes() -> None:

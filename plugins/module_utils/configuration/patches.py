@@ -188,19 +188,22 @@ def _patch(
 ) -> t.Dict[str, t.Any]:
     if not there:
         return {}
-    data = there.get("data") or {}
+    data, binary = there.get("data") or {}, there.get("binaryData") or {}
     change: t.Dict[str, t.Optional[str]] = {name: value for name, value in wanted.items() if data.get(name) != value}
-    gone = [name for name in remove if name in data]
-    result["added"] += [name for name in change if name not in data]
-    result["updated"] += [name for name in change if name in data]
+    gone = [name for name in remove if name in data or name in binary]
+    result["added"] += [name for name in change if name not in data and name not in binary]
+    result["updated"] += [name for name in change if name in data or name in binary]
     result["removed"] += gone
     for name, value in change.items():
         hides = is_secret or is_secret_name(name)
         result["before"] += f"{name}={'(not shown)' if hides else Redactor().text(data[name])}\n" if name in data else ""
         result["after"] += f"{name}={'changed' if hides else Redactor().text(str(value))}\n"
     result["before"] += "".join(f"{name}=(not shown)\n" for name in gone)
-    change.update(dict.fromkeys(gone))
-    if not change:
+    # A key is in one of both.
+    no_more = dict.fromkeys(name for name in (*change, *gone) if name in binary)
+    change.update((name, None) for name in gone if name in data)
+    if not (change or no_more):
         return {}
     metadata = {key: there["metadata"][key] for key in ("name", "namespace") if there["metadata"].get(key)}
-    return {"apiVersion": there["apiVersion"], "kind": there["kind"], "metadata": metadata, "data": change}
+    identified = {"apiVersion": there["apiVersion"], "kind": there["kind"], "metadata": metadata}
+    return {**identified, "data": change, **({"binaryData": no_more} if no_more else {})}

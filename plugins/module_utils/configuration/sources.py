@@ -108,7 +108,7 @@ def _environment_files(project: compose.Project, folder: str) -> t.Tuple[t.List[
     if done.status != 0:  # a variable that is required may be missing here; and Compose before 2.35 reads the files, and does not name them
         done = _shown(project, "--no-interpolate")
     if done.status != 0:
-        raise project.compose("config").failure(done.status, done.stderr)
+        raise project.compose("config").failure(done.status, compose.words(done.stderr))
     services = (json.loads(done.stdout).get("services") or {}).values()
     names = [str(one["path"] if isinstance(one, dict) else one) for service in services for one in service.get("env_file") or ()]
     # Dollar signs that stay are doubled, with values put in as without.

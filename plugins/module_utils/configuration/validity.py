@@ -10,6 +10,7 @@ import typing as t
 
 from ..command import run
 from ..errors import BadInput
+from ..service.compose.project import words
 from ..service.systemd.check import verify
 from ..service.systemd.state import target_of, units_of
 from .sources import OPTIONS, project_named
@@ -28,7 +29,7 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool) -> t.Dict[str, 
         project = project_named(parameters["compose"])
         done = run(project.compose("config", "--quiet"), check=False)
         if done.status != 0:
-            why = project.compose("config").failure(done.status, done.stderr).why
+            why = project.compose("config").failure(done.status, words(done.stderr)).why
             raise BadInput("Docker Compose does not take the project's files", where=project.where, why=why, next_step=_STEP)
         return {"changed": False, "checked": [project.where]}
     target = target_of(parameters["unit"], parameters["instances"])

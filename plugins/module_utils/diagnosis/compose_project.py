@@ -10,14 +10,13 @@ import json
 import re
 import typing as t
 
+from ..service.compose import project
 from .host_ports import Published
 from .model import MOST_OF_TEXT, Missing
 
 _UNSET = re.compile(r'The \\?"([A-Za-z_][A-Za-z0-9_]*)\\?" variable is not set')
 _REQUIRED = re.compile(r"(?:interpolating ([\w.\[\]-]+): )?required variable ([A-Za-z_][A-Za-z0-9_]*) is missing a value(?:: ([^\n]*))?")
 _NO_FILE = re.compile(r"env file (\S+) not found|couldn't find env file: (\S+)|open (\S+\.env\S*): no such file")
-_IN_ENVIRONMENT_FILE = re.compile(r"(failed to read [^\n]*?: line \d+).*", re.DOTALL)
-"""What Compose says behind the place is the text of the file, which may be a secret."""
 _RANGE_MOST = 50
 
 
@@ -99,9 +98,7 @@ def missing_in(said: str) -> t.List[Missing]:
 
 def words(said: str) -> str:
     """Compose's message without its warnings of unset variables, and without the text of environment files."""
-    said = _IN_ENVIRONMENT_FILE.sub(r"\1", said)
-    kept = [line.strip() for line in said.splitlines() if line.strip() and not _UNSET.search(line) and "level=warning" not in line]
-    return "; ".join(kept)[:MOST_OF_TEXT]
+    return project.words("\n".join(line for line in said.splitlines() if not _UNSET.search(line)))[:MOST_OF_TEXT]
 
 
 def published(body: t.Mapping[str, t.Any]) -> t.List[Published]:

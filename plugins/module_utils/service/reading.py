@@ -76,11 +76,11 @@ def changed_at(path: str) -> float:
 
 
 def ctime_of(path: str) -> float:
-    """When a path itself changed last; of a symbolic link the later of it and of what it leads to; long ago for one that has vanished."""
+    """When a path itself changed last; of a symbolic link the later of it and of its target; long ago for what cannot be looked at."""
     found = []
     for follow in (False, True):
         try:
             found.append(os.stat(path, follow_symlinks=follow).st_ctime)
-        except FileNotFoundError:
+        except OSError:
             pass
     return max(found, default=0.0)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
+from ...checks.redaction import Redactor
 from ...command import Command, Completed, run
 from ...compose_call import compose_argv
 from ...errors import BadInput, CommandFailed
@@ -26,6 +28,9 @@ OPTIONS: t.Mapping[str, t.Mapping[str, t.Any]] = {
 DEADLINE_S = 60.0
 """Seconds that the engine has for one answer."""
 _LABEL = "com.docker.compose"
+_TEXT_OF_FILE = re.compile(r"(failed to read [^\n]*?: line \d+|unterminated quoted value|in variable name).*", re.DOTALL)
+"""What Compose says behind the place is the text of an environment file, which may be a secret."""
+_LAST_LINES = 6
 _ENTRY = "\t".join(
     [
         "{{.ID}}",
@@ -96,6 +101,12 @@ def project_of(parameters: t.Mapping[str, t.Any]) -> Project:
     return project
 
 
+def words(said: str) -> str:
+    """Compose's last lines about a failure, in one, without warnings, secrets, and the text of environment files."""
+    lines = [line.strip() for line in _TEXT_OF_FILE.sub(r"\1", said).splitlines() if line.strip() and "level=warning" not in line]
+    return Redactor().text("; ".join(lines[-_LAST_LINES:]))
+
+
 def docker(*words: str, timeout_s: float = DEADLINE_S, check: bool = True) -> Completed:
     """Run the engine's client.
 
@@ -159,7 +170,7 @@ def _check_service(project: Project) -> None:
         raise BadInput(
             "No container of the service is there, and Docker Compose does not take its files",
             where=project.where,
-            why=done.stderr.strip()[-500:],
+            why=words(done.stderr)[-500:],
         )
     known = done.stdout.split()
     if project.service and project.service not in known:

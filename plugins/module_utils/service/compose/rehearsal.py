@@ -23,7 +23,7 @@ from ..reading import reading_of
 from ..state import State
 from .containers import Container, parse
 from .engine import Engine
-from .project import DEADLINE_S, Project, containers_of, docker, project_of
+from .project import DEADLINE_S, Project, containers_of, docker, project_of, words
 from .project import OPTIONS as PROJECT_OPTIONS
 from .rolling_project import wanted_of
 from .state import as_left, shown, state_of
@@ -92,7 +92,7 @@ def service_definition(project: Project) -> t.Dict[str, t.Any]:
     done = run(project.compose("config", "--format", "json", project.service), check=False)
     if done.status != 0:
         raise BadInput(
-            "Docker Compose does not take its files", where=project.where, why=shown(done.stderr), next_step="mend what it names"
+            "Docker Compose does not take its files", where=project.where, why=words(done.stderr)[-500:], next_step="mend what it names"
         )
     try:
         return dict(json.loads(done.stdout)["services"][project.service])

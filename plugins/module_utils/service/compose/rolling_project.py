@@ -19,6 +19,7 @@ from .containers import LABEL, Container, of_service, parse
 from .engine import Engine, NoSuchContainer
 from .project import OPTIONS as SERVICE_OPTIONS
 from .project import Project, containers_of, project_of
+from .project import words as told
 from .rolling_model import Limits
 from .rolling_plan import Wanted
 from .state import state_of
@@ -81,11 +82,10 @@ def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S, described
     named = replace(project, files=("-",)) if described else project
     done = run(named.compose(*words, timeout_s=timeout_s), stdin=described or None, check=False)
     if done.status != 0:
-        said = "; ".join(line.strip() for line in done.stderr.splitlines()[-4:] if line.strip())
         raise CommandFailed(
             f"Docker Compose cannot do it for {project.where}",
             where=f"docker compose {words[0]}",
-            why=said[-1000:] or f"exit status {done.status}",
+            why=told(done.stderr)[-1000:] or f"exit status {done.status}",
             next_step="correct the compose file or its environment file (docker compose config says what it understands)",
         )
     return done.stdout

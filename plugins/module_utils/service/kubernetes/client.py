@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import re
 import threading
@@ -181,10 +182,11 @@ def refusal(status: int, reason: t.Any, body: t.Any, headers: t.Mapping[str, t.A
     details = told.get("details")
     after = headers.get("Retry-After") or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
     try:
-        seconds = float(after) if after else None
+        seconds = float(after or 0)
     except (TypeError, ValueError):
-        seconds = None
-    return Refused(status, str(told.get("message") or reason or "no reason is given").strip()[:500], seconds)
+        seconds = 0.0
+    said = str(told.get("message") or reason or "no reason is given").strip()[:500]
+    return Refused(status, said, seconds if 0 < seconds < math.inf else None)
 
 
 def connect(kube_config: str = "", context: str = "") -> Client:

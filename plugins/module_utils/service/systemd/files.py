@@ -57,7 +57,11 @@ def is_outdated(unit: Unit, reading: Reading) -> bool:
     patterns = [unit.get("FragmentPath", ""), *unit.get("DropInPaths", "").split(), *(path for path, _may in unit.environment_files)]
     paths = (path for pattern in patterns if pattern for path in glob.glob(pattern))
     started_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + began
-    return reading.is_outdated(started_at) or any(ctime_of(path) > started_at for path in paths)
+    has_changed = any(ctime_of(path) > started_at for path in paths)
+    if reading.started_since is not None:
+        # A file that came back has changed, too: what ran all along has read it as it is again.
+        return started_at >= reading.started_since and (bool(reading.files) or has_changed)
+    return reading.is_outdated(started_at) or has_changed
 
 
 def notes_on(units: t.Sequence[Unit]) -> t.List[str]:
