@@ -55,6 +55,13 @@ def test_the_last_lines_are_the_same_as_when_everything_is_read(
     assert len(texts(last)) == min(wanted, number) == last["logs"][0]["lines"], "the counts are those of the last lines"
 
 
+def test_of_a_packed_generation_no_more_lines_count_than_are_wanted(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes(b"a\nb\nc\n")
+    (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"".join(b"%d %s\n" % (number, b"x" * 3000) for number in range(1000)) + b"open"))
+    result = scanned(tmp_path / "app.log", 5, last_lines=5)
+    assert (result["answers"][0]["count"], [text[:4] for text in texts(result)]) == (5, ["999 ", "open", "a", "b", "c"])
+
+
 def test_of_a_long_log_only_its_end_is_read_and_older_generations_are_left_alone(tmp_path: Path) -> None:
     with (tmp_path / "app.log").open("wb") as stream:
         stream.truncate(3 << 30)
