@@ -49,3 +49,11 @@ def test_variables_come_from_the_template_and_its_config_maps_and_secrets_stay_u
     assert first == {"APP_LEVEL": "info", "HOST": "db", "URL": "redis://db:$(PORT)", "PORT": "5432", "LATER": "db:5432"}
     assert second == {"OTHER": "$(HOST)"}
     assert environments_of({}, {}) == []
+
+
+@pytest.mark.parametrize("own", [{"valueFrom": {"secretKeyRef": {"name": "secret", "key": "url"}}}, {"value": ""}, {}])
+def test_a_variable_of_the_template_takes_the_place_of_the_config_map_s_even_where_its_value_is_not_known(own: dict[str, t.Any]) -> None:
+    container = {"envFrom": [{"configMapRef": {"name": "settings"}}], "env": [{"name": "DATABASE_URL", **own}]}
+    workload = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    (known,) = environments_of(workload, {"settings": {"DATABASE_URL": "postgres://olddb", "LEVEL": "info"}})
+    assert known == {"LEVEL": "info"}

@@ -52,7 +52,14 @@ def test_the_last_lines_are_the_same_as_when_everything_is_read(
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     whole, last = scanned(tmp_path / "app.log", wanted), scanned(tmp_path / "app.log", wanted, last_lines=wanted)
     assert texts(last) == texts(whole)
-    assert len(texts(last)) == min(wanted, number)
+    assert len(texts(last)) == min(wanted, number) == last["logs"][0]["lines"], "the counts are those of the last lines"
+
+
+def test_of_a_packed_generation_no_more_lines_count_than_are_wanted(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes(b"a\nb\nc\n")
+    (tmp_path / "app.log.1.gz").write_bytes(gzip.compress(b"".join(b"%d %s\n" % (number, b"x" * 3000) for number in range(1000)) + b"open"))
+    result = scanned(tmp_path / "app.log", 5, last_lines=5)
+    assert (result["answers"][0]["count"], [text[:4] for text in texts(result)]) == (5, ["999 ", "open", "a", "b", "c"])
 
 
 def test_of_a_long_log_only_its_end_is_read_and_older_generations_are_left_alone(tmp_path: Path) -> None:
@@ -87,5 +94,5 @@ def test_last_lines_that_make_no_sense_are_refused(tmp_path: Path, wrong: dict[s
 )
 def test_a_program_that_keeps_a_log_is_asked_for_its_end(source: dict[str, t.Any], option: str) -> None:
     plan = plan_of({"sources": [{"name": "app", **source}], "last_lines": 7}, NOW)
-    (segment,) = segments_of(plan.sources[0], 0, plan, 0, Clock(5))
+    (segment,) = segments_of(plan.sources[0], 0, plan, 0, Clock(5), lambda _text: None)
     assert " ".join(segment.argv).endswith(option)

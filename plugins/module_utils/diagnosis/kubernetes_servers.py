@@ -52,6 +52,7 @@ def environments_of(workload: _Object, maps: t.Mapping[str, t.Mapping[str, str]]
         for one in items(container, "env"):
             key = part(part(one, "valueFrom"), "configMapKeyRef").get("key")
             value = maps.get(_map_of(part(one, "valueFrom"), "configMapKeyRef"), {}).get(str(key), "") if key else one.get("value")
+            known.pop(str(one.get("name")), None)
             if value:
                 known[str(one.get("name"))] = _expanded(str(value), known)
         found.append(known)

@@ -126,13 +126,20 @@ def operate(parameters: t.Mapping[str, t.Any], check_mode: bool = False) -> t.Di
     given = {name: parameters.get(name, spec.get("default")) for name, spec in OPTIONS.items()}
     sources, pattern = _checked(given)
     began = time.monotonic()
-    shown, progress, notes = Shown(given["secrets"] or ()), Progress("Following logs"), []
+    shown, progress = Shown(given["secrets"] or ()), Progress("Following logs")
+    notes: t.List[str] = []
     gathered = _Gathered(deque(maxlen=given["keep"]))
     with ExitStack() as stack:
         streams: t.List[_Stream] = []
+        # A log that says nothing is no broken one, however long others are looked for before the time begins to run.
+        quiet_s = float(given["follow_s"]) + len(sources) * 2 * _FINDING_S
         for source in sources:
             try:
-                for label, start in _starts(source, given["lines"], float(given["follow_s"]))[: MOST_PROGRAMS - len(streams)]:
+                starts = _starts(source, given["lines"], quiet_s, notes)
+                room = MOST_PROGRAMS - len(streams)
+                if len(starts) > room:
+                    notes.append(f"{source.name}: {len(starts) - room} more logs were not followed")
+                for label, start in starts[:room]:
                     follower = start()
                     stack.callback(follower.end)
                     streams.append(_Stream(label, follower))
@@ -177,15 +184,18 @@ def _checked(given: t.Mapping[str, t.Any]) -> t.Tuple[t.List[Source], "t.Optiona
     return sources, pattern
 
 
-def _starts(source: Source, lines: int, follow_s: float) -> t.List[t.Tuple[str, t.Callable[[], _Follower]]]:
+def _starts(source: Source, lines: int, quiet_s: float, notes: t.List[str]) -> t.List[t.Tuple[str, t.Callable[[], _Follower]]]:
     """How each log is begun to be followed, with the name under which its lines are shown; raises as `_commands_of` does."""
     if not source.kubernetes_workload:
         return [(label, partial(_Program, command)) for label, command in _commands_of(source, lines)]
     from .pods import Clusters, Follower, request_for  # its package takes half a second to load
 
     clusters = Clusters(Clock(_FINDING_S))
-    wanted = ((log, request_for(source, log, follow="true", tailLines=str(lines))) for log in clusters.logs_of(source))
-    return [(f"{source.name} {log.pod}", partial(Follower, clusters, request, follow_s)) for log, request in wanted]
+    wanted = (
+        (log, request_for(source, log, follow="true", tailLines=str(lines)))
+        for log in clusters.logs_of(source, lambda text: notes.append(f"{source.name}: {text}"))
+    )
+    return [(f"{source.name} {log.pod}", partial(Follower, clusters, request, quiet_s)) for log, request in wanted]
 
 
 def _commands_of(source: Source, lines: int) -> t.List[t.Tuple[str, Command]]:

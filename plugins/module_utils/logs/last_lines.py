@@ -8,23 +8,30 @@ from __future__ import annotations
 
 import os
 import typing as t
-from contextlib import closing
+from contextlib import closing, suppress
 
 from .files import OpenFile
-from .reading import Clock, gzipped, zstandard
+from .reading import Clock, Late, gzipped, zstandard
 
 _BLOCK = 1 << 16
 _UNPACKING_S = 10.0
 
 
-def last_of(files: t.Sequence[OpenFile], lines: int) -> t.List[t.Tuple[OpenFile, int]]:
-    """The files, oldest first, that hold the last `lines` lines, each with the place from which it is to be read."""
-    found: t.List[t.Tuple[OpenFile, int]] = []
+def last_of(files: t.Sequence[OpenFile], lines: int) -> t.List[t.Tuple[OpenFile, int, int]]:
+    """The files, oldest first, that hold the last `lines` lines, each with the place from which it is to be read.
+
+    That is a number of bytes; and a number of lines where it is packed.
+    """
+    found: t.List[t.Tuple[OpenFile, int, int]] = []
     for file in reversed(files):
         if lines <= 0:
             break
-        begin, there = (0, _count(unpacked(file), lines)) if file.packed else _start(file.descriptor, file.size, lines)
-        found.insert(0, (file, begin))
+        if file.packed:
+            there = _count(unpacked(file))
+            begin, skip = 0, max(0, there - lines)
+        else:
+            (begin, there), skip = _start(file.descriptor, file.size, lines), 0
+        found.insert(0, (file, begin, skip))
         lines -= there
     return found
 
@@ -36,15 +43,14 @@ def unpacked(file: OpenFile) -> t.Iterator[bytes]:
     return zstandard(file.descriptor, file.path, Clock(_UNPACKING_S), lambda _text: None)
 
 
-def _count(portions: t.Iterator[bytes], enough: int) -> int:
-    """How many lines there are; no further than `enough`."""
-    there = 0
-    with closing(t.cast("t.Generator[bytes, None, None]", portions)):
+def _count(portions: t.Iterator[bytes]) -> int:
+    """How many lines there are, as far as there is time to unpack them; one that has no end is a line, too."""
+    there, end = 0, b"\n"
+    with closing(t.cast("t.Generator[bytes, None, None]", portions)), suppress(Late):
         for portion in portions:
             there += portion.count(b"\n")
-            if there >= enough:
-                break
-    return there
+            end = portion[-1:]
+    return there + (end != b"\n")
 
 
 def _start(descriptor: int, size: int, lines: int) -> t.Tuple[int, int]:

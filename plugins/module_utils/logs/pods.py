@@ -65,8 +65,8 @@ class Clusters:
             self._clients[way] = connect(*way)
         return Api(self._clients[way], json.loads, max(0.1, min(REQUEST_S, self._clock.left_s)))
 
-    def logs_of(self, source: Source) -> t.List[PodLog]:
-        """The logs of all containers of all pods of a workload, those of pods that are ready first.
+    def logs_of(self, source: Source, note: t.Callable[[str], None]) -> t.List[PodLog]:
+        """The logs of all containers of all pods of a workload, those of pods that are ready first; `note` is told of pods left out.
 
         Raises:
             RunbookError: The workload is not there, or has no pods.
@@ -85,6 +85,8 @@ class Clusters:
         if not pods:
             raise Unreachable("The workload has no pods", where=source.kubernetes_workload, next_step="see why none is running")
         found = []
+        if len(pods) > _MOST_PODS:
+            note(f"{len(pods) - _MOST_PODS} more pods of {source.kubernetes_workload} were not read")
         for pod in pods[:_MOST_PODS]:
             pod_name = str(part(pod, "metadata", "name"))
             containers = [str(one.get("name")) for one in part(pod, "spec", "containers") or ()]
@@ -116,7 +118,7 @@ class Follower:
     Args:
         clusters: The connections.
         wanted: The log, as `request_for` describes it.
-        seconds: How long it is followed at most.
+        seconds: How long nothing may come before it counts as broken off.
 
     Attributes:
         stdout: Where it can be read.

@@ -155,6 +155,18 @@ def zstandard(descriptor: int, name: str, clock: Clock, note: t.Callable[[str], 
             yield data
 
 
+def without_first(portions: t.Iterator[bytes], lines: int) -> t.Iterator[bytes]:
+    """What follows the first `lines` lines."""
+    for portion in portions:
+        if lines:
+            there = portion.count(b"\n")
+            if there < lines:
+                lines -= there
+                continue
+            portion, lines = portion.split(b"\n", lines)[lines], 0
+        yield portion
+
+
 def _zstd_stream(packed: t.IO[bytes]) -> t.Any:
     """The library of Python 3.14 on, or the package `zstandard`."""
     try:

@@ -18,7 +18,7 @@ from .times import iso
 _JOURNAL_FIELDS = "MESSAGE,PRIORITY,SYSLOG_IDENTIFIER,_PID"
 
 
-def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Clock) -> t.List[Segment]:
+def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Clock, note: t.Callable[[str], None]) -> t.List[Segment]:
     """The segments of a log that is no file of this host.
 
     Args:
@@ -27,6 +27,7 @@ def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Cloc
         plan: The scan; its window is passed on to the program where it knows one.
         stream: Number of the first stream.
         clock: The time that there is.
+        note: Takes what the reader must know.
 
     Raises:
         RunbookError: The log cannot be found.
@@ -43,7 +44,7 @@ def segments_of(source: Source, place: int, plan: Plan, stream: int, clock: Cloc
     if source.compose_service:
         return [_of_compose(stream, place, source, plan)]
     if source.kubernetes_workload:
-        return _of_kubernetes(stream, place, source, plan, clock)
+        return _of_kubernetes(stream, place, source, plan, clock, note)
     return [_of_journal(stream, place, source, plan)]
 
 
@@ -78,7 +79,7 @@ def _of_compose(stream: int, place: int, source: Source, plan: Plan) -> Segment:
     return _of_engine(stream, place, source, f"service {source.compose_service}", argv, plan, folder=source.project_folder)
 
 
-def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: Clock) -> t.List[Segment]:
+def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: Clock, note: t.Callable[[str], None]) -> t.List[Segment]:
     """A stream for each container of each pod."""
     from .pods import Clusters, request_for  # its package takes half a second to load
 
@@ -89,7 +90,7 @@ def _of_kubernetes(stream: int, place: int, source: Source, plan: Plan, clock: C
             stream + number, place, source.format, f"container {log.container} of pod {log.pod}", stamped=True, newest=plan.now,
             pod=request_for(source, log, timestamps="true", sinceTime=since, tailLines=last),
         )
-        for number, log in enumerate(Clusters(clock).logs_of(source))
+        for number, log in enumerate(Clusters(clock).logs_of(source, note))
     ]  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def _segments(plan: Plan, clock: Clock, held: t.List[t.List[OpenFile]], work: Wo
                     segments += _of_files(plan, source, place, stream, files)
                     stream += 1
             else:
-                segments += segments_of(source, place, plan, stream, clock)
+                segments += segments_of(source, place, plan, stream, clock, work.totals[place].note)
         except (RunbookError, OSError) as error:
             said = error.message if isinstance(error, RunbookError) else f"{error.filename or ''}: {error.strerror or error}"
             if not missing_ok:
@@ -127,14 +127,14 @@ def _of_files(plan: Plan, source: Source, place: int, stream: int, files: t.Sequ
             beginning = _beginning(file)
             kind = format_of(beginning) if beginning.strip(b"\0\r\n ") else kind
     segments = []
-    for file, begin in last_of(files, plan.last_lines) if plan.last_lines else ((file, 0) for file in files):
+    for file, begin, skip in last_of(files, plan.last_lines) if plan.last_lines else ((file, 0, 0) for file in files):
         if plan.since is not None and not file.packed and kind in ("json", "plain"):
             reader = reader_for(replace(source, format=kind), Watch(), newest=file.written)
             begin = max(begin, start_for(file.descriptor, file.size, plan.since, reader))
         segments.append(
             Segment(
-                stream, place, kind, file.path, path=file.held_path, name=file.path, begin=begin, end=file.size, packed=file.packed,
-                beginning=file.beginning.decode("latin-1"), newest=file.written,
+                stream, place, kind, file.path, path=file.held_path, name=file.path, begin=begin, skip=skip, end=file.size,
+                packed=file.packed, beginning=file.beginning.decode("latin-1"), newest=file.written,
             )
         )  # fmt: skip
     return segments

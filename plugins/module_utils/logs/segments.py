@@ -16,7 +16,7 @@ from ..errors import BadInput, RunbookError
 from .answers import Answer, Totals, answers_of
 from .files import copy_of
 from .model import Plan
-from .reading import Clock, Late, gzipped, lines_of, output, plain, zstandard
+from .reading import Clock, Late, gzipped, lines_of, output, plain, without_first, zstandard
 from .search import Watch
 from .stream import Stream
 
@@ -36,6 +36,7 @@ class Segment:
         path: Path of the file by which it is opened.
         name: Path of the file as a person knows it.
         begin: Where to begin in it.
+        skip: Lines at the beginning of what a packed file holds that are not read.
         end: Where to end.
         packed: `gzip`, `zstd` or empty.
         beginning: The file's first bytes, as text of Latin-1.
@@ -55,6 +56,7 @@ class Segment:
     path: str = ""
     name: str = ""
     begin: int = 0
+    skip: int = 0
     end: int = 0
     packed: str = ""
     beginning: str = ""
@@ -161,9 +163,9 @@ class Work:
         descriptor = os.open(segment.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if segment.packed == "gzip":
-                yield gzipped(descriptor, segment.name, note)
+                yield without_first(gzipped(descriptor, segment.name, note), segment.skip)
             elif segment.packed == "zstd":
-                yield zstandard(descriptor, segment.name, clock, note)
+                yield without_first(zstandard(descriptor, segment.name, clock, note), segment.skip)
             else:
                 beginning = segment.beginning.encode("latin-1")
                 yield plain(descriptor, segment.begin, segment.end, beginning, lambda: copy_of(segment.name, beginning, segment.end), note)

@@ -173,5 +173,6 @@ def _check_service(project: Project) -> None:
             why=words(done.stderr)[-500:],
         )
     known = done.stdout.split()
-    if project.service and project.service not in known:
+    # The list leaves out those of profiles that are not chosen; one that is named is looked for among all.
+    if project.service and project.service not in known and run(project.compose("config", "--quiet", project.service), check=False).status:
         raise BadInput("The Compose files have no such service", where=project.where, why=f"they have {', '.join(sorted(known)) or 'none'}")

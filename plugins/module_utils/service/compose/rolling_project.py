@@ -84,7 +84,7 @@ def call(project: Project, *words: str, timeout_s: float = _TIMEOUT_S, described
     if done.status != 0:
         raise CommandFailed(
             f"Docker Compose cannot do it for {project.where}",
-            where=f"docker compose {words[0]}",
+            where=f"docker compose {' '.join(words[:3])}",
             why=told(done.stderr)[-1000:] or f"exit status {done.status}",
             next_step="correct the compose file or its environment file (docker compose config says what it understands)",
         )
@@ -97,7 +97,11 @@ def config_hash(project: Project) -> str:
     Raises:
         RunbookError: Compose does not tell it.
     """
-    words = call(project, "config", "--hash", project.service).split()
+    try:
+        words = call(project, "config", "--hash", project.service).split()
+    except CommandFailed:
+        # It may be in a profile that is not chosen: `*` is for all of them (Compose 2.0 on), and what ails others of them counts then, too.
+        words = call(project, "--profile", "*", "config", "--hash", project.service).split()
     if len(words) != 2 or words[0] != project.service:
         raise RunbookError("Docker Compose does not tell the hash of the service", where=project.where, why=" ".join(words)[:200])
     return words[1]

@@ -115,7 +115,8 @@ def check_renewable(project: Project, containers: t.Sequence[Container]) -> str:
         BadInput: They cannot.
         CommandFailed: Compose does not understand the project.
     """
-    configuration = json.loads(call(project, "config", "--format", "json"))
+    # A service that is named is told whatever its profile.
+    configuration = json.loads(call(project, "config", "--format", "json", project.service))
     found = obstacles(configuration, project.service, [one.name for one in containers])
     if found:
         raise BadInput(
