@@ -280,7 +280,7 @@ def test_copies_are_pruned_by_rules_of_their_own_and_what_was_cut_off_is_cleared
     listed = information(str(tmp_path / "elsewhere"), Wanted(store="reference"), store)
     assert [one["id"] for one in listed["offsite_service_sets"]] == told_of[1:]
     assert [one["id"] for one in listed["offsite_sets"]] == [sets[4].id, sets[3].id, sets[0].id] and listed["backup_sets"] == []
-    assert names_in(store) == sorted([sets[0].id, sets[3].id, sets[4].id], reverse=True)
+    assert names_in(store) == [sets[4].id, sets[3].id, sets[0].id]
     assert f"{interrupted}/dump/1.dat" in objects(store), "it may still be on its way"
     tomorrow = datetime.now(UTC) + timedelta(days=2)
     assert prune_offsite(store, rules, now=tomorrow)["leftovers"] == [interrupted]
