@@ -34,6 +34,7 @@ defaults
     option redispatch 1
     retries 5
     timeout connect 2s
+    timeout check 5s
     timeout client 30s
     timeout server 30s
 resolvers docker

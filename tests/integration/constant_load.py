@@ -29,7 +29,7 @@ class Load:
         (project.folder / "pause.lua").write_text(PAUSE)
         script = f"--volume={project.folder}/pause.lua:/pause.lua:ro"
         inside = [f"--network={project.name}_default", script, "--init", "--name", self._name, project.docker.haproxy_image]
-        call = ["wrk", f"-t{THREADS}", f"-c{connections}", "-d600s", "--timeout", "5s", "-s", "/pause.lua", f"http://proxy:8080{path}"]
+        call = ["wrk", f"-t{THREADS}", f"-c{connections}", "-d600s", "--timeout", "20s", "-s", "/pause.lua", f"http://proxy:8080{path}"]
         project.docker("run", "--detach", *inside, *call)
 
     def sent(self) -> int:

@@ -73,6 +73,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         version=environment.get("REFERENCE_SERVICE_VERSION", defaults.version),
         faults=environment.get("REFERENCE_SERVICE_FAULTS", "") == "1",
         log_file=environment.get("REFERENCE_SERVICE_LOG_FILE", ""),
+        database_timeout_s=float(environment.get("REFERENCE_SERVICE_DATABASE_TIMEOUT_S", defaults.database_timeout_s)),
+        probe_timeout_s=float(environment.get("REFERENCE_SERVICE_PROBE_TIMEOUT_S", defaults.probe_timeout_s)),
         breaker_failures=int(environment.get("REFERENCE_SERVICE_BREAKER_FAILURES", defaults.breaker_failures)),
         breaker_reset_s=float(environment.get("REFERENCE_SERVICE_BREAKER_RESET_S", defaults.breaker_reset_s)),
     )
