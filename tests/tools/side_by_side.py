@@ -13,16 +13,18 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 SECONDS = {
     "test_profiles_in_every_state": 231,
+    "test_config_update_kubernetes_back": 320,
+    "test_config_update_kubernetes": 260,
+    "test_config_update_compose": 220,
     "test_service_compose": 196,
+    "test_service_compose_faults": 120,
     "test_newest_core": 195,
     "test_service_systemd": 173,
     "test_pitr_faults": 163,
     "test_sanity": 156,
-    "test_config_update_kubernetes": 141,
     "test_disaster_recovery": 123,
     "test_config_update_systemd": 120,
     "test_pitr": 116,
-    "test_config_update_compose": 110,
     "test_scenarios": 105,
     "test_kill_backup": 105,
     "test_offsite": 103,
@@ -44,7 +46,6 @@ SECONDS = {
     "test_load_test": 65,
     "test_log_rotation": 64,
     "test_service_kubernetes": 63,
-    "test_service_compose_faults": 62,
     "test_kill_swap": 61,
     "test_files_faults": 61,
 }

@@ -141,9 +141,11 @@ def test_a_registry_that_does_not_answer_takes_nothing_from_the_other_images(tmp
 
 
 def test_a_port_of_udp_is_another_than_that_of_tcp_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-        bound.bind(("127.0.0.1", 0))
-        port = bound.getsockname()[1]
+    # Bound without listening, the port of TCP is nobody else's meanwhile.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as kept:
+        kept.bind(("0.0.0.0", 0))
+        port = kept.getsockname()[1]
+        bound.bind(("127.0.0.1", port))
         by_udp, by_tcp = compose_network.ports([Published("", port, port, kind) for kind in ("udp", "tcp")], [], set(), Questions(5))
         assert (by_udp.shown, by_udp.holder.startswith(f"process {os.getpid()} ("), by_tcp.holder) == (f"{port}/udp", True, "")
         monkeypatch.setattr(host_ports, "holders", lambda _inodes: {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import time
 import typing as t
 from datetime import datetime, timezone
 
@@ -24,6 +25,8 @@ _AT_ONCE = 200
 _PREDEFINED = ("bridge", "host", "none", "ingress", "docker_gwbridge")
 _PROJECT = "com.docker.compose.project"
 # Parts of what the engine says that are in no name.
+_OCCUPIED = "a disk usage operation is already running"
+"""The engine counts what takes room for one client at a time, and refuses a second one meanwhile (seen with Docker Engine 20.10)."""
 _UNREACHABLE = ("cannot connect", "permission denied while trying to connect", "error during connect")
 _IN_USE = (
     "daemon: conflict:",
@@ -60,7 +63,12 @@ def docker(*arguments: str, timeout_s: float = _TIMEOUT_S, check: bool = True) -
         BadInput: The engine cannot be reached.
         CommandFailed: It refused (only with `check`).
     """
-    done = run(Command(["docker", *arguments], timeout_s=timeout_s), check=False)
+    give_up = time.monotonic() + timeout_s
+    while True:
+        done = run(Command(["docker", *arguments], timeout_s=timeout_s), check=False)
+        if _OCCUPIED not in done.stderr or time.monotonic() >= give_up:
+            break
+        time.sleep(0.5)
     if done.status != 0:
         if any(part in done.stderr.lower() for part in _UNREACHABLE):
             raise BadInput(
